@@ -1,0 +1,1 @@
+"""dwlt finds double-win lottery tickets: sparse subnetworks that keep accuracy and robustness."""

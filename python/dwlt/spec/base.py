@@ -1,0 +1,40 @@
+"""What every spec shares: it is immutable, refuses unknown keys, and knows what names a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Spec(BaseModel):
+    """Base of all specs: frozen, strict about keys, defaults validated like given values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def label(default: Any) -> Any:
+    """A field that describes a run without naming it: changing it does not make another run."""
+    return Field(default=default, json_schema_extra={"identity": False})
+
+
+def identity_values(spec: Spec) -> dict[str, Any]:
+    """The values that name a run: required fields, and those that differ from their default.
+
+    A field added later with a default leaves every existing run's id as it was; that is why
+    defaults are left out, and why a default must never change its meaning.
+
+    Returns:
+        A JSON-ready mapping, nested like the spec.
+    """
+    values: dict[str, Any] = {}
+    dumped = spec.model_dump(mode="json")
+    for name, info in type(spec).model_fields.items():
+        extra = info.json_schema_extra
+        if isinstance(extra, dict) and extra.get("identity") is False:
+            continue
+        value = getattr(spec, name)
+        if not info.is_required() and value == info.get_default(call_default_factory=True):
+            continue
+        values[name] = identity_values(value) if isinstance(value, Spec) else dumped[name]
+    return values

@@ -1,0 +1,148 @@
+"""From a preset's name or a TOML file, plus ``key=value`` changes, to a validated experiment."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from dwlt.errors import SpecError
+from dwlt.spec.base import Spec
+from dwlt.spec.experiment import Experiment
+from dwlt.spec.parts import AttackSpec, TrainSpec
+
+S = TypeVar("S", bound=Spec)
+
+DEFAULT_PRESET = "digits"
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+
+
+def presets() -> list[str]:
+    """The names of the presets that come with dwlt, sorted."""
+    return sorted(path.stem for path in CONFIGS.glob("*.toml"))
+
+
+def load_experiment(
+    config: str | None = None, changes: Iterable[str] = (), overrides: Mapping[str, Any] = {}
+) -> Experiment:
+    """Read a config and lay changes over it.
+
+    Args:
+        config: a preset's name or the path of a TOML file; None is the embedded default.
+        changes: texts ``dotted.key=value`` (from ``--set``); values are read as TOML, else text.
+        overrides: dotted keys and values from a command's own flags; they come last.
+
+    Raises:
+        SpecError: the config is not there, is not TOML, or a key or value does not fit. The
+            message names the key and the nearest one that exists.
+    """
+    raw = _read_config(config or DEFAULT_PRESET)
+    for change in changes:
+        key, separator, text = change.partition("=")
+        if not separator or not key.strip():
+            raise SpecError(f"--set {change!r} has no '='", hint="write --set prune.rate=0.3")
+        _assign(raw, key.strip(), _read_value(text.strip()))
+    for key, value in overrides.items():
+        _assign(raw, key, value)
+    try:
+        return Experiment.model_validate(raw)
+    except ValidationError as error:
+        raise _explain(error, config or DEFAULT_PRESET) from error
+
+
+def validate_spec(kind: type[S], values: Mapping[str, Any], where: str) -> S:
+    """Build any spec from plain values with dwlt's own error text."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, where, kind) from error
+
+
+def _read_config(config: str) -> dict[str, Any]:
+    raw = _read_toml(_find(config))
+    base = raw.pop("extends", None)
+    return _merge(_read_config(str(base)), raw) if base is not None else raw
+
+
+def _find(config: str) -> Path:
+    path = Path(config)
+    if config in presets():
+        return CONFIGS / f"{config}.toml"
+    if path.suffix == ".toml" or path.exists():
+        if not path.is_file():
+            raise SpecError(f"config file {config} does not exist", hint=_preset_hint(config))
+        return path
+    raise SpecError(f"no preset is called {config!r}", hint=_preset_hint(config))
+
+
+def _preset_hint(config: str) -> str:
+    near = difflib.get_close_matches(Path(config).stem, presets(), n=1)
+    meant = f"did you mean {near[0]!r}? " if near else ""
+    return f"{meant}presets: {', '.join(presets())}; or give the path of a .toml file"
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path} is not valid TOML: {error}") from error
+    except OSError as error:
+        raise SpecError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _read_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _assign(raw: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    table = raw
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise SpecError(f"{key}: {parent!r} is a value, not a table of keys")
+    table[last] = value
+
+
+def _explain(error: ValidationError, where: str, kind: type[Spec] = Experiment) -> SpecError:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        wrong = str(first["loc"][-1])
+        near = difflib.get_close_matches(wrong, _known_keys(kind), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else None
+        return SpecError(f"{where}: unknown key {place!r}", hint=hint)
+    if first["type"] == "missing":
+        return SpecError(f"{where}: {place!r} is missing")
+    reason = first["msg"].removeprefix("Value error, ")
+    value = "" if isinstance(first["input"], (dict, BaseModel)) else f" (got {first['input']!r})"
+    at = f"{place}: " if place else ""
+    return SpecError(f"{where}: {at}{reason}{value}")
+
+
+def _known_keys(kind: type[BaseModel], seen: frozenset[type[BaseModel]] = frozenset()) -> list[str]:
+    """Every key anywhere below a spec; TrainSpec's too, since stages hold it as plain keys."""
+    keys: list[str] = []
+    for model in {kind, TrainSpec, AttackSpec} - seen:
+        for name, info in model.model_fields.items():
+            keys.append(name)
+            nested = info.annotation
+            if isinstance(nested, type) and issubclass(nested, BaseModel) and nested not in seen:
+                keys += _known_keys(nested, seen | {kind, TrainSpec, AttackSpec})
+    return sorted(set(keys))

@@ -1,0 +1,172 @@
+"""The building blocks of a spec: a task, a model, an attack, a training, a scoring."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+
+from dwlt.spec.base import Spec
+from dwlt.units import Eps, parse_epochs
+
+Regime = Literal["standard", "fast", "adversarial"]
+REGIMES: tuple[Regime, ...] = ("standard", "fast", "adversarial")
+
+
+def _read_eps(value: Any) -> Any:
+    return Eps(value) if isinstance(value, (str, int, float)) else value
+
+
+def _read_epochs(value: Any) -> Any:
+    return parse_epochs(value) if isinstance(value, str) else value
+
+
+Radius = Annotated[
+    Eps,
+    # Eps is a str subclass pydantic has no schema for; reading and writing are both spelled out.
+    BeforeValidator(_read_eps),
+    PlainSerializer(str, return_type=str),
+]
+Epochs = Annotated[int, BeforeValidator(_read_epochs)]
+
+
+class TaskSpec(Spec):
+    """Which images, and which of them. See ``dwlt.data`` for what each part does.
+
+    Attributes:
+        task: ``digits:0-4``, ``cifar10``, ``imagefolder:DIR``, ``parquet:DIR``, ...
+        classes: a subset: a number (that many classes, chosen by ``subset_seed``), indices as
+            text ("0-4", "0,3,7"), or a list of names or indices. None: all.
+        per_class: training images per class, or None for all.
+        fraction: share of the training images, class-balanced, nested (1% inside 10%).
+        subset_seed: chooses classes and images; held fixed while training seeds vary.
+        validation: what is cut from the training images: a share below 1, or a number of images.
+        size: images are resized to ``size`` x ``size`` pixels; None leaves them.
+        channels: 1 or 3 colour channels; None leaves them.
+        augment: how training images vary.
+    """
+
+    task: str
+    classes: int | str | tuple[int | str, ...] | None = None
+    per_class: Annotated[int, Field(ge=1)] | None = None
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    subset_seed: int = 0
+    validation: Annotated[float, Field(gt=0)] = 0.1
+    size: Annotated[int, Field(ge=4, le=1024)] | None = None
+    channels: Literal[1, 3] | None = None
+    augment: Literal["none", "shift", "crop-flip", "resized-crop"] = "none"
+
+
+class ModelSpec(Spec):
+    """Which network. Names: small ``resnet8/14/20``, ``resnet18-32`` and its kin, every
+    torchvision classifier, or ``module:factory``.
+
+    Attributes:
+        width: channels of the first stage of the small ResNets; others ignore it.
+        weights: published torchvision weights ("default" or an enum member's name), or None.
+    """
+
+    name: str = "resnet8"
+    width: Annotated[int, Field(ge=1, le=1024)] = 16
+    weights: str | None = None
+
+
+class AttackSpec(Spec):
+    """A gradient attack inside a ball around each image; pixels are in [0, 1].
+
+    Attributes:
+        norm: the ball's norm, over all pixels of one image.
+        eps: the ball's radius.
+        step: length of one step in the same norm.
+        steps: number of gradient steps (1: FGSM).
+        random_start: start at a random point of the ball instead of at the image.
+        restarts: independent tries; a sample is fooled when one of them fools it.
+        mode: the mode that the network's layers are in while a *training* attack runs.
+            Evaluation always runs in eval mode.
+        iterate: which point an evaluation judges: the last one (as papers report), or any on
+            the way (fooled samples leave the batch: faster and never weaker).
+    """
+
+    norm: Literal["linf", "l2"] = "linf"
+    eps: Radius = Eps("8/255")
+    step: Radius = Eps("2/255")
+    steps: Annotated[int, Field(ge=1, le=10_000)] = 10
+    random_start: bool = True
+    restarts: Annotated[int, Field(ge=1, le=1000)] = 1
+    mode: Literal["eval", "train"] = "eval"
+    iterate: Literal["last", "any"] = "last"
+
+    @model_validator(mode="after")
+    def _eps_is_a_pixel_distance(self) -> Self:
+        if self.norm == "linf" and self.eps.value > 1:
+            raise ValueError(
+                f"eps {self.eps} exceeds 1: pixels are in [0, 1], so write 8/255 and not 8"
+            )
+        if self.step.value == 0 and self.eps.value > 0:
+            raise ValueError("step is 0, so the attack would not move")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The name that reports show, e.g. "pgd-20 linf 8/255"."""
+        kind = "fgsm" if self.steps == 1 else f"pgd-{self.steps}"
+        times = f" x{self.restarts}" if self.restarts > 1 else ""
+        return f"{kind}{times} {self.norm} {self.eps}"
+
+
+class TrainSpec(Spec):
+    """How a network is trained, at any stage: SGD under one of the three regimes.
+
+    Attributes:
+        lr: peak learning rate; schedules scale it per step.
+        milestones: epochs after which ``multistep`` multiplies the rate by ``gamma``.
+        warmup: epochs over which the rate rises linearly from 0.
+        attack: what training images are perturbed with; needed unless regime is standard.
+        precision: auto = bf16 autocast on CUDA, fp32 on the CPU. Scores are always fp32.
+        channels_last: auto = on CUDA.
+    """
+
+    regime: Regime = "standard"
+    epochs: Annotated[Epochs, Field(ge=0)]
+    batch_size: Annotated[int, Field(ge=2)]
+    lr: Annotated[float, Field(gt=0)]
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    nesterov: bool = False
+    schedule: Literal["constant", "cosine", "multistep"] = "constant"
+    milestones: tuple[Epochs, ...] = ()
+    gamma: Annotated[float, Field(gt=0)] = 0.1
+    warmup: Annotated[Epochs, Field(ge=0)] = 0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    attack: AttackSpec | None = None
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    channels_last: Literal["auto"] | bool = "auto"
+
+    @model_validator(mode="after")
+    def _settings_agree(self) -> Self:
+        if self.regime != "standard" and self.attack is None:
+            raise ValueError(f"regime {self.regime!r} needs an attack")
+        if self.regime == "standard" and self.attack is not None:
+            raise ValueError("regime 'standard' trains on clean images and takes no attack")
+        if self.regime == "fast" and self.attack is not None and self.attack.steps != 1:
+            raise ValueError("regime 'fast' takes one step; use 'adversarial' for several")
+        if self.milestones and self.schedule != "multistep":
+            raise ValueError("milestones belong to schedule = 'multistep'")
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs momentum above 0")
+        return self
+
+
+class ScoreSpec(Spec):
+    """How networks are scored: SA always, RA under ``attack``.
+
+    Attributes:
+        attack: None measures SA alone, and RA is null.
+        every: epochs between scores on validation; the last epoch is always scored.
+        seed: of the attack's random starts, one stream per sample.
+    """
+
+    attack: AttackSpec | None = None
+    batch_size: Annotated[int, Field(ge=1)] = 256
+    seed: int = 0
+    every: Annotated[int, Field(ge=1)] = 1
