@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from dwlt.spec.base import Spec
 from dwlt.spec.parts import AttackSpec, ModelSpec, Regime, ScoreSpec, TaskSpec, TrainSpec
 from dwlt.spec.stages import EvaluateSpec, PretrainSpec, PruneSpec, TransferSpec
+from dwlt.units import Eps
 
 Settings = dict[str, Any]
 """Keys of a TrainSpec. Kept as given, so that regimes can be laid over what they share."""
@@ -18,7 +19,7 @@ Settings = dict[str, Any]
 class Attacks(Spec):
     """The attacks of an experiment by use. Stages may override parts of the training ones."""
 
-    fast: AttackSpec = AttackSpec(steps=1, step="10/255")  # type: ignore[arg-type]
+    fast: AttackSpec = AttackSpec(steps=1, step=Eps("10/255"))
     adversarial: AttackSpec = AttackSpec()
     evaluate: AttackSpec = AttackSpec(steps=20)
 

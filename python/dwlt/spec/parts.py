@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, model_validator
 
+from dwlt.errors import SpecError
 from dwlt.spec.base import Spec
 from dwlt.units import Eps, parse_epochs
 
@@ -13,18 +14,28 @@ Regime = Literal["standard", "fast", "adversarial"]
 REGIMES: tuple[Regime, ...] = ("standard", "fast", "adversarial")
 
 
-def _read_eps(value: Any) -> Any:
-    return Eps(value) if isinstance(value, (str, int, float)) else value
+def _read_eps(value: Any) -> Eps:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError('write a radius like "8/255"')
+    try:
+        return Eps(value)
+    except SpecError as error:
+        raise ValueError(f"{error}; {error.hint}") from error
 
 
 def _read_epochs(value: Any) -> Any:
-    return parse_epochs(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_epochs(value)
+    except SpecError as error:
+        raise ValueError(f"{error}; {error.hint}") from error
 
 
 Radius = Annotated[
     Eps,
-    # Eps is a str subclass pydantic has no schema for; reading and writing are both spelled out.
-    BeforeValidator(_read_eps),
+    # pydantic has no schema for a subclass of str: reading and writing are both spelled out.
+    PlainValidator(_read_eps),
     PlainSerializer(str, return_type=str),
 ]
 Epochs = Annotated[int, BeforeValidator(_read_epochs)]
