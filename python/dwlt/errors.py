@@ -60,7 +60,7 @@ class TrainingError(DwltError):
     """Training cannot go on: a loss that is not finite, or a masked weight that is not zero."""
 
 
-class Interrupted(DwltError):
+class InterruptError(DwltError):
     """The user stopped the work; everything up to the last epoch is saved. Exit code 130."""
 
     exit_code = 130

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from dwlt.spec.base import Spec
+from dwlt.spec.explain import explain
 from dwlt.spec.parts import AttackSpec, ModelSpec, Regime, ScoreSpec, TaskSpec, TrainSpec
 from dwlt.spec.stages import EvaluateSpec, PretrainSpec, PruneSpec, TransferSpec
 from dwlt.units import Eps
@@ -27,20 +28,28 @@ class Attacks(Spec):
 class TrainingPart(Spec):
     """A stage that trains: settings shared by its regimes, and what each regime changes."""
 
-    train: Settings = {}
-    standard: Settings = {}
-    fast: Settings = {}
-    adversarial: Settings = {}
+    train: Settings = Field(default_factory=dict)
+    standard: Settings = Field(default_factory=dict)
+    fast: Settings = Field(default_factory=dict)
+    adversarial: Settings = Field(default_factory=dict)
 
     def settings(self, regime: Regime, attacks: Attacks) -> TrainSpec:
-        """The training under ``regime``: shared settings, the regime's own, then its attack."""
+        """The training under ``regime``: shared settings, the regime's own, then its attack.
+
+        Raises:
+            SpecError: a key or value does not fit; the message names the part it stands in.
+        """
         own: Settings = dict(getattr(self, regime))
         changes = own.pop("attack", {})
         merged: Settings = {**self.train, **own, "regime": regime}
         if regime != "standard":
             attack: AttackSpec = getattr(attacks, regime)
             merged["attack"] = {**attack.model_dump(), **changes}
-        return TrainSpec.model_validate(merged)
+        try:
+            return TrainSpec.model_validate(merged)
+        except ValidationError as error:
+            part = type(self).__name__.removesuffix("Part").lower()
+            raise explain(error, f"[{part}] under regime {regime}", TrainSpec) from error
 
 
 class PretrainPart(TrainingPart):

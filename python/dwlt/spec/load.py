@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from dwlt.errors import SpecError
 from dwlt.spec.base import Spec
+from dwlt.spec.explain import explain
 from dwlt.spec.experiment import Experiment
-from dwlt.spec.parts import AttackSpec, TrainSpec
 
 S = TypeVar("S", bound=Spec)
 
@@ -51,7 +51,7 @@ def load_experiment(
     try:
         return Experiment.model_validate(raw)
     except ValidationError as error:
-        raise _explain(error, config or DEFAULT_PRESET) from error
+        raise explain(error, config or DEFAULT_PRESET, Experiment) from error
 
 
 def validate_spec(kind: type[S], values: Mapping[str, Any], where: str) -> S:
@@ -59,13 +59,16 @@ def validate_spec(kind: type[S], values: Mapping[str, Any], where: str) -> S:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise _explain(error, where, kind) from error
+        raise explain(error, where, kind) from error
 
 
-def _read_config(config: str) -> dict[str, Any]:
-    raw = _read_toml(_find(config))
+def _read_config(config: str, below: tuple[Path, ...] = ()) -> dict[str, Any]:
+    path = _find(config)
+    if path in below:
+        raise SpecError(f"{path} extends itself", hint="let it extend a preset instead")
+    raw = _read_toml(path)
     base = raw.pop("extends", None)
-    return _merge(_read_config(str(base)), raw) if base is not None else raw
+    return raw if base is None else _merge(_read_config(str(base), (*below, path)), raw)
 
 
 def _find(config: str) -> Path:
@@ -118,31 +121,3 @@ def _assign(raw: dict[str, Any], key: str, value: Any) -> None:
         if not isinstance(table, dict):
             raise SpecError(f"{key}: {parent!r} is a value, not a table of keys")
     table[last] = value
-
-
-def _explain(error: ValidationError, where: str, kind: type[Spec] = Experiment) -> SpecError:
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        wrong = str(first["loc"][-1])
-        near = difflib.get_close_matches(wrong, _known_keys(kind), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else None
-        return SpecError(f"{where}: unknown key {place!r}", hint=hint)
-    if first["type"] == "missing":
-        return SpecError(f"{where}: {place!r} is missing")
-    reason = first["msg"].removeprefix("Value error, ")
-    value = "" if isinstance(first["input"], (dict, BaseModel)) else f" (got {first['input']!r})"
-    at = f"{place}: " if place else ""
-    return SpecError(f"{where}: {at}{reason}{value}")
-
-
-def _known_keys(kind: type[BaseModel], seen: frozenset[type[BaseModel]] = frozenset()) -> list[str]:
-    """Every key anywhere below a spec; TrainSpec's too, since stages hold it as plain keys."""
-    keys: list[str] = []
-    for model in {kind, TrainSpec, AttackSpec} - seen:
-        for name, info in model.model_fields.items():
-            keys.append(name)
-            nested = info.annotation
-            if isinstance(nested, type) and issubclass(nested, BaseModel) and nested not in seen:
-                keys += _known_keys(nested, seen | {kind, TrainSpec, AttackSpec})
-    return sorted(set(keys))
