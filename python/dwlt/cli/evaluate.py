@@ -1,0 +1,75 @@
+"""``dwlt evaluate``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dwlt.cli.options import Settings, working
+
+
+@click.command()
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.option("--on", "task", metavar="TASK", help="The task. Default: the config's downstream.")
+@click.option(
+    "--attack",
+    default="pgd-20",
+    show_default=True,
+    help="pgd-K, fgsm, or none (SA only).",
+)
+@click.option("--eps", metavar="A/B", help='Attack radius, e.g. "8/255". Default: the config\'s.')
+@click.option("--step", metavar="A/B", help="Step length. Default: the config's.")
+@click.option("--norm", type=click.Choice(["linf", "l2"]), help="Default: the config's.")
+@click.option("--restarts", type=click.IntRange(1, 1000), help="Independent tries per sample.")
+@click.option("--any", "any_iterate", is_flag=True, help="Judge any point on the way, not the last.")
+@working
+def command(
+    settings: Settings,
+    model: Path,
+    task: str | None,
+    attack: str,
+    eps: str | None,
+    step: str | None,
+    norm: str | None,
+    restarts: int | None,
+    any_iterate: bool,
+) -> None:
+    """Score MODEL, a model file or a run folder, on the test images of a task.
+
+    The result file holds SA, RA, n, 95% intervals and the outcome of every sample.
+
+    \b
+    Examples:
+      dwlt evaluate runs/transfer/digits-0a1b2c3d/best-ra.safetensors --attack pgd-50
+      dwlt evaluate runs/pretrain/digits-4e5f6a7b --on digits:0-4 --eps 0.1
+    """
+    from dwlt.cli.cells import score_row
+    from dwlt.cli.session import session
+    from dwlt.cli.show import emit_json
+    from dwlt.stages import evaluate
+
+    changes = {
+        "downstream__task": task,
+        "attack__evaluate__eps": eps,
+        "attack__evaluate__step": step,
+        "attack__evaluate__norm": norm,
+        "attack__evaluate__restarts": restarts,
+        "attack__evaluate__iterate": "any" if any_iterate else None,
+    }
+    experiment = settings.experiment(**changes, **evaluate.attack_changes(attack))
+    score = experiment.scoring()
+    if attack == "none":
+        score = score.model_copy(update={"attack": None})
+    with session(settings) as (context, show):
+        folder, result = evaluate.run(experiment, score, model, context)
+    if settings.as_json:
+        emit_json({"folder": str(folder), "result": result})
+        return
+    show.table(
+        "",
+        ["model", "task", "SA", "RA", "n", "attack"],
+        [[str(model), result["task"]["name"], *score_row(result["test"])]],
+        left=2,
+    )
+    show.say(f"per-sample outcomes: {folder / 'result.json'}")

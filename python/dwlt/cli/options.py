@@ -1,0 +1,107 @@
+"""Options that several commands share, each spelled once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from dwlt.spec import Experiment
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+runs_option = click.option(
+    "--runs",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    envvar="DWLT_RUNS",
+    help="Folder that holds all runs.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Data to stdout as JSON.")
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
+config_options = (
+    click.option(
+        "--config",
+        "-c",
+        metavar="PRESET|FILE",
+        help="A preset's name (see `dwlt presets`) or a TOML file. Default: digits.",
+    ),
+    click.option(
+        "--set",
+        "changes",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Change one setting, e.g. --set prune.train.epochs=10. Repeatable.",
+    ),
+    click.option("--seed", type=int, help="Seed of everything random (default: the config's)."),
+)
+work_options = (
+    runs_option,
+    click.option(
+        "--data-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("data"),
+        show_default=True,
+        envvar="DWLT_DATA",
+        help="Folder of data sets; downloads go there.",
+    ),
+    click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        help="auto, cpu, cuda or cuda:i.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(0, 256),
+        default=0,
+        show_default=True,
+        help="Processes that read images of sets too large for memory.",
+    ),
+    json_option,
+    quiet_option,
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the shared options of a working command said."""
+
+    config: str | None
+    changes: tuple[str, ...]
+    seed: int | None
+    runs: Path
+    data_dir: Path
+    device: str
+    workers: int
+    as_json: bool
+    quiet: bool
+
+    def experiment(self, **overrides: Any) -> Experiment:
+        """The experiment these options describe; ``overrides`` are dotted keys with ``__``."""
+        from dwlt.spec import load_experiment
+
+        given = {key.replace("__", "."): v for key, v in overrides.items() if v is not None}
+        if self.seed is not None:
+            given["seed"] = self.seed
+        return load_experiment(self.config, self.changes, given)
+
+
+def working(function: F) -> Callable[..., Any]:
+    """Give a command the shared options, gathered into one ``settings`` argument."""
+
+    @wraps(function)
+    def inner(**arguments: Any) -> Any:
+        shared = {name: arguments.pop(name) for name in Settings.__dataclass_fields__}
+        return function(settings=Settings(**shared), **arguments)
+
+    decorated: Callable[..., Any] = inner
+    for option in reversed((*config_options, *work_options)):
+        decorated = option(decorated)
+    return decorated

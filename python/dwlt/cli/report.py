@@ -1,0 +1,49 @@
+"""``dwlt report``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dwlt.cli.options import json_option, quiet_option, runs_option
+
+
+@click.command()
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("report"),
+    show_default=True,
+    help="Folder for the page, tables and figures.",
+)
+@runs_option
+@json_option
+@quiet_option
+def command(out: Path, runs: Path, as_json: bool, quiet: bool) -> None:
+    """The double-win table, figures and one self-contained HTML page.
+
+    Reads result files only; works on a machine without PyTorch.
+
+    \b
+    Examples:
+      dwlt report
+      dwlt report --runs /data/runs --out paper/figures
+      dwlt report --json
+    """
+    import json
+
+    from dwlt.cli.show import Show
+    from dwlt.report import terminal_tables, write_report
+
+    paths = write_report(runs, out)
+    if as_json:
+        click.echo(paths.json.read_text(encoding="utf-8"), nl=False)
+        json.loads(paths.json.read_text(encoding="utf-8"))
+        return
+    show = Show(quiet=quiet)
+    if not quiet:
+        for table in terminal_tables(paths.data):
+            show.table(table.title, table.head, table.rows, left=table.left)
+    show.say(f"page: {paths.page}")

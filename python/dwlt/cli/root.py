@@ -1,0 +1,96 @@
+"""The ``dwlt`` group. A command's file is imported only when that command is used."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from dwlt.errors import DwltError
+
+COMMANDS = {
+    "pretrain": "Train the whole network on the source task.",
+    "prune": "Find tickets: rounds of training, pruning and rewinding.",
+    "transfer": "Fine-tune tickets and the dense network on the downstream task.",
+    "evaluate": "Score a model file: SA and RA with n and interval.",
+    "report": "The double-win table, figures and one HTML page.",
+    "mask": "Look at, compare and apply mask files.",
+    "runs": "List, show and verify runs.",
+    "presets": "List the presets, or show one with every value.",
+    "doctor": "Say what is installed, which device there is, and whether dwlt can write.",
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and help line; loads a command's module on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"dwlt.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"No such command {name!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # From the table above, so that --help imports none of the commands.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with `dwlt prune --rounds 20`, then `dwlt transfer`, `dwlt transfer --adv` and "
+    "`dwlt report`. Every command resumes by being run again.",
+)
+@click.version_option(package_name="dwlt", prog_name="dwlt")
+def group() -> None:
+    """Find double-win lottery tickets: sparse subnetworks of a (robustly) pre-trained network
+    that, moved to a new task, keep both its standard and its robust accuracy."""
+
+
+def main() -> None:
+    """Run the command line; map dwlt's errors to messages and exit codes."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(args: list[str]) -> int:
+    """Run one command; returns its exit code: 0, 1 failure, 2 user's mistake, 130 stopped."""
+    try:
+        result: Any = group.main(args=args, prog_name="dwlt", standalone_mode=False)
+    except DwltError as error:
+        _say(f"dwlt: {error}")
+        if error.hint:
+            _say(f"  -> {error.hint}")
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _say("dwlt: stopped; run the same command again to continue")
+        return 130
+    except BrokenPipeError:
+        # The reader of our output left (`dwlt runs list | head`): that is its right.
+        sys.stderr.close()
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

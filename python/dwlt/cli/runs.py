@@ -1,0 +1,188 @@
+"""``dwlt runs``: what is on disk. Reads small files only, and never imports torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dwlt import layout
+from dwlt.cli.options import json_option, runs_option
+from dwlt.errors import DwltError, UserError
+
+
+@click.group(invoke_without_command=True)
+@runs_option
+@json_option
+@click.pass_context
+def command(ctx: click.Context, runs: Path, as_json: bool) -> None:
+    """List, show and verify runs. Alone, it lists them.
+
+    \b
+    Examples:
+      dwlt runs
+      dwlt runs show 0a1b2c3d
+      dwlt runs verify
+    """
+    ctx.obj = runs
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_, runs=runs, as_json=as_json)
+
+
+@command.command("list")
+@runs_option
+@json_option
+def list_(runs: Path, as_json: bool) -> None:
+    """Every run with its state: done, running (by whom), unfinished."""
+    from dwlt.cli.show import Show, emit_json
+
+    found = [
+        describe(folder) for stage in layout.STAGES for folder in layout.run_folders(runs, stage)
+    ]
+    if as_json:
+        emit_json(found)
+        return
+    if not found:
+        click.echo(f"no runs in {runs}; start with `dwlt prune --rounds 20`", err=True)
+        return
+    Show().table(
+        "",
+        ["run", "state", "what", "finished"],
+        [[f"{r['stage']}/{r['run']}", r["state"], r["what"], r["finished"] or "-"] for r in found],
+        left=4,
+    )
+
+
+@command.command()
+@click.argument("run")
+@runs_option
+@json_option
+def show(run: str, runs: Path, as_json: bool) -> None:
+    """Show one run: its settings, journal and results. RUN is an id or a folder."""
+    from dwlt import _core
+    from dwlt.cli.show import emit_json
+
+    folder = find(runs, run)
+    journal = [json.loads(line) for line in _core.Ledger.read(str(folder))]
+    if as_json:
+        emit_json({**describe(folder), "folder": str(folder), "journal": journal})
+        return
+    info = describe(folder)
+    click.echo(f"{folder}\nstate: {info['state']}\nwhat:  {info['what']}\n")
+    spec = folder / layout.SPEC
+    if spec.exists():
+        click.echo(f"--- {layout.SPEC}\n{spec.read_text(encoding='utf-8').rstrip()}\n")
+    click.echo(f"--- {layout.JOURNAL}")
+    for entry in journal:
+        click.echo(f"{json.dumps(entry, sort_keys=True)}")
+
+
+@command.command()
+@click.argument("run", required=False)
+@runs_option
+@json_option
+def verify(run: str | None, runs: Path, as_json: bool) -> int:
+    """Read every journalled file again and compare it with its digest."""
+    from dwlt import _core
+    from dwlt.cli.show import emit_json
+
+    folders = (
+        [find(runs, run)]
+        if run
+        else [folder for stage in layout.STAGES for folder in layout.run_folders(runs, stage)]
+    )
+    problems = {str(folder): _core.Ledger.verify(str(folder)) for folder in folders}
+    bad = {folder: faults for folder, faults in problems.items() if faults}
+    if as_json:
+        emit_json({"runs": len(folders), "problems": bad})
+    else:
+        for folder, faults in bad.items():
+            for fault in faults:
+                click.echo(f"{folder}: {fault}")
+        click.echo(f"{len(folders)} runs read, {len(bad)} with problems", err=True)
+    return 1 if bad else 0
+
+
+def find(runs: Path, run: str) -> Path:
+    """The folder of a run given by id, by name, or by path.
+
+    Raises:
+        UserError: none or several fit.
+    """
+    if (Path(run) / layout.JOURNAL).is_file():
+        return Path(run)
+    fits = [
+        folder
+        for stage in layout.STAGES
+        for folder in layout.run_folders(runs, stage)
+        if run in (folder.name, layout.id_of(folder), f"{stage}/{folder.name}")
+    ]
+    if len(fits) != 1:
+        what = "no run is" if not fits else f"{len(fits)} runs are"
+        raise UserError(f"{what} called {run!r} in {runs}", hint="see `dwlt runs` for their names")
+    return fits[0]
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """One run in a few words, from its small files. Damage is a state, not an error."""
+    from dwlt import _core
+    from dwlt.results import read_spec
+
+    stage = folder.parent.name
+    try:
+        spec = read_spec(folder)
+        rounds = len(list(folder.glob(f"round-*/{layout.RESULT}")))
+        result = _result_file(folder, spec, rounds)
+        holder = _core.Ledger.holder(str(folder))
+    except DwltError as error:
+        return _row(folder, "damaged", str(error), None)
+    state = "done" if result is not None else "unfinished"
+    if holder is not None:
+        state = f"running (pid {holder['pid']} on {holder['host']})"
+    words = [str(spec.get("data", {}).get("task", "?"))]
+    train = spec.get("train", {})
+    words.append(str(train.get("regime", "-")))
+    if stage == "prune":
+        words.append(f"{max(0, rounds - 1)} rounds")
+    if stage == "transfer":
+        words += [f"round {spec.get('round')}", f"seed {spec.get('seed')}"]
+        words += [f"fraction {spec['data']['fraction']:g}"] if "data" in spec else []
+    return _row(folder, state, ", ".join(words), result)
+
+
+def _result_file(folder: Path, spec: Mapping[str, Any], rounds: int) -> Path | None:
+    if folder.parent.name != "prune":
+        path = folder / layout.RESULT
+        return path if path.exists() else None
+    # A prune run is done when the last round that was asked for is there.
+    last = layout.round_folder(folder, asked_rounds(folder, spec)) / layout.RESULT
+    return last if rounds and last.exists() else None
+
+
+def asked_rounds(folder: Path, spec: Mapping[str, Any]) -> int:
+    """How many rounds were last asked for; the spec only knows the first time's number."""
+    from dwlt import _core
+
+    asked = int(spec.get("rounds", 0))
+    for line in _core.Ledger.read(str(folder)):
+        entry = json.loads(line)
+        if entry.get("event") == "asked":
+            asked = int(entry["rounds"])
+    return asked
+
+
+def _row(folder: Path, state: str, what: str, result: Path | None) -> dict[str, Any]:
+    finished = None
+    if result is not None:
+        finished = json.loads(result.read_bytes()).get("finished")
+    return {
+        "stage": folder.parent.name,
+        "run": folder.name,
+        "id": layout.id_of(folder),
+        "state": state,
+        "what": what,
+        "finished": finished,
+    }

@@ -1,0 +1,42 @@
+"""A working session: the context that stages get, the view that watches, and Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from dwlt.cli.options import Settings
+from dwlt.cli.show import Show
+from dwlt.store import Context
+
+
+@contextmanager
+def session(settings: Settings) -> Iterator[tuple[Context, Show]]:
+    """Work under a live view. The first Ctrl-C asks stages to stop, the second one insists."""
+    asked = False
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        show.stopping()
+
+    show = Show(quiet=settings.quiet)
+    old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    context = Context(
+        runs=settings.runs,
+        data_dir=settings.data_dir,
+        device=settings.device,
+        workers=settings.workers,
+        observe=show.event,
+        stop=lambda: asked,
+    )
+    try:
+        with show:
+            yield context, show
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

@@ -1,0 +1,176 @@
+"""The one file that knows Rich: live progress, plain lines without a terminal, tables."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from dwlt.events import (
+    EpochDone,
+    Event,
+    Notice,
+    StageDone,
+    StageStarted,
+    StepDone,
+    StepStarted,
+)
+
+PLAIN_EVERY = 10.0
+"""Seconds between epoch lines when there is no terminal: enough to follow, too few to flood."""
+
+
+class Show:
+    """Shows events on stderr, data on stdout. A context manager around the work."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._live = self._console.is_terminal and not quiet
+        self._progress = Progress(
+            TextColumn("[bold]{task.fields[stage]}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("epochs"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[step]} {task.fields[metrics]}"),
+            console=self._console,
+            transient=True,
+            disable=not self._live,
+        )
+        self._task: TaskID | None = None
+        self._total = self._done = 0
+        self._began = self._last_line = time.monotonic()
+        self._step = ""
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def event(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case StageStarted():
+                self._start(event)
+            case StepStarted():
+                self._step = event.label
+                resumed = f" (resuming after epoch {event.resumed_at})" if event.resumed_at else ""
+                self._update(step=event.label, metrics="")
+                if resumed:
+                    self.say(f"  {event.label}{resumed}")
+            case EpochDone():
+                self._epoch(event)
+            case StepDone():
+                self.say(f"  {event.label}: {event.summary}")
+            case StageDone():
+                self._end(event)
+            case Notice():
+                self.say(f"{'warning: ' if event.warning else ''}{event.text}")
+
+    def say(self, text: str) -> None:
+        """A line for people, on stderr."""
+        self._console.print(Text(text), soft_wrap=True)
+
+    def stopping(self) -> None:
+        """Answer Ctrl-C at once, though the stop itself comes at the next step."""
+        self.say("stopping after this step; press Ctrl-C again to stop at once")
+
+    def table(
+        self, title: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1
+    ) -> None:
+        """A table on stdout; the first ``left`` columns are text, the others numbers."""
+        table = Table(title=title or None, title_justify="left", title_style="bold")
+        for index, name in enumerate(head):
+            table.add_column(
+                Text(name), justify="left" if index < left else "right", no_wrap=index > 0
+            )
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            # A pipe has no width; fit the table to its content instead of to 80 columns.
+            console = Console(highlight=False, width=240)
+        console.print(table)
+
+    def _start(self, event: StageStarted) -> None:
+        self._total, self._done = event.epochs, 0
+        self._began = self._last_line = time.monotonic()
+        self.say(f"{event.stage}: {event.title}")
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(
+            "", total=event.epochs or None, stage=event.stage, step="", metrics=""
+        )
+
+    def _end(self, event: StageDone) -> None:
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+        done = "already done" if event.reused else "done"
+        self.say(f"{event.stage}: {done} ({event.folder})")
+
+    def _update(self, **fields: Any) -> None:
+        if self._task is not None:
+            self._progress.update(self._task, **fields)
+
+    def _epoch(self, event: EpochDone) -> None:
+        self._done += 1
+        metrics = format_metrics(event.metrics)
+        self._update(advance=1, metrics=f"epoch {event.epoch}/{event.epochs} {metrics}")
+        now = time.monotonic()
+        if not self._live and now - self._last_line >= PLAIN_EVERY:
+            self._last_line = now
+            left = (now - self._began) / self._done * max(0, self._total - self._done)
+            self.say(
+                f"  {self._step} epoch {event.epoch}/{event.epochs} {metrics}; "
+                f"about {duration(left)} left"
+            )
+
+
+def format_metrics(metrics: Mapping[str, float | None]) -> str:
+    """``loss 0.412, SA 91.2%, RA 60.3%``: what was measured, and nothing else."""
+    parts = []
+    for key, value in metrics.items():
+        if value is None:
+            continue
+        parts.append(f"{key.upper()} {value:.1%}" if key in ("sa", "ra") else f"{key} {value:.3f}")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """``45 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def emit_json(value: Any) -> None:
+    """Data to stdout, for programs."""
+    click.echo(json.dumps(value, indent=1, sort_keys=True, allow_nan=False), file=sys.stdout)

@@ -1,0 +1,114 @@
+"""``dwlt transfer``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dwlt.cli.options import Settings, working
+
+
+@click.command()
+@click.option("--adv", is_flag=True, help="Fine-tune adversarially (default: on clean images).")
+@click.option("--to", "task", metavar="TASK", help="Downstream task. Default: the config's.")
+@click.option(
+    "--fraction",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Share of the training images, class-balanced. Default: 1.",
+)
+@click.option(
+    "--rounds",
+    metavar="R,R,...|all|spread",
+    help="Which tickets. Round 0, the dense network, is always among them. Default: spread.",
+)
+@click.option("--seeds", type=click.IntRange(1, 1000), help="Runs per ticket. Default: 1.")
+@click.option(
+    "--regime",
+    type=click.Choice(["standard", "fast", "adversarial"]),
+    help="The tickets of this pruning regime. Default: the config's.",
+)
+@click.option(
+    "--pretrain-regime",
+    type=click.Choice(["standard", "fast", "adversarial"]),
+    help="The tickets of this pre-training. Default: the config's.",
+)
+@click.option(
+    "--weights",
+    type=click.Path(exists=True, path_type=Path),
+    help="The tickets of these pre-trained weights, as given to `dwlt prune`.",
+)
+@working
+def command(
+    settings: Settings,
+    adv: bool,
+    task: str | None,
+    fraction: float | None,
+    rounds: str | None,
+    seeds: int | None,
+    regime: str | None,
+    pretrain_regime: str | None,
+    weights: Path | None,
+) -> None:
+    """Fine-tune tickets and the dense network on the downstream task.
+
+    Run it once without --adv and once with it: a double win needs both. Earlier stages that are
+    missing are run first.
+
+    \b
+    Examples:
+      dwlt transfer
+      dwlt transfer --adv --rounds 0,6,10 --seeds 3
+      dwlt transfer --adv --to cifar10 --fraction 0.1
+    """
+    from dwlt.cli.session import session
+    from dwlt.cli.show import emit_json
+    from dwlt.stages import transfer
+
+    experiment = settings.experiment(
+        downstream__task=task,
+        downstream__fraction=fraction,
+        transfer__rounds=_rounds(rounds),
+        transfer__seeds=seeds,
+        prune__regime=regime,
+        pretrain__regime=pretrain_regime,
+    )
+    with session(settings) as (context, show):
+        cells = transfer.run_grid(
+            experiment, "adversarial" if adv else "standard", context, weights=weights
+        )
+    if settings.as_json:
+        emit_json([{"folder": str(folder), "result": result} for folder, result in cells])
+        return
+    from dwlt.cli.cells import accuracy
+    from dwlt.units import percent
+
+    show.table(
+        f"{'adversarial' if adv else 'standard'} transfer to {experiment.downstream.task}",
+        ["round", "sparsity", "seed", "test SA", "test RA", "n", "best epochs", "run"],
+        [
+            [
+                str(result["round"]),
+                percent(result["kept"], result["total"]),
+                str(result["seed"]),
+                accuracy(result["best_sa"]["test"]["sa"]),
+                accuracy(result["best_ra"]["test"]["ra"]),
+                str(result["best_sa"]["test"]["sa"]["n"]),
+                f"{result['best_sa']['epoch']}, {result['best_ra']['epoch']}",
+                folder.name,
+            ]
+            for folder, result in cells
+        ],
+    )
+
+
+def _rounds(text: str | None) -> str | tuple[int, ...] | None:
+    if text is None or text in ("all", "spread"):
+        return text
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() for part in parts):
+        raise click.BadParameter(
+            f"{text!r} is not a list of rounds; write 0,6,10 or all or spread",
+            param_hint="'--rounds'",
+        )
+    return tuple(int(part) for part in parts)

@@ -1,0 +1,63 @@
+"""What stages tell whoever watches them. Stages never print; the CLI decides what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """A stage begins or resumes work. ``epochs`` are those still to train, in all its steps."""
+
+    stage: str
+    title: str
+    epochs: int
+
+
+@dataclass(frozen=True)
+class StepStarted:
+    """One step of a stage: a pruning round, a transfer cell, a training."""
+
+    label: str
+    epochs: int
+    resumed_at: int = 0
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch of the current step is done and saved. ``metrics`` has loss, sa, ra as measured."""
+
+    epoch: int
+    epochs: int
+    seconds: float
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """A step is complete and on disk; ``summary`` is one line about it."""
+
+    label: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class StageDone:
+    """A stage is complete. ``reused``: everything was there already and nothing was computed."""
+
+    stage: str
+    folder: str
+    reused: bool
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the user should read; ``warning`` when it can spoil a result."""
+
+    text: str
+    warning: bool = False
+
+
+Event = StageStarted | StepStarted | EpochDone | StepDone | StageDone | Notice
+Observer = Callable[[Event], None]

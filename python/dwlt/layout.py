@@ -1,0 +1,52 @@
+"""Every path that dwlt uses on disk, as pure functions. The one file that spells them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+STAGES = ("pretrain", "prune", "transfer", "evaluate")
+
+SPEC = "spec.toml"
+JOURNAL = "journal"
+METRICS = "metrics.jsonl"
+RESULT = "result.json"
+MODEL = "model.safetensors"
+MASK = "mask.safetensors"
+STATE = "state.safetensors"
+"""The training in progress; gone when its step is done."""
+
+
+def run_folder(runs: Path, stage: str, name: str, run_id: str) -> Path:
+    """``runs/<stage>/<name>-<id8>``, or the folder that already carries this id.
+
+    The name is only a label, so a run started under another name is the same run.
+    """
+    folder = runs / stage
+    for found in sorted(folder.glob(f"*-{run_id}")):
+        return found
+    return folder / f"{name}-{run_id}"
+
+
+def run_folders(runs: Path, stage: str) -> list[Path]:
+    """All run folders of one stage, sorted by name."""
+    return sorted(path for path in (runs / stage).glob("*-????????") if path.is_dir())
+
+
+def round_name(round_: int) -> str:
+    """``round-07``: two digits, so that up to 99 rounds sort by name."""
+    return f"round-{round_:02d}"
+
+
+def round_folder(folder: Path, round_: int) -> Path:
+    """The folder of one pruning round inside a prune run."""
+    return folder / round_name(round_)
+
+
+def best(kind: str) -> str:
+    """``best-sa.safetensors`` or ``best-ra.safetensors``."""
+    return f"best-{kind}.safetensors"
+
+
+def id_of(folder: Path) -> str:
+    """The id8 that a run folder's name ends in."""
+    return folder.name[-8:]

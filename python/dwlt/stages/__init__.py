@@ -1,0 +1,1 @@
+"""The stages of an experiment. They compute and commit; they never print."""

@@ -1,0 +1,147 @@
+"""Model files: plain safetensors whose metadata says how to rebuild the network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from dwlt import _core
+from dwlt.data import Task
+from dwlt.errors import FormatError, ModelError
+from dwlt.models import Model, build_model, load_state, state_of
+from dwlt.spec import ModelSpec, validate_spec
+
+KEY = "dwlt"
+"""The one metadata key. One, because safetensors does not keep the order of several, and the
+same weights must give the same bytes."""
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What is needed to build the network that a model file's tensors fill.
+
+    Attributes:
+        model: which network.
+        classes: names of the classes, in the order of the logits.
+        channels: colour channels of the input.
+        size: height of the input in pixels.
+    """
+
+    model: ModelSpec
+    classes: tuple[str, ...]
+    channels: int
+    size: int
+
+    @classmethod
+    def of(cls, spec: ModelSpec, task: Task) -> Blueprint:
+        """The blueprint of a network for a task."""
+        return cls(spec, task.classes, task.shape[0], task.shape[1])
+
+    def values(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "format": "dwlt-model",
+            "version": 1,
+            "model": self.model.model_dump(mode="json", exclude_none=True),
+            "classes": list(self.classes),
+            "channels": self.channels,
+            "size": self.size,
+        }
+
+
+def new_model(spec: ModelSpec, task: Task, *, seed: int) -> Model:
+    """A freshly initialised network for a task, its normaliser set from the training pixels."""
+    return build_model(
+        spec,
+        num_classes=len(task.classes),
+        channels=task.shape[0],
+        image_size=task.shape[1],
+        mean=task.mean,
+        std=task.std,
+        seed=seed,
+    )
+
+
+def model_bytes(model: Model, blueprint: Blueprint) -> bytes:
+    """A model file's bytes: same weights, same bytes."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state_of(model).items()}
+    text = json.dumps(blueprint.values(), sort_keys=True, separators=(",", ":"))
+    return save(state, metadata={KEY: text})
+
+
+def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], Mapping[str, str]]:
+    """All tensors of a safetensors file, and its metadata.
+
+    Raises:
+        FormatError: not a safetensors file, or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise FormatError(
+            f"{path} cannot be read as safetensors: {error}",
+            hint="give a .safetensors model file or a run folder",
+        ) from error
+
+
+def read_model(path: Path) -> tuple[Model, Blueprint]:
+    """Rebuild the network in a model file that dwlt wrote.
+
+    Raises:
+        FormatError: the file is damaged or does not say which network it holds.
+        ModelError: its tensors do not fit that network.
+    """
+    tensors, meta = read_tensors(path)
+    if KEY not in meta:
+        raise FormatError(
+            f"{path} does not say which network it holds (no {KEY!r} in its metadata)",
+            hint="name the network in a config and give the file as --weights to `dwlt prune`",
+        )
+    values = json.loads(meta[KEY])
+    blueprint = Blueprint(
+        model=validate_spec(ModelSpec, values["model"], str(path)),
+        classes=tuple(values["classes"]),
+        channels=values["channels"],
+        size=values["size"],
+    )
+    # Published weights must not be fetched again just to be overwritten.
+    bare = blueprint.model.model_copy(update={"weights": None})
+    ones = (1.0,) * blueprint.channels
+    model = build_model(
+        bare,
+        num_classes=len(blueprint.classes),
+        channels=blueprint.channels,
+        image_size=blueprint.size,
+        mean=ones,
+        std=ones,
+        seed=0,
+    )
+    load_state(model, tensors)
+    return model, blueprint
+
+
+def digest(path: Path) -> str:
+    """The digest that names a model file's tensors, whatever their order in the file."""
+    return _core.digest_file(str(path))
+
+
+def require_channels(blueprint: Blueprint, task: Task) -> None:
+    """Refuse a task whose images the pre-trained network cannot take.
+
+    Raises:
+        ModelError: colour channels differ.
+    """
+    if blueprint.channels != task.shape[0]:
+        raise ModelError(
+            f"the network takes {blueprint.channels}-channel images, "
+            f"{task.name} has {task.shape[0]}",
+            hint=f"set channels = {blueprint.channels} for that task",
+        )
