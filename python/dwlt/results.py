@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dwlt import layout
+from dwlt import _core, layout
 from dwlt.errors import LedgerError
 
 FORMAT = {"format": "dwlt-result", "version": 1}
@@ -55,6 +55,19 @@ def read_spec(folder: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise LedgerError(f"{folder / layout.SPEC} cannot be read: {error}") from error
+
+
+def asked_rounds(folder: Path) -> int | None:
+    """How many rounds a prune run was last asked for, or None where it never began.
+
+    The spec cannot say: it is written once, and a run can be carried on to more rounds.
+    """
+    asked = None
+    for line in _core.Ledger.read(str(folder)):
+        entry = json.loads(line)
+        if entry.get("event") == "asked":
+            asked = int(entry["rounds"])
+    return asked
 
 
 def version() -> str:

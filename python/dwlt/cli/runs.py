@@ -154,24 +154,14 @@ def describe(folder: Path) -> dict[str, Any]:
 
 
 def _result_file(folder: Path, spec: Mapping[str, Any], rounds: int) -> Path | None:
+    from dwlt.results import asked_rounds
+
     if folder.parent.name != "prune":
         path = folder / layout.RESULT
         return path if path.exists() else None
     # A prune run is done when the last round that was asked for is there.
-    last = layout.round_folder(folder, asked_rounds(folder, spec)) / layout.RESULT
+    last = layout.round_folder(folder, asked_rounds(folder) or int(spec.get("rounds", 0))) / layout.RESULT
     return last if rounds and last.exists() else None
-
-
-def asked_rounds(folder: Path, spec: Mapping[str, Any]) -> int:
-    """How many rounds were last asked for; the spec only knows the first time's number."""
-    from dwlt import _core
-
-    asked = int(spec.get("rounds", 0))
-    for line in _core.Ledger.read(str(folder)):
-        entry = json.loads(line)
-        if entry.get("event") == "asked":
-            asked = int(entry["rounds"])
-    return asked
 
 
 def _row(folder: Path, state: str, what: str, result: Path | None) -> dict[str, Any]:

@@ -39,12 +39,13 @@ class TrainingPart(Spec):
         Raises:
             SpecError: a key or value does not fit; the message names the part it stands in.
         """
+        shared: Settings = dict(self.train)
         own: Settings = dict(getattr(self, regime))
-        changes = own.pop("attack", {})
-        merged: Settings = {**self.train, **own, "regime": regime}
+        changes = shared.pop("attack", {})
         if regime != "standard":
             attack: AttackSpec = getattr(attacks, regime)
-            merged["attack"] = {**attack.model_dump(), **changes}
+            own["attack"] = {**attack.model_dump(), **changes, **own.get("attack", {})}
+        merged: Settings = {**shared, **own, "regime": regime}
         try:
             return TrainSpec.model_validate(merged)
         except ValidationError as error:

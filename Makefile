@@ -1,0 +1,65 @@
+# The one list of commands: people, CI and the README use these targets.
+#   make demo   set up, then run the main job on the embedded default
+#   make test   set up, then run every test (Rust and Python)
+#   make lint   formatters, linters, type checker
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUST := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml Cargo.lock
+DEMO := demo
+
+.PHONY: help setup demo test test-rust test-python test-slow lint fmt wheel clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# pyproject.toml says what is needed; requirements.txt pins the versions CI has tested.
+$(VENV)/.packages: pyproject.toml requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.extension: $(VENV)/.packages $(RUST)
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --quiet --locked
+	touch $@
+
+setup: $(VENV)/.extension
+
+demo: setup
+	$(BIN)/dwlt prune --rounds 20 --runs $(DEMO)/runs
+	$(BIN)/dwlt transfer --runs $(DEMO)/runs
+	$(BIN)/dwlt transfer --adv --runs $(DEMO)/runs
+	$(BIN)/dwlt report --runs $(DEMO)/runs --out $(DEMO)/report
+
+test: test-rust test-python
+
+test-rust: setup
+	cargo test --locked --quiet -p dwlt-core
+
+test-python: setup
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow --timeout 3600
+
+lint: setup
+	cargo fmt --all --check
+	cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+fmt: setup
+	cargo fmt --all
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+wheel: setup
+	$(BIN)/maturin build --release --locked --out target/wheels
+
+clean:
+	rm -rf target $(DEMO) .mypy_cache .ruff_cache .pytest_cache
