@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dwlt.errors import SpecError
+from dwlt.spec import TaskSpec, load_experiment, presets, spread, validate_spec
+
+
+@pytest.mark.parametrize("name", presets())
+def test_every_preset_loads(name: str) -> None:
+    assert load_experiment(name).name == name
+
+
+def test_the_default_is_the_digits() -> None:
+    experiment = load_experiment()
+    assert experiment.source.task == "digits:0-4"
+    assert experiment.downstream.task == "digits:5-9"
+    assert experiment.pretrain.regime == "adversarial"
+    assert experiment.prune_spec().rate == 0.2
+    assert experiment.prune_spec().rounds == 20
+
+
+@pytest.mark.parametrize(
+    ("change", "text", "hint"),
+    [
+        ("prune.rat=0.3", "unknown key 'prune.rat'", "'rate'"),
+        ("prune.train.epoch=3", "[prune] under regime adversarial: unknown key 'epoch'", "epochs"),
+        ("attack.evaluate.epss='1/2'", "unknown key 'attack.evaluate.epss'", "'eps'"),
+        ("attack.evaluate.eps=8", "eps 8 exceeds 1", None),
+        ("attack.evaluate.eps=-1", "attack.evaluate.eps", None),
+        ("prune.rate=2", "prune.rate: Input should be less than 1 (got 2)", None),
+        ("prune.train.epochs=3k", "'3k' is not a number of epochs", None),
+        ("pretrain.regime=fasst", "pretrain.regime", None),
+        ("seed", "--set 'seed' has no '='", "--set"),
+        ("name.x=1", "name.x: 'name' is a value, not a table", None),
+        ("transfer.standard.attack.steps=3", "regime 'standard' trains on clean images", None),
+        ("attack.fast.steps=2", "regime 'fast' takes one step", None),
+    ],
+)
+def test_a_wrong_change_is_named(change: str, text: str, hint: str | None) -> None:
+    # The fast regime is only resolved when a stage uses it, so let one use it.
+    changes = ["prune.regime=fast", change] if "fast." in change else [change]
+    with pytest.raises(SpecError) as caught:
+        load_experiment(changes=changes)
+    assert text in str(caught.value)
+    if hint is not None:
+        assert caught.value.hint is not None
+        assert hint in caught.value.hint
+
+
+def test_an_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(SpecError) as caught:
+        load_experiment("digts")
+    assert caught.value.hint is not None
+    assert "'digits'" in caught.value.hint
+
+
+def test_regimes_are_laid_over_shared_settings() -> None:
+    experiment = load_experiment(
+        changes=[
+            "prune.train.epochs=7",
+            "prune.adversarial.lr=0.5",
+            "prune.train.attack.steps=3",
+            "prune.adversarial.attack.eps='1/16'",
+        ]
+    )
+    train = experiment.prune_spec().train
+    assert (train.epochs, train.lr) == (7, 0.5)
+    assert train.attack is not None
+    assert (train.attack.steps, train.attack.eps) == (3, "1/16")
+    assert experiment.pretrain_spec().train.attack == experiment.attack.adversarial
+
+
+def test_the_standard_regime_has_no_attack() -> None:
+    assert load_experiment().transfer_spec("standard", 0, 0).train.attack is None
+
+
+def test_a_config_may_extend_a_preset(tmp_path: Path) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text('extends = "digits"\nname = "mine"\n[prune.train]\nepochs = 2\n')
+    experiment = load_experiment(str(config))
+    assert experiment.name == "mine"
+    assert experiment.prune_spec().train.epochs == 2
+    assert experiment.prune_spec().train.lr == load_experiment().prune_spec().train.lr
+
+
+def test_a_config_that_extends_itself_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "loop.toml"
+    config.write_text(f'extends = "{config}"\n')
+    with pytest.raises(SpecError, match="extends itself"):
+        load_experiment(str(config))
+
+
+def test_broken_and_missing_files_are_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text("name = \n")
+    with pytest.raises(SpecError, match=r"broken\.toml is not valid TOML"):
+        load_experiment(str(broken))
+    with pytest.raises(SpecError, match="does not exist"):
+        load_experiment(str(tmp_path / "absent.toml"))
+
+
+def test_spread_always_has_the_ends() -> None:
+    assert spread(20) == (0, 3, 6, 10, 15, 20)
+    assert spread(4) == (0, 3, 4)
+    assert spread(1) == (0, 1)
+
+
+def test_validate_spec_explains_too() -> None:
+    with pytest.raises(SpecError, match="here: 'task' is missing"):
+        validate_spec(TaskSpec, {}, "here")
