@@ -38,7 +38,7 @@ WITHIN = {
 }
 TORCH_FREE = {"errors", "units", "layout", "events", "results", "spec", "store", "report", "cli"}
 # Public names that `import dwlt` offers, gathered from any layer and loaded on first use.
-FRONT = {"__init__"}
+FRONT = {"__init__", "__main__"}
 
 
 def part_of(path: Path) -> str:

@@ -1,0 +1,78 @@
+"""What tests share: a config small enough that a whole experiment takes seconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+TINY = """
+extends = "digits"
+name = "tiny"
+description = "seconds"
+[source]
+per_class = 16
+[downstream]
+per_class = 16
+[model]
+width = 4
+[score]
+every = 1
+[attack.evaluate]
+steps = 3
+[attack.adversarial]
+steps = 2
+[pretrain.train]
+epochs = 3
+batch_size = 32
+warmup = 0
+[prune]
+rounds = 3
+[prune.train]
+epochs = 2
+batch_size = 32
+[transfer]
+seeds = 1
+[transfer.train]
+epochs = 3
+batch_size = 32
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The path of the tiny config."""
+    path = tmp_path_factory.mktemp("config") / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Run a command in this process: exit code, stdout, stderr."""
+    from dwlt.cli.root import run
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = run([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def cli_json(cli: Cli) -> Callable[..., object]:
+    """Run a command with --json that must succeed, and read what it printed."""
+
+    def call(*arguments: object) -> object:
+        code, out, err = cli(*arguments, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    return call

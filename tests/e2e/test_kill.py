@@ -1,0 +1,96 @@
+"""Kill real commands at random moments; the final bytes must be those of an undisturbed run."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+KILLS_PER_STAGE = 4
+COMMANDS = {
+    "pretrain": ["pretrain"],
+    "prune": ["prune"],
+    "transfer": ["transfer", "--adv", "--rounds", "0,3"],
+}
+
+
+def command(stage: str, config: Path, runs: Path) -> list[str]:
+    verb, *options = COMMANDS[stage]
+    return [
+        *(sys.executable, "-m", "dwlt", verb, "--config", str(config), "--runs", str(runs)),
+        *("--device", "cpu", *options),
+    ]
+
+
+def environment() -> dict[str, str]:
+    # One thread: several processes of a test run share two cores.
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def run_whole(stage: str, config: Path, runs: Path) -> None:
+    done = subprocess.run(
+        command(stage, config, runs),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def working(runs: Path, stage: str) -> int:
+    """How many files the stage has written: it grows while the stage works."""
+    return len(list((runs / stage).rglob("*")))
+
+
+def run_and_kill(stage: str, config: Path, runs: Path, delay: float) -> bool:
+    """Start the stage, kill it ``delay`` seconds after it first writes. True: it was killed."""
+    before = working(runs, stage)
+    with subprocess.Popen(
+        command(stage, config, runs),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while process.poll() is None and working(runs, stage) == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        time.sleep(delay)
+        if process.poll() is not None:
+            return False
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return True
+
+
+def final_bytes(runs: Path) -> dict[str, bytes]:
+    """Everything an experiment leaves that must not depend on how often it was interrupted."""
+    return {str(path.relative_to(runs)): path.read_bytes() for path in runs.rglob("*.safetensors")}
+
+
+@pytest.mark.timeout(600)
+def test_killed_anywhere_the_bytes_are_the_same(tiny: Path, tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    rng = random.Random(20)
+    kills = 0
+    for stage in COMMANDS:
+        start = time.monotonic()
+        run_whole(stage, tiny, whole)
+        # Importing torch is most of a tiny run; the work itself is about this long.
+        length = max(0.4, time.monotonic() - start - 2.5)
+        for _ in range(KILLS_PER_STAGE):
+            kills += run_and_kill(stage, tiny, broken, rng.uniform(0, length / 2))
+        run_whole(stage, tiny, broken)
+    assert kills >= 10, "the runs ended before they could be killed; make them longer"
+    expected = final_bytes(whole)
+    # 1 pre-trained model, 4 masks, 2 cells with two checkpoints each; no leftovers.
+    assert len(expected) == 1 + 4 + 4
+    assert final_bytes(broken) == expected
