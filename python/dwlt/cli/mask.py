@@ -1,0 +1,139 @@
+"""``dwlt mask``: look at, compare and apply mask files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dwlt.cli.options import json_option
+
+mask_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def command() -> None:
+    """Look at, compare and apply mask files.
+
+    \b
+    Examples:
+      dwlt mask show runs/prune/digits-0a1b2c3d/round-10/mask.safetensors
+      dwlt mask compare A.safetensors B.safetensors
+      dwlt mask apply model.safetensors mask.safetensors -o ticket.safetensors
+    """
+
+
+@command.command()
+@click.argument("mask", type=mask_file)
+@json_option
+def show(mask: Path, as_json: bool) -> None:
+    """Counts per tensor, sparsity, and what the masks belong to."""
+    from dwlt import _core
+    from dwlt.cli.show import Show, emit_json
+    from dwlt.units import percent
+
+    masks = _core.MaskSet.load(str(mask))
+    layers = masks.layers()
+    if as_json:
+        emit_json(
+            {
+                "kept": masks.kept,
+                "total": masks.total,
+                "digest": masks.digest,
+                "meta": dict(masks.meta),
+                "layers": [{"name": n, "kept": k, "total": t} for n, k, t in layers],
+            }
+        )
+        return
+    rows = [[name, f"{kept:,}", f"{total:,}", percent(kept, total)] for name, kept, total in layers]
+    rows.append(["all", f"{masks.kept:,}", f"{masks.total:,}", percent(masks.kept, masks.total)])
+    Show().table(str(mask), ["tensor", "kept", "of", "sparsity"], rows)
+    for key, value in {"digest": masks.digest, **masks.meta}.items():
+        click.echo(f"{key}: {value}")
+
+
+@command.command()
+@click.argument("first", type=mask_file)
+@click.argument("second", type=mask_file)
+@json_option
+def compare(first: Path, second: Path, as_json: bool) -> None:
+    """How much two mask sets share, per tensor and in all, against chance."""
+    from dwlt import _core
+    from dwlt.cli.show import Show, emit_json
+
+    a, b = _core.MaskSet.load(str(first)), _core.MaskSet.load(str(second))
+    both, either = a & b, a | b
+    rows = [
+        overlap_row(name, ka, kb, shared, union, total)
+        for (name, ka, total), (_, kb, _), (_, shared, _), (_, union, _) in zip(
+            a.layers(), b.layers(), both.layers(), either.layers(), strict=True
+        )
+    ]
+    whole = overlap_row("all", a.kept, b.kept, both.kept, either.kept, a.total)
+    nested = "second" if b.is_subset(a) else "first" if a.is_subset(b) else None
+    if as_json:
+        emit_json({"layers": rows, "all": whole, "nested": nested})
+        return
+    Show().table(
+        "",
+        ["tensor", "first keeps", "second keeps", "both", "IoU", "by chance"],
+        [
+            [
+                str(r["name"]),
+                f"{r['first']:,}",
+                f"{r['second']:,}",
+                f"{r['both']:,}",
+                "-" if r["iou"] is None else f"{r['iou']:.4f}",
+                "-" if r["chance"] is None else f"{r['chance']:.4f}",
+            ]
+            for r in [*rows, whole]
+        ],
+    )
+    if nested:
+        click.echo(f"every weight that the {nested} keeps is kept by the other too")
+
+
+def overlap_row(
+    name: str, first: int, second: int, both: int, either: int, total: int
+) -> dict[str, str | int | float | None]:
+    """Intersection over union, and what two independent random masks of these counts would give.
+
+    By chance, both keep ``first * second / total`` weights on average; the IoU of that count is
+    the last column.
+    """
+    iou = both / either if either else None
+    expected = first * second / total if total else 0.0
+    union = first + second - expected
+    chance = expected / union if union else None
+    return {
+        "name": name,
+        "first": first,
+        "second": second,
+        "both": both,
+        "iou": iou,
+        "chance": chance,
+    }
+
+
+@command.command()
+@click.argument("weights", type=mask_file)
+@click.argument("mask", type=mask_file)
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The safetensors file to write.",
+)
+@json_option
+def apply(weights: Path, mask: Path, out: Path, as_json: bool) -> None:
+    """Write WEIGHTS with every masked weight set to zero. Types and other tensors stay."""
+    from dwlt.cli.show import emit_json
+    from dwlt.stages.ticket import apply_file
+    from dwlt.units import percent
+
+    kept, total = apply_file(weights, mask, out)
+    if as_json:
+        emit_json({"out": str(out), "kept": kept, "total": total})
+    else:
+        click.echo(f"{out}: {kept:,} of {total:,} kept, sparsity {percent(kept, total)}", err=True)
