@@ -1,0 +1,21 @@
+"""The report: result files in; verdicts, tables, figures and one page out. Never imports torch."""
+
+from __future__ import annotations
+
+from dwlt.report.collect import collect
+from dwlt.report.records import ReportData
+from dwlt.report.tables import Table, terminal_tables
+from dwlt.report.verdict import Report, Verdict, assess
+from dwlt.report.write import ReportPaths, write_report
+
+__all__ = [
+    "Report",
+    "ReportData",
+    "ReportPaths",
+    "Table",
+    "Verdict",
+    "assess",
+    "collect",
+    "terminal_tables",
+    "write_report",
+]

@@ -1,0 +1,114 @@
+"""Walk a runs folder and read every result file in it.
+
+A damaged or foreign file never stops a report: it becomes a warning with its name. A folder
+without its result file is an unfinished run, and is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from dwlt import layout
+from dwlt.errors import FormatError, UserError
+from dwlt.report import parse
+from dwlt.report.records import Notice, PruneResult, ReportData, Unfinished
+
+_Result = TypeVar("_Result")
+_Parser = Callable[[parse.Fields, str], _Result]
+
+
+class _Walk:
+    """Collects warnings and unfinished runs while the results are read."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.warnings: list[Notice] = []
+        self.unfinished: list[Unfinished] = []
+
+    def folders(self, stage: str) -> list[Path]:
+        """The run folders of a stage by name; any other folder beside them is a warning."""
+        known = layout.run_folders(self.root, stage)
+        for path in sorted((self.root / stage).glob("*")):
+            if path.is_dir() and path not in known and not path.name.startswith("."):
+                self.warn(path, "foreign", "not the name of a run folder (NAME-ID8): left out")
+        return known
+
+    def warn(self, path: Path, code: str, text: str) -> None:
+        self.warnings.append(Notice(path.relative_to(self.root).as_posix(), code, text))
+
+    def read(self, path: Path, folder: Path, parser: _Parser[_Result]) -> _Result | None:
+        """Parse one result file, or warn and return None."""
+        try:
+            fields = parse.read_json(path.read_bytes())
+            return parser(fields, folder.relative_to(self.root).as_posix())
+        except OSError as error:
+            self.warn(path, "unreadable", f"cannot be read: {error.strerror or error}")
+        except FormatError as error:
+            self.warn(path, "unreadable", str(error))
+        return None
+
+    def simple(self, stage: str, parser: _Parser[_Result]) -> list[_Result]:
+        """The results of a stage that writes one result per run folder."""
+        results = []
+        for folder in self.folders(stage):
+            path = folder / layout.RESULT
+            if not path.is_file():
+                self.leave(stage, folder, "no result yet")
+            elif (result := self.read(path, folder, parser)) is not None:
+                results.append(result)
+        return results
+
+    def leave(self, stage: str, folder: Path, detail: str) -> None:
+        where = folder.relative_to(self.root).as_posix()
+        self.unfinished.append(Unfinished(stage, where, detail))
+
+    def prune(self) -> list[PruneResult]:
+        """The rounds of all prune runs."""
+        results: list[PruneResult] = []
+        for folder in self.folders("prune"):
+            files = sorted(folder.glob(f"round-*/{layout.RESULT}"))
+            found = [self.read(path, folder, parse.prune) for path in files]
+            rounds = [result for result in found if result is not None]
+            results += rounds
+            wanted = rounds[-1].run.spec.get("rounds") if rounds else None
+            if not files:
+                self.leave("prune", folder, "no round yet")
+            elif isinstance(wanted, int) and len(files) <= wanted:
+                self.leave("prune", folder, f"{len(files) - 1} of {wanted} rounds")
+        return results
+
+
+def collect(runs_dir: Path | str) -> ReportData:
+    """Read all result files below a runs folder.
+
+    Args:
+        runs_dir: the folder that holds ``pretrain/``, ``prune/``, ``transfer/``, ``evaluate/``;
+            any of them may be absent.
+
+    Returns:
+        What could be read, in a fixed order, with a warning for each file that could not.
+
+    Raises:
+        UserError: ``runs_dir`` is not a folder.
+    """
+    root = Path(runs_dir)
+    if not root.is_dir():
+        raise UserError(
+            f"{root} is not a folder of runs",
+            hint="name the folder with --runs DIR, or start with `dwlt prune --rounds 20`",
+        )
+    walk = _Walk(root)
+    pretrain = walk.simple("pretrain", parse.pretrain)
+    prune = walk.prune()
+    transfer = walk.simple("transfer", parse.transfer)
+    evaluate = walk.simple("evaluate", parse.evaluate)
+    return ReportData(
+        pretrain=tuple(pretrain),
+        prune=tuple(prune),
+        transfer=tuple(transfer),
+        evaluate=tuple(evaluate),
+        unfinished=tuple(walk.unfinished),
+        warnings=tuple(sorted(walk.warnings)),
+    )

@@ -1,0 +1,76 @@
+"""Flags that only the report can raise, because they are about several runs together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from dwlt.report.groups import REGIMES, Group
+from dwlt.report.records import Layer, Notice, ReportData, Run, Score, sparsity
+
+FEW_SEEDS = 3
+"""Below this many seeds a spread says little (and with one there is none)."""
+
+
+def report_flags(data: ReportData, groups: Iterable[Group]) -> Iterator[Notice]:
+    """Few seeds, RA above SA, and collapsed layers, each with the run or group it is about."""
+    for group in groups:
+        yield from _few_seeds(group)
+    for run, score, what in _scores(data):
+        if score.ra is not None and score.ra.value > score.sa.value:
+            yield Notice(
+                run.label,
+                "ra-above-sa",
+                f"{what}: RA {100 * score.ra.value:.2f}% is above SA {100 * score.sa.value:.2f}%, "
+                "which no attack that starts at the clean image can give",
+            )
+    for result in data.prune:
+        where = result.run.label
+        yield from _collapsed(where, result.round, result.kept, result.total, result.layers)
+    pruned = {(result.run.id, result.round) for result in data.prune}
+    for cell in data.transfer:
+        if (cell.prune.id, cell.round) not in pruned:
+            where = f"{cell.prune.name}-{cell.prune.id}"
+            yield from _collapsed(where, cell.round, cell.kept, cell.total, cell.layers)
+
+
+def _few_seeds(group: Group) -> Iterator[Notice]:
+    few = {
+        net.round: count
+        for net in group.networks
+        if 0 < (count := min(len(net.seeds(r)) for r in REGIMES if net.cells[r])) < FEW_SEEDS
+    }
+    if few:
+        rounds = ", ".join(map(str, few))
+        yield Notice(
+            group.label,
+            "few-seeds",
+            f"round{'s' if len(few) > 1 else ''} {rounds}: {min(few.values())} of the {FEW_SEEDS} "
+            "seeds or more that a spread should stand on",
+        )
+
+
+def _scores(data: ReportData) -> Iterator[tuple[Run, Score, str]]:
+    for result in data.pretrain:
+        yield result.run, result.validation, "validation"
+        yield result.run, result.test, "test"
+    for step in data.prune:
+        if step.search is not None:
+            yield step.run, step.search, f"round {step.round}, validation"
+    for cell in data.transfer:
+        yield cell.run, cell.best_sa.test, "best-SA checkpoint, test"
+        if cell.best_ra is not None:
+            yield cell.run, cell.best_ra.test, "best-RA checkpoint, test"
+    for evaluation in data.evaluate:
+        yield evaluation.run, evaluation.test, "test"
+
+
+def _collapsed(
+    where: str, number: int, kept: int, total: int, layers: Iterable[Layer]
+) -> Iterator[Notice]:
+    names = [layer.name for layer in layers if layer.total and not layer.kept]
+    if names:
+        yield Notice(
+            where,
+            "collapsed-layer",
+            f"round {number} ({sparsity(kept, total)}): nothing is kept in {', '.join(names)}",
+        )

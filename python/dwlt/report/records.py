@@ -1,0 +1,228 @@
+"""What the result files say, as plain typed values. No file access and no judgement here.
+
+Counts stay integers (``correct`` / ``n``, ``kept`` / ``total``); shares are derived from them
+when they are shown, so a report never rounds twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dwlt.units import percent
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """``correct`` of ``n`` images; 0 <= correct <= n, n > 0."""
+
+    correct: int
+    n: int
+
+    @property
+    def value(self) -> float:
+        """The share in [0, 1]."""
+        return self.correct / self.n
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Standard accuracy and, where an attack was run, robust accuracy under that attack."""
+
+    sa: Accuracy
+    ra: Accuracy | None
+    attack: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """Another run that a result came from; ``method`` is "" for anything but a prune run."""
+
+    id: str
+    name: str
+    regime: str
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One prunable tensor: how many of its weights are kept."""
+
+    name: str
+    kept: int
+    total: int
+
+    @property
+    def density(self) -> float:
+        """The kept share in [0, 1]; an empty tensor counts as whole."""
+        return self.kept / self.total if self.total else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInfo:
+    """The data of a run: class names, image shape (C, H, W), images per split, digest."""
+
+    name: str
+    classes: tuple[str, ...]
+    shape: tuple[int, ...]
+    train: int
+    validation: int
+    test: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Notice:
+    """Something the reader of a report must know.
+
+    ``code`` is stable and meant for machines, ``where`` names the run, file or group, ``text``
+    is a sentence. Both flags (about results) and warnings (about files) are notices.
+    """
+
+    where: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What every result file has in common.
+
+    ``folder`` is the run folder relative to the runs folder; ``spec`` is kept as it was read.
+    """
+
+    stage: str
+    id: str
+    name: str
+    folder: str
+    task: TaskInfo
+    spec: Mapping[str, object]
+    flags: tuple[Notice, ...]
+    environment: Mapping[str, str]
+    seconds: float
+    finished: str
+
+    @property
+    def label(self) -> str:
+        """Name and id, as the run folder is called."""
+        return f"{self.name}-{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainResult:
+    """A finished pre-training run."""
+
+    run: Run
+    regime: str
+    seed: int
+    weights: str
+    validation: Score
+    test: Score
+
+
+@dataclass(frozen=True, slots=True)
+class PruneResult:
+    """One finished round of a prune run. ``search`` is how the network of the round before
+    scored on the validation split at the end of this round's training (None for round 0)."""
+
+    run: Run
+    round: int
+    kept: int
+    total: int
+    rate: float
+    seed: int
+    mask: str
+    weights: str
+    pretrain: RunRef
+    prune: RunRef
+    layers: tuple[Layer, ...]
+    search: Score | None
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The checkpoint that validation chose, and its one visit to the test set."""
+
+    epoch: int
+    validation: Score
+    test: Score
+
+
+@dataclass(frozen=True, slots=True)
+class TransferResult:
+    """One finished transfer: a network (dense or ticket), a regime, a seed, a data fraction."""
+
+    run: Run
+    round: int
+    kept: int
+    total: int
+    regime: str
+    seed: int
+    fraction: float
+    mask: str
+    weights: str
+    layers: tuple[Layer, ...]
+    pretrain: RunRef
+    prune: RunRef
+    best_sa: Best
+    best_ra: Best | None
+
+    def accuracy(self, kind: str) -> Accuracy | None:
+        """SA of the best-SA checkpoint or RA of the best-RA checkpoint, both on the test set."""
+        if kind == "sa":
+            return self.best_sa.test.sa
+        return self.best_ra.test.ra if self.best_ra is not None else None
+
+    @property
+    def attack(self) -> str | None:
+        """The attack behind RA, or None where RA was not measured."""
+        if self.best_ra is None or self.best_ra.test.ra is None:
+            return None
+        return self.best_ra.test.attack
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateResult:
+    """A finished evaluation of one model file."""
+
+    run: Run
+    model: str
+    test: Score
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A run folder without its last result file; ``detail`` says how far it came."""
+
+    stage: str
+    folder: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportData:
+    """Everything that could be read below a runs folder, in a fixed order."""
+
+    pretrain: tuple[PretrainResult, ...] = ()
+    prune: tuple[PruneResult, ...] = ()
+    transfer: tuple[TransferResult, ...] = ()
+    evaluate: tuple[EvaluateResult, ...] = ()
+    unfinished: tuple[Unfinished, ...] = ()
+    warnings: tuple[Notice, ...] = field(default=())
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Each finished run once, by folder (the rounds of a prune run share theirs)."""
+        runs = [
+            *(result.run for result in self.pretrain),
+            *(result.run for result in self.prune),
+            *(result.run for result in self.transfer),
+            *(result.run for result in self.evaluate),
+        ]
+        by_folder = {run.folder: run for run in runs}
+        return tuple(by_folder[folder] for folder in sorted(by_folder))
+
+
+def sparsity(kept: int, total: int) -> str:
+    """Sparsity as text, from the integers: "89.26%"."""
+    return percent(kept, total)

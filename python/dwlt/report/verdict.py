@@ -1,0 +1,230 @@
+"""The verdict on each ticket: double-win, not, undecided, or incomplete.
+
+The rule, as ``docs/protocol.md`` may quote it. Four numbers count: SA and RA after standard
+transfer, SA and RA after adversarial transfer, each the mean over the seeds. For each of them:
+
+    tolerance  the sample standard deviation (divisor seeds - 1) of the dense network's runs;
+               with a single seed the binomial standard error sqrt(p (1 - p) / n) of its value
+    needed     dense mean - tolerance
+    gap d      ticket mean - needed
+    error s    the standard error of the difference of the two means: pooled over both
+               networks' seeds, or binomial with a single seed (``stats.difference_error``)
+
+    d >= 0        the ticket matches
+    -s <= d < 0   unclear: it falls short by no more than the error of the comparison
+    d < -s        it falls short beyond doubt
+
+    double-win    all four match
+    not           at least one falls short beyond doubt
+    undecided     neither: at least one is unclear, none falls short beyond doubt
+    incomplete    a number is missing, or a ticket and the dense network have been transferred
+                  with different seeds; what is missing is named, and it never counts as a win
+
+The extreme sparsity of a group is that of its sparsest double-win ticket (round > 0), or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dwlt.report.flags import report_flags
+from dwlt.report.groups import REGIMES, Group, Network, form_groups
+from dwlt.report.records import Notice, ReportData
+from dwlt.report.stats import Level, difference_error, level
+
+# Far below one image in any test set; forgives only the rounding of the subtraction itself.
+_ROUNDING = 1e-12
+
+
+class Verdict(StrEnum):
+    """The state of a ticket."""
+
+    DOUBLE_WIN = "double-win"
+    NOT = "not"
+    UNDECIDED = "undecided"
+    INCOMPLETE = "incomplete"
+
+
+class Match(StrEnum):
+    """The state of one of a ticket's four numbers."""
+
+    MATCH = "match"
+    SHORT = "short"
+    UNCLEAR = "unclear"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Number:
+    """One of the four numbers: transfer regime, and "sa" or "ra"."""
+
+    regime: str
+    kind: str
+
+    @property
+    def key(self) -> str:
+        """As columns of files are called: "standard_sa"."""
+        return f"{self.regime}_{self.kind}"
+
+    @property
+    def title(self) -> str:
+        """As a reader sees it."""
+        return f"{self.kind.upper()}, {self.regime} transfer"
+
+
+NUMBERS = tuple(Number(regime, kind) for regime in REGIMES for kind in ("sa", "ra"))
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One number of a ticket against the dense network; None where it cannot be said."""
+
+    number: Number
+    level: Level | None
+    gap: float | None
+    error: float | None
+    match: Match
+
+
+@dataclass(frozen=True, slots=True)
+class TicketVerdict:
+    """A ticket, its four comparisons in the order of NUMBERS, and what follows from them."""
+
+    network: Network
+    comparisons: tuple[Comparison, ...]
+    verdict: Verdict
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupVerdict:
+    """A group with its dense levels, in the order of NUMBERS, and its tickets by round."""
+
+    group: Group
+    slug: str
+    dense: tuple[Level | None, ...]
+    tickets: tuple[TicketVerdict, ...]
+
+    @property
+    def extreme(self) -> TicketVerdict | None:
+        """The sparsest double-win ticket, or None."""
+        wins = [t for t in self.tickets if t.verdict is Verdict.DOUBLE_WIN]
+        return min(wins, key=lambda t: (t.network.kept, -t.network.round), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was read, what follows from it, and what the reader must know besides."""
+
+    data: ReportData
+    groups: tuple[GroupVerdict, ...]
+    flags: tuple[Notice, ...]
+    warnings: tuple[Notice, ...]
+
+
+def needed(dense: Level) -> float:
+    """The lowest mean that still matches: dense mean - tolerance."""
+    return dense.mean - dense.spread
+
+
+def compare(number: Number, dense: Level | None, ticket: Level | None) -> Comparison:
+    """One number of a ticket against the dense network (the rule is in the module's text)."""
+    if dense is None or ticket is None:
+        return Comparison(number, ticket, None, None, Match.MISSING)
+    gap = ticket.mean - needed(dense)
+    error = difference_error(dense, ticket)
+    if gap >= -_ROUNDING:
+        match = Match.MATCH
+    elif gap >= -error - _ROUNDING:
+        match = Match.UNCLEAR
+    else:
+        match = Match.SHORT
+    return Comparison(number, ticket, gap, error, match)
+
+
+def measured(network: Network | None, number: Number) -> Level | None:
+    """One number of a network over its seeds; None where it is missing for any of them."""
+    if network is None:
+        return None
+    return level([cell.accuracy(number.kind) for cell in network.cells[number.regime]])
+
+
+def judge_ticket(dense: Network | None, ticket: Network) -> TicketVerdict:
+    """Compare all four numbers of a ticket and draw the conclusion."""
+    comparisons = tuple(
+        compare(number, measured(dense, number), measured(ticket, number)) for number in NUMBERS
+    )
+    missing = tuple(_missing(dense, ticket))
+    states = {comparison.match for comparison in comparisons}
+    if missing or Match.MISSING in states:
+        verdict = Verdict.INCOMPLETE
+    elif Match.SHORT in states:
+        verdict = Verdict.NOT
+    elif Match.UNCLEAR in states:
+        verdict = Verdict.UNDECIDED
+    else:
+        verdict = Verdict.DOUBLE_WIN
+    return TicketVerdict(ticket, comparisons, verdict, missing)
+
+
+def _missing(dense: Network | None, ticket: Network) -> Iterable[str]:
+    """What would have to be run before the ticket can be judged, in words."""
+    for regime in REGIMES:
+        of_dense = () if dense is None else dense.seeds(regime)
+        of_ticket = ticket.seeds(regime)
+        for who, mine, other in (
+            ("dense network", of_dense, of_ticket),
+            ("ticket", of_ticket, of_dense),
+        ):
+            lacking = sorted(set(other) - set(mine))
+            if not mine:
+                yield f"{who}: no {regime} transfer"
+            elif lacking:
+                yield f"{who}: {regime} transfer with seed {', '.join(map(str, lacking))}"
+        for who, network in (("dense network", dense), ("ticket", ticket)):
+            cells = () if network is None else network.cells[regime]
+            if any(cell.accuracy("ra") is None for cell in cells):
+                yield f"{who}: RA after {regime} transfer was not measured"
+
+
+def assess(data: ReportData) -> Report:
+    """Group the transfers, judge every ticket, and gather all flags and warnings."""
+    groups, notices = form_groups(data.transfer)
+    taken: set[str] = set()
+    judged = tuple(
+        GroupVerdict(
+            group=group,
+            slug=_slug(group, taken),
+            dense=tuple(measured(group.dense, number) for number in NUMBERS),
+            tickets=tuple(judge_ticket(group.dense, ticket) for ticket in group.tickets),
+        )
+        for group in groups
+    )
+    flags = {flag for run in data.runs for flag in run.flags}
+    for result in data.prune:
+        flags.update(result.run.flags)
+    flags.update(report_flags(data, groups))
+    return Report(data, judged, tuple(sorted(flags)), tuple(sorted({*data.warnings, *notices})))
+
+
+def _slug(group: Group, taken: set[str]) -> str:
+    """A file name for the group: lower case letters, digits and dashes, and never used twice."""
+    parts = [group.pretrain.regime, group.prune.method, group.task.name]
+    if group.fraction < 1:
+        parts.append(f"{100 * group.fraction:.6g}pct")
+    return unique_slug([*parts, group.prune.id], taken)
+
+
+def unique_slug(parts: Iterable[str], taken: set[str]) -> str:
+    """Join parts into a name that is safe on every file system, and remember it."""
+    text = "-".join(parts).lower()
+    safe = "".join(c if c.isascii() and c.isalnum() else "-" for c in text)
+    base = "-".join(piece for piece in safe.split("-") if piece)[:80] or "group"
+    name, count = base, 1
+    while name in taken:
+        count += 1
+        name = f"{base}-{count}"
+    taken.add(name)
+    return name
