@@ -1,0 +1,8 @@
+//! What is written to disk and how it is read back.
+
+pub mod atomic;
+pub mod mask_file;
+pub mod safetensors;
+
+mod entries;
+mod sniff;

@@ -1,0 +1,178 @@
+//! The header of a safetensors file, checked against every rule of the format.
+//!
+//! Eight bytes of little-endian header length, the header as JSON, then the tensors' bytes: one
+//! after another, without a gap, an overlap or a tail.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::error::{Error, Result};
+use crate::files::entries::Entries;
+use crate::files::sniff;
+
+/// Longest header accepted; the limit that the safetensors library sets.
+const MAX_HEADER: u64 = 100_000_000;
+
+/// The key whose value is text about the file and not a tensor.
+pub(crate) const METADATA: &str = "__metadata__";
+
+/// A tensor as the header describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Parameter name.
+    pub name: String,
+    /// Element type, as in `F32`.
+    pub dtype: String,
+    /// Sizes, outermost first.
+    pub shape: Vec<u64>,
+    /// First byte, counted from the end of the header.
+    pub begin: u64,
+    /// One past the last byte, counted from the end of the header.
+    pub end: u64,
+}
+
+/// A checked header.
+#[derive(Debug)]
+pub struct Header {
+    /// The text about the file, in the file's order.
+    pub metadata: Vec<(String, String)>,
+    /// The tensors, in the order of their bytes.
+    pub tensors: Vec<TensorInfo>,
+    /// Where in the file the tensors' bytes begin.
+    pub data_start: u64,
+}
+
+/// Bytes of one element; None for an element type that this version does not know.
+#[must_use]
+pub fn width(dtype: &str) -> Option<u64> {
+    Some(match dtype {
+        "BOOL" | "U8" | "I8" | "F8_E4M3" | "F8_E5M2" | "F8_E8M0" => 1,
+        "U16" | "I16" | "F16" | "BF16" => 2,
+        "U32" | "I32" | "F32" => 4,
+        "U64" | "I64" | "F64" | "C64" => 8,
+        _ => return None,
+    })
+}
+
+/// Number of elements of a shape; None beyond 64 bits.
+pub(crate) fn numel(shape: &[u64]) -> Option<u64> {
+    shape.iter().try_fold(1_u64, |product, &size| product.checked_mul(size))
+}
+
+impl Header {
+    /// Reads and checks the header of an open file, from its beginning.
+    pub fn read(path: &Path, file: &mut File) -> Result<Self> {
+        let size = file.metadata().map_err(|error| Error::read(path, error))?.len();
+        let mut start = Vec::new();
+        let read = |error| Error::read(path, error);
+        file.take(32).read_to_end(&mut start).map_err(read)?;
+        if let Some(remark) = sniff::remark(&start) {
+            return Err(Error::format(path, format!("not a safetensors file: {remark}")));
+        }
+        let Some((length, begun)) = start.split_first_chunk::<8>() else {
+            let message = format!("not a safetensors file: {size} bytes, shorter than any header");
+            return Err(Error::format(path, message));
+        };
+        let length = u64::from_le_bytes(*length);
+        let is_object = begun.first().is_none_or(|&byte| byte == b'{');
+        if !(2..=MAX_HEADER).contains(&length) || !is_object {
+            return Err(Error::format(path, "not a safetensors file: it begins with no header"));
+        }
+        if size < 8 + length {
+            return Err(Error::format(
+                path,
+                format!("cut short: the header ends at byte {}, the file at {size}", 8 + length),
+            ));
+        }
+        let mut json = begun.to_vec();
+        json.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+        file.take(length - json.len() as u64).read_to_end(&mut json).map_err(read)?;
+        Self::parse(path, &json, size)
+    }
+
+    /// Checks a header's JSON against the file's size.
+    fn parse(path: &Path, json: &[u8], size: u64) -> Result<Self> {
+        let fault = |message: String| Error::format(path, message);
+        let text = std::str::from_utf8(json).map_err(|error| {
+            fault(format!("the header is not UTF-8 at byte {}", 8 + error.valid_up_to()))
+        })?;
+        let raw: Entries<Entry> = serde_json::from_str(text)
+            .map_err(|error| fault(format!("the header is not as it should be: {error}")))?;
+        let mut metadata = Vec::new();
+        let mut tensors = Vec::new();
+        for (name, entry) in raw.0 {
+            match entry {
+                Entry::Metadata(entries) if name == METADATA => metadata = entries.0,
+                Entry::Tensor { dtype, shape, data_offsets: [begin, end] } if name != METADATA => {
+                    tensors.push(TensorInfo { name, dtype, shape, begin, end });
+                }
+                _ => return Err(fault(format!("the header's entry {name:?} is of no known form"))),
+            }
+        }
+        tensors.sort_by(|a, b| (a.begin, a.end, &a.name).cmp(&(b.begin, b.end, &b.name)));
+        let data_start = 8 + json.len() as u64;
+        check_layout(&tensors, size - data_start).map_err(fault)?;
+        Ok(Self { metadata, tensors, data_start })
+    }
+}
+
+/// Checks that the tensors, sorted by place, fill their data without gap, overlap or tail.
+fn check_layout(tensors: &[TensorInfo], data: u64) -> std::result::Result<(), String> {
+    let mut at = 0;
+    for TensorInfo { name, dtype, shape, begin, end } in tensors {
+        let width =
+            width(dtype).ok_or_else(|| format!("{name}: unknown element type {dtype:?}"))?;
+        if *begin != at {
+            let what = if *begin < at { "overlaps the one before" } else { "leaves a gap" };
+            return Err(format!("{name}: {what}: it begins at data byte {begin}, not {at}"));
+        }
+        let bytes = numel(shape).and_then(|numel| numel.checked_mul(width));
+        if end.checked_sub(*begin).is_none_or(|length| Some(length) != bytes) {
+            return Err(format!(
+                "{name}: data bytes {begin} to {end} do not hold shape {shape:?} of {dtype}"
+            ));
+        }
+        if *end > data {
+            return Err(format!("cut short: {name} ends at data byte {end}, the file at {data}"));
+        }
+        at = *end;
+    }
+    if at == data {
+        Ok(())
+    } else {
+        Err(format!("{} bytes after the last tensor, from data byte {at} on", data - at))
+    }
+}
+
+/// What the header says under one key.
+enum Entry {
+    Metadata(Entries<String>),
+    Tensor { dtype: String, shape: Vec<u64>, data_offsets: [u64; 2] },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTensor {
+    dtype: String,
+    shape: Vec<u64>,
+    data_offsets: [u64; 2],
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    /// Which of the two an object is shows in its values: text, or not only text.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let Entries(fields) = Entries::<serde_json::Value>::deserialize(deserializer)?;
+        if fields.iter().all(|(_, value)| value.is_string()) {
+            let text = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let entries = fields.into_iter().map(|(key, value)| (key, text(value))).collect();
+            return Ok(Self::Metadata(Entries(entries)));
+        }
+        let object = serde_json::Value::Object(fields.into_iter().collect());
+        let RawTensor { dtype, shape, data_offsets } =
+            serde_json::from_value(object).map_err(serde::de::Error::custom)?;
+        Ok(Self::Tensor { dtype, shape, data_offsets })
+    }
+}

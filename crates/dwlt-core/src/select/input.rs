@@ -1,0 +1,167 @@
+//! The weights as they are handed in: borrowed, never copied, cut into chunks for the threads.
+
+use std::collections::HashSet;
+
+use half::{bf16, f16};
+
+use crate::error::{Error, Result};
+use crate::masks::MaskSet;
+
+/// Weights per unit of work: a multiple of 64, so that chunks own whole mask words, and small
+/// enough (1 MiB of f32) that a few tensors already keep every thread busy.
+pub(crate) const CHUNK: usize = 1 << 18;
+
+/// Element types that have a magnitude.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dtype {
+    /// IEEE double precision.
+    F64,
+    /// IEEE single precision.
+    F32,
+    /// IEEE half precision.
+    F16,
+    /// The upper half of a single.
+    Bf16,
+}
+
+impl Dtype {
+    /// Reads the names that safetensors (`F32`), NumPy (`float32`) and PyTorch
+    /// (`torch.float32`) use.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_prefix("torch.").unwrap_or(text) {
+            "F64" | "f64" | "float64" => Some(Self::F64),
+            "F32" | "f32" | "float32" => Some(Self::F32),
+            "F16" | "f16" | "float16" => Some(Self::F16),
+            "BF16" | "bf16" | "bfloat16" => Some(Self::Bf16),
+            _ => None,
+        }
+    }
+}
+
+/// The weights of one tensor in row-major order.
+#[derive(Debug, Clone, Copy)]
+pub enum Values<'a> {
+    /// Double precision.
+    F64(&'a [f64]),
+    /// Single precision.
+    F32(&'a [f32]),
+    /// Half precision.
+    F16(&'a [f16]),
+    /// The upper halves of singles.
+    Bf16(&'a [bf16]),
+}
+
+impl Values<'_> {
+    /// Number of weights.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F64(values) => values.len(),
+            Self::F32(values) => values.len(),
+            Self::F16(values) => values.len(),
+            Self::Bf16(values) => values.len(),
+        }
+    }
+
+    /// Whether there is no weight at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn slice(&self, from: usize, to: usize) -> Self {
+        match *self {
+            Self::F64(values) => Self::F64(&values[from..to]),
+            Self::F32(values) => Self::F32(&values[from..to]),
+            Self::F16(values) => Self::F16(&values[from..to]),
+            Self::Bf16(values) => Self::Bf16(&values[from..to]),
+        }
+    }
+}
+
+/// A named tensor of weights.
+#[derive(Debug, Clone, Copy)]
+pub struct Tensor<'a> {
+    /// Parameter name.
+    pub name: &'a str,
+    /// Sizes, outermost first.
+    pub shape: &'a [usize],
+    /// The weights.
+    pub values: Values<'a>,
+}
+
+/// At most [`CHUNK`] consecutive weights of one tensor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Chunk<'a> {
+    /// Which tensor, by its place in the list.
+    pub(crate) tensor: usize,
+    /// Flat index of the first weight, a multiple of 64.
+    pub(crate) start: usize,
+    /// The weights.
+    pub(crate) values: Values<'a>,
+    /// One bit per weight: which of them compete. None: all.
+    pub(crate) within: Option<&'a [u64]>,
+}
+
+/// Refuses tensors that do not fit their shapes, each other or `within`; returns how many weights
+/// of each tensor compete.
+pub(crate) fn check(tensors: &[Tensor<'_>], within: Option<&MaskSet>) -> Result<Vec<u64>> {
+    let mut names = HashSet::new();
+    let mut competing = Vec::with_capacity(tensors.len());
+    for tensor in tensors {
+        let Tensor { name, shape, values } = tensor;
+        if !names.insert(*name) {
+            return Err(Error::mask(format!("two tensors are named {name:?}")));
+        }
+        if crate::masks::numel(shape) != Some(values.len()) {
+            let len = values.len();
+            return Err(Error::mask(format!("{name}: {len} weights do not fill shape {shape:?}")));
+        }
+        competing.push(match within {
+            None => values.len() as u64,
+            Some(set) => match set.get(name) {
+                None => return Err(Error::mask(format!("{name}: the mask set has no such mask"))),
+                Some(mask) if mask.shape() != *shape => {
+                    return Err(Error::mask(format!(
+                        "{name}: shape {shape:?}, but its mask has shape {:?}",
+                        mask.shape()
+                    )));
+                }
+                Some(mask) => mask.kept(),
+            },
+        });
+    }
+    let stray = within.and_then(|set| set.iter().find(|(name, _)| !names.contains(name)));
+    match stray {
+        None => Ok(competing),
+        Some((name, _)) => {
+            Err(Error::mask(format!("{name}: the mask set has it, but no such tensor is given")))
+        }
+    }
+}
+
+/// Whether magnitudes of different element types have to be compared.
+pub(crate) fn is_mixed(tensors: &[Tensor<'_>]) -> bool {
+    let mut kinds = tensors.iter().map(|tensor| std::mem::discriminant(&tensor.values));
+    let first = kinds.next();
+    kinds.any(|kind| Some(kind) != first)
+}
+
+/// All weights in order, in chunks. The masks of `within` must fit, as [`check`] found.
+pub(crate) fn chunks<'a>(tensors: &[Tensor<'a>], within: Option<&'a MaskSet>) -> Vec<Chunk<'a>> {
+    let mut chunks = Vec::new();
+    for (number, tensor) in tensors.iter().enumerate() {
+        let words = within.and_then(|set| set.get(tensor.name)).map(|mask| mask.bits().words());
+        for start in (0..tensor.values.len()).step_by(CHUNK) {
+            let end = tensor.values.len().min(start + CHUNK);
+            chunks.push(Chunk {
+                tensor: number,
+                start,
+                values: tensor.values.slice(start, end),
+                within: words.map(|words| &words[start / 64..end.div_ceil(64)]),
+            });
+        }
+    }
+    chunks
+}

@@ -1,0 +1,79 @@
+//! NumPy arrays as slices of the core's types, without copying.
+
+use dwlt_core::select::{Dtype, Values};
+use half::slice::HalfBitsSliceExt;
+use half::{bf16, f16};
+use numpy::{
+    Element, PyArrayDescrMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods,
+};
+use pyo3::prelude::*;
+
+use crate::errors::{Result, mask_error};
+
+/// A borrowed array of weights. While this lives, its memory cannot go away.
+pub(crate) struct Weights<'py> {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    values: Borrowed<'py>,
+}
+
+enum Borrowed<'py> {
+    F64(PyReadonlyArrayDyn<'py, f64>),
+    F32(PyReadonlyArrayDyn<'py, f32>),
+    F16(PyReadonlyArrayDyn<'py, f16>),
+    /// The bits of half precision or bfloat16, as the flag says.
+    Bits(PyReadonlyArrayDyn<'py, u16>, Dtype),
+}
+
+impl<'py> Weights<'py> {
+    /// Borrows an array of the element type that `dtype` names. bfloat16, which NumPy does not
+    /// have, comes as uint16; so may half precision.
+    pub(crate) fn borrow(name: String, array: &Bound<'py, PyAny>, dtype: &str) -> Result<Self> {
+        let parsed = Dtype::parse(dtype).ok_or_else(|| {
+            mask_error(format!("{name}: weights of type {dtype:?} have no order"))
+        })?;
+        let untyped = array
+            .cast::<PyUntypedArray>()
+            .map_err(|_| mask_error(format!("{name}: the weights are not a NumPy array")))?;
+        let shape = untyped.shape().to_vec();
+        let values = match parsed {
+            Dtype::F64 => Borrowed::F64(typed(&name, untyped, dtype)?),
+            Dtype::F32 => Borrowed::F32(typed(&name, untyped, dtype)?),
+            Dtype::F16 if untyped.dtype().is_equiv_to(&numpy::dtype::<f16>(array.py())) => {
+                Borrowed::F16(typed(&name, untyped, dtype)?)
+            }
+            Dtype::F16 | Dtype::Bf16 => Borrowed::Bits(typed(&name, untyped, dtype)?, parsed),
+        };
+        Ok(Self { name, shape, values })
+    }
+
+    /// The weights in row-major order.
+    pub(crate) fn values(&self) -> Result<Values<'_>> {
+        let bad = |_| mask_error(format!("{}: the array's memory is not aligned", self.name));
+        Ok(match &self.values {
+            Borrowed::F64(array) => Values::F64(array.as_slice().map_err(bad)?),
+            Borrowed::F32(array) => Values::F32(array.as_slice().map_err(bad)?),
+            Borrowed::F16(array) => Values::F16(array.as_slice().map_err(bad)?),
+            Borrowed::Bits(array, Dtype::Bf16) => {
+                Values::Bf16(array.as_slice().map_err(bad)?.reinterpret_cast::<bf16>())
+            }
+            Borrowed::Bits(array, _) => {
+                Values::F16(array.as_slice().map_err(bad)?.reinterpret_cast::<f16>())
+            }
+        })
+    }
+}
+
+fn typed<'py, T: Element>(
+    name: &str,
+    array: &Bound<'py, PyUntypedArray>,
+    dtype: &str,
+) -> Result<PyReadonlyArrayDyn<'py, T>> {
+    // A Fortran array is contiguous too, in another order than flat indices count.
+    if !array.is_c_contiguous() {
+        return Err(mask_error(format!("{name}: the array is not contiguous (row-major)")));
+    }
+    array.extract().map_err(|_: PyErr| {
+        mask_error(format!("{name}: the array holds {}, not {dtype}", array.dtype()))
+    })
+}

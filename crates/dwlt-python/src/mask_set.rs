@@ -1,0 +1,267 @@
+//! The class `MaskSet`.
+
+use std::path::PathBuf;
+
+use dwlt_core::files::mask_file::{self, Origin};
+use dwlt_core::masks::{self, Bits, Mask, Op};
+use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyMapping, PyTuple};
+
+use crate::errors::{Failure, Result, mask_error};
+
+/// A network's masks by parameter name: one bit per prunable weight, 1 = kept. Immutable.
+#[pyclass(frozen, eq, module = "dwlt._core")]
+pub(crate) struct MaskSet {
+    masks: masks::MaskSet,
+    origin: Option<Origin>,
+}
+
+impl PartialEq for MaskSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.masks == other.masks
+    }
+}
+
+impl From<masks::MaskSet> for MaskSet {
+    fn from(masks: masks::MaskSet) -> Self {
+        Self { masks, origin: None }
+    }
+}
+
+impl MaskSet {
+    /// The core's set.
+    pub(crate) fn inner(&self) -> &masks::MaskSet {
+        &self.masks
+    }
+
+    fn combine(&self, py: Python<'_>, other: &Self, op: Op) -> Result<Self> {
+        Ok(py.detach(|| self.masks.combine(&other.masks, op))?.into())
+    }
+}
+
+#[pymethods]
+impl MaskSet {
+    /// Masks from boolean arrays by name, True = kept.
+    #[staticmethod]
+    fn from_bools(masks: &Bound<'_, PyMapping>) -> Result<Self> {
+        let mut packed = Vec::with_capacity(masks.len()?);
+        for item in masks.items()? {
+            let (name, array): (String, Bound<'_, PyAny>) = item.extract()?;
+            let array: PyReadonlyArrayDyn<'_, bool> = array
+                .extract()
+                .map_err(|_: PyErr| mask_error(format!("{name}: not a NumPy array of bool")))?;
+            let shape = array.shape().to_vec();
+            let bits = match array.as_slice() {
+                Ok(values) if array.is_c_contiguous() => Bits::from_bools(values),
+                _ => Bits::from_bools(&array.as_array().iter().copied().collect::<Vec<_>>()),
+            };
+            packed.push((name, Mask::new(shape, bits)?));
+        }
+        Ok(masks::MaskSet::new(packed)?.into())
+    }
+
+    /// Masks that keep everything, from shapes by name.
+    #[staticmethod]
+    fn dense(shapes: &Bound<'_, PyMapping>) -> Result<Self> {
+        let items = shapes.items()?;
+        let shapes = items.iter().map(|item| item.extract()).collect::<PyResult<Vec<_>>>()?;
+        Ok(masks::MaskSet::dense(shapes)?.into())
+    }
+
+    /// Read a mask file.
+    #[staticmethod]
+    fn load(py: Python<'_>, path: PathBuf) -> Result<Self> {
+        let (masks, origin) = py.detach(|| mask_file::load(&path))?;
+        Ok(Self { masks, origin: Some(origin) })
+    }
+
+    /// Write a mask file. The same masks and arguments give the same bytes.
+    #[pyo3(signature = (path, *, round, weights, parent))]
+    fn save(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        round: u32,
+        weights: Option<String>,
+        parent: Option<String>,
+    ) -> Result<()> {
+        let origin = Origin { round, weights, parent };
+        Ok(py.detach(|| mask_file::save(&path, &self.masks, &origin))?)
+    }
+
+    /// Number of weights kept.
+    #[getter]
+    fn kept(&self) -> u64 {
+        self.masks.kept()
+    }
+
+    /// Number of weights.
+    #[getter]
+    fn total(&self) -> u64 {
+        self.masks.total()
+    }
+
+    /// Names of the tensors, in the set's order.
+    #[getter]
+    fn names(&self) -> Vec<&str> {
+        self.masks.iter().map(|(name, _)| name).collect()
+    }
+
+    /// Shape of each tensor by name.
+    #[getter]
+    fn shapes<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyDict>> {
+        let shapes = PyDict::new(py);
+        for (name, mask) in self.masks.iter() {
+            shapes.set_item(name, PyTuple::new(py, mask.shape())?)?;
+        }
+        Ok(shapes)
+    }
+
+    /// Names the set: digest of names, shapes and bits, whatever their order.
+    #[getter]
+    fn digest(&self, py: Python<'_>) -> String {
+        py.detach(|| self.masks.digest())
+    }
+
+    /// What the file said of the masks' origin: round, weights, parent. Empty if not from a file.
+    #[getter]
+    fn meta<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyDict>> {
+        let meta = PyDict::new(py);
+        if let Some(origin) = &self.origin {
+            meta.set_item("round", origin.round)?;
+            meta.set_item("weights", origin.weights.as_deref())?;
+            meta.set_item("parent", origin.parent.as_deref())?;
+        }
+        Ok(meta)
+    }
+
+    /// Name, number kept and number of weights of each tensor, in the set's order.
+    fn layers(&self) -> Vec<(&str, u64, u64)> {
+        self.masks.iter().map(|(name, mask)| (name, mask.kept(), mask.total())).collect()
+    }
+
+    /// Whether every weight kept here is kept in `other` too.
+    fn is_subset(&self, py: Python<'_>, other: &Self) -> Result<bool> {
+        Ok(py.detach(|| self.masks.is_subset(&other.masks))?)
+    }
+
+    /// Refuse a set that keeps a weight which `parent` had removed.
+    fn check_lineage(&self, py: Python<'_>, parent: &Self) -> Result<()> {
+        Ok(py.detach(|| self.masks.check_lineage(&parent.masks))?)
+    }
+
+    /// What two sets have in common, all tensors together.
+    fn overlap(&self, py: Python<'_>, other: &Self) -> Result<Overlap> {
+        Ok(Overlap(py.detach(|| self.masks.overlap(&other.masks))?))
+    }
+
+    /// What two sets have in common, by name of the tensor.
+    fn overlaps<'py>(&self, py: Python<'py>, other: &Self) -> Result<Bound<'py, PyDict>> {
+        let overlaps = PyDict::new(py);
+        for (name, overlap) in py.detach(|| self.masks.overlaps(&other.masks))? {
+            overlaps.set_item(name, Overlap(overlap))?;
+        }
+        Ok(overlaps)
+    }
+
+    fn __and__(&self, py: Python<'_>, other: &Self) -> Result<Self> {
+        self.combine(py, other, Op::And)
+    }
+
+    fn __or__(&self, py: Python<'_>, other: &Self) -> Result<Self> {
+        self.combine(py, other, Op::Or)
+    }
+
+    fn __sub__(&self, py: Python<'_>, other: &Self) -> Result<Self> {
+        self.combine(py, other, Op::Minus)
+    }
+
+    fn __xor__(&self, py: Python<'_>, other: &Self) -> Result<Self> {
+        self.combine(py, other, Op::Xor)
+    }
+
+    fn __getitem__<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+    ) -> Result<Bound<'py, PyArrayDyn<bool>>> {
+        let mask = self
+            .masks
+            .get(name)
+            .ok_or_else(|| mask_error(format!("{name}: the mask set has no such mask")))?;
+        let flat = PyArray1::<bool>::zeros(py, mask.bits().len(), false);
+        {
+            let mut writable = flat.readwrite();
+            let out = writable.as_slice_mut().map_err(PyErr::from)?;
+            py.detach(|| mask.bits().unpack(out));
+        }
+        flat.reshape(mask.shape().to_vec()).map_err(Failure::from)
+    }
+
+    fn __contains__(&self, name: &str) -> bool {
+        self.masks.get(name).is_some()
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
+        Ok(self.names().into_pyobject(py)?.call_method0("__iter__")?)
+    }
+
+    fn __len__(&self) -> usize {
+        self.masks.len()
+    }
+
+    fn __repr__(&self) -> String {
+        let (kept, total) = (self.masks.kept(), self.masks.total());
+        format!("MaskSet({} tensors, {kept} of {total} weights kept)", self.masks.len())
+    }
+}
+
+/// What two masks have in common, as counts of weights.
+#[pyclass(frozen, eq, module = "dwlt._core")]
+#[derive(PartialEq)]
+pub(crate) struct Overlap(masks::Overlap);
+
+#[pymethods]
+impl Overlap {
+    /// Kept in both.
+    #[getter]
+    fn both(&self) -> u64 {
+        self.0.both
+    }
+
+    /// Kept in the left one.
+    #[getter]
+    fn left(&self) -> u64 {
+        self.0.left
+    }
+
+    /// Kept in the right one.
+    #[getter]
+    fn right(&self) -> u64 {
+        self.0.right
+    }
+
+    /// All weights.
+    #[getter]
+    fn total(&self) -> u64 {
+        self.0.total
+    }
+
+    /// Intersection over union; None where neither keeps anything.
+    #[getter]
+    fn iou(&self) -> Option<f64> {
+        self.0.iou()
+    }
+
+    /// The intersection relative to that of random masks with these counts: 1 is chance.
+    #[getter]
+    fn lift(&self) -> Option<f64> {
+        self.0.lift()
+    }
+
+    fn __repr__(&self) -> String {
+        let masks::Overlap { both, left, right, total } = self.0;
+        format!("Overlap(both={both}, left={left}, right={right}, total={total})")
+    }
+}
