@@ -1,0 +1,145 @@
+"""What the rest of dwlt sees of data: batches, splits, tasks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dwlt.data import augment as augmentation
+from dwlt.data.order import Ints, shuffled
+from dwlt.units import derive_seed
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples on a device.
+
+    Attributes:
+        images: (B, C, H, W) float32 in [0, 1].
+        labels: (B,) int64.
+        ids: (B,) int64, as in ``Split.ids``.
+    """
+
+    images: Tensor
+    labels: Tensor
+    ids: Tensor
+
+
+class Split(ABC):
+    """The samples of one purpose: train, validation or test.
+
+    Attributes:
+        labels: class of each sample, (n,) int64, in the order of ``ids``.
+        ids: index of each sample inside the part it comes from, (n,) int64, ascending. Stable:
+            neither subsets nor seeds renumber samples.
+        origin: the part that ``ids`` count in. Splits of one origin have disjoint ids.
+        num_classes: number of classes of the task.
+        shape: (C, H, W) of every image.
+        levels: the pixel value that stands for 1.0 (255; 16 for the digits).
+    """
+
+    def __init__(
+        self,
+        *,
+        labels: Ints,
+        ids: Ints,
+        origin: str,
+        num_classes: int,
+        shape: tuple[int, int, int],
+        levels: int,
+    ) -> None:
+        self.labels = labels
+        self.ids = ids
+        self.origin = origin
+        self.num_classes = num_classes
+        self.shape = shape
+        self.levels = levels
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def steps(self, batch_size: int) -> int:
+        """Number of batches that ``train_batches`` yields per epoch."""
+        return len(_cuts(len(self), batch_size, training=True))
+
+    def train_batches(
+        self,
+        *,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        augment: str = "none",
+        device: torch.device | str = "cpu",
+    ) -> Iterator[Batch]:
+        """One epoch in random order, augmented: a pure function of (seed, epoch, step).
+
+        The last batch may be smaller; it is left out when it would hold a single sample, which
+        batch normalisation cannot train on.
+        """
+        order = shuffled(self.ids, derive_seed(seed, "order", epoch))
+        cuts = _cuts(len(self), batch_size, training=True)
+        plan = [order[low:high] for low, high in cuts]
+        return self._run(plan, augment, derive_seed(seed, "augment", epoch), torch.device(device))
+
+    def batches(self, *, batch_size: int, device: torch.device | str = "cpu") -> Iterator[Batch]:
+        """Every sample once, in id order, not augmented."""
+        cuts = _cuts(len(self), batch_size, training=False)
+        plan = [np.arange(low, high) for low, high in cuts]
+        return self._run(plan, "none", 0, torch.device(device))
+
+    def _run(
+        self, plan: Sequence[Ints], augment: str, seed: int, device: torch.device
+    ) -> Iterator[Batch]:
+        fetched = self._fetch(plan, device)
+        for where, pixels in zip(plan, fetched, strict=True):
+            ids = self.ids[where]
+            yield Batch(
+                augmentation.apply(pixels, ids, augment=augment, seed=seed, levels=self.levels),
+                torch.from_numpy(self.labels[where]).to(device),
+                torch.from_numpy(ids).to(device),
+            )
+
+    @abstractmethod
+    def _fetch(self, plan: Sequence[Ints], device: torch.device) -> Iterator[Tensor]:
+        """The images of each entry of ``plan`` (positions), in order: uint8, on ``device``."""
+
+
+def _cuts(count: int, batch_size: int, *, training: bool) -> list[tuple[int, int]]:
+    if batch_size < 1:
+        raise ValueError(f"batch_size {batch_size} is below 1")
+    cuts = [(low, min(low + batch_size, count)) for low in range(0, count, batch_size)]
+    if training and len(cuts) > 1 and cuts[-1][1] - cuts[-1][0] == 1 < batch_size:
+        cuts.pop()
+    return cuts
+
+
+@dataclass(frozen=True)
+class Task:
+    """Images of named classes, split three ways.
+
+    Attributes:
+        name: the task as it was asked for.
+        classes: class names; label i is ``classes[i]``.
+        shape: (C, H, W) of every image.
+        fingerprint: digest of what the data are: names, labels in order, counts, pixels.
+        mean: per-channel mean of the training pixels in [0, 1], for a model's normaliser.
+        std: per-channel standard deviation of the same; 1 where a channel is constant.
+        notes: choices made for the user that a report should mention, e.g. a test split cut
+            from data that come without one.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    train: Split
+    validation: Split
+    test: Split
+    fingerprint: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    notes: tuple[str, ...] = ()
