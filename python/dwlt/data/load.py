@@ -1,0 +1,244 @@
+"""From a TaskSpec to a Task: find the images, choose among them, split them, make them ready."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dwlt.data import select
+from dwlt.data.order import Ints, shuffled
+from dwlt.data.registry import FOLDER_LOADERS, find_loader
+from dwlt.data.request import Request
+from dwlt.data.resident import ResidentSplit, decode_all
+from dwlt.data.source import Dataset, Source
+from dwlt.data.stream import StreamSplit
+from dwlt.data.types import Split, Task
+from dwlt.data.view import View
+from dwlt.errors import DataError
+from dwlt.spec import TaskSpec
+from dwlt.units import derive_seed
+
+TEST_SHARE = 0.25
+"""Cut from a set that comes without a test part; the conventional quarter."""
+
+CUT_SEED = 0
+"""Of the validation and test cuts. Fixed: who is held out must not vary with any setting."""
+
+STATISTICS_SAMPLES = 2048
+"""Images that mean and std of a streamed set are taken from: under 1% relative error."""
+
+RESIDENT_BYTES = 2 * 1024**3
+"""Sets up to this many bytes of pixels stay in memory."""
+
+
+class Rows(NamedTuple):
+    """Some samples of one source: their ids and renumbered labels."""
+
+    source: Source
+    origin: str
+    ids: Ints
+    labels: Ints
+
+    def take(self, positions: Ints) -> Rows:
+        """The samples at ``positions``."""
+        return self._replace(ids=self.ids[positions], labels=self.labels[positions])
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three selections of a task, before a pixel is read."""
+
+    classes: tuple[str, ...]
+    train: Rows
+    validation: Rows
+    test: Rows
+    notes: tuple[str, ...]
+
+
+def load_task(
+    spec: TaskSpec,
+    *,
+    data_dir: Path,
+    workers: int = 0,
+    limit_resident_bytes: int = RESIDENT_BYTES,
+) -> Task:
+    """Load a task.
+
+    Args:
+        data_dir: where named sets are kept or downloaded to, and relative folders looked for.
+        workers: processes that decode a streamed set. Results do not depend on it.
+        limit_resident_bytes: sets with more bytes of pixels are streamed. Results do not depend
+            on it, but for ``mean`` and ``std`` (see ``STATISTICS_SAMPLES``) and the fingerprint.
+
+    Raises:
+        DataError: the set cannot be found, read or split as asked; file and row are named.
+    """
+    dataset, chosen = _open(spec, data_dir)
+    parts = split_dataset(dataset, spec, chosen)
+    view = View.of(parts.train.source, parts.train.ids, size=spec.size, channels=spec.channels)
+    rows = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+    size = sum(len(one.ids) for one in rows.values()) * int(np.prod(view.shape))
+    common = {"num_classes": len(parts.classes), "shape": view.shape}
+    splits: dict[str, Split] = {}
+    if size <= limit_resident_bytes:
+        for name, one in rows.items():
+            splits[name] = ResidentSplit(
+                decode_all(one.source, one.ids, view), **_describe(one), **common
+            )
+    else:
+        cache = data_dir / ".dwlt-cache"
+        quick = {one.origin: one.source.random_access(cache) for one in rows.values()}
+        for name, one in rows.items():
+            splits[name] = StreamSplit(
+                quick[one.origin], view, workers=workers, **_describe(one), **common
+            )
+    mean, std = _statistics(parts.train, splits["train"], view)
+    return Task(
+        name=spec.task,
+        classes=parts.classes,
+        shape=view.shape,
+        fingerprint=_fingerprint(parts, view, splits),
+        mean=mean,
+        std=std,
+        notes=parts.notes,
+        **splits,
+    )
+
+
+def _describe(rows: Rows) -> dict[str, Any]:
+    return {
+        "labels": rows.labels,
+        "ids": rows.ids,
+        "origin": rows.origin,
+        "levels": rows.source.levels,
+    }
+
+
+def _open(
+    spec: TaskSpec, data_dir: Path
+) -> tuple[Dataset, int | str | tuple[int | str, ...] | None]:
+    """The data set behind a task's name, and which of its classes are wanted."""
+    kind, _, argument = spec.task.partition(":")
+    chosen = spec.classes
+    loader = find_loader(kind)
+    if kind not in FOLDER_LOADERS and argument:
+        if chosen is not None:
+            raise DataError(
+                f"task {spec.task!r} already chooses classes, and `classes` is set too",
+                hint=f"write {kind!r} with `classes`, or leave `classes` out",
+            )
+        chosen, argument = argument, ""
+    return loader(Request(argument, data_dir, spec.size)), chosen
+
+
+def split_dataset(
+    dataset: Dataset, spec: TaskSpec, classes: int | str | tuple[int | str, ...] | None
+) -> Splits:
+    """Choose classes, hold out validation and test, then take the subset of the training images.
+
+    In this order, so that validation and test are the same images at every ``fraction`` and
+    ``per_class``. Splits that come from one part are cut from each other; parts are files of
+    their own.
+
+    Raises:
+        DataError: a class has no image, or too few to be split.
+    """
+    kept = select.choose_classes(dataset.classes, classes, derive_seed(spec.subset_seed, "classes"))
+    names = tuple(dataset.classes[index] for index in kept)
+    notes = list(dataset.notes)
+    held, validation = dataset.test, dataset.validation
+    if held is None and validation is not None:
+        held, validation = validation, None
+        notes.append("no labelled test part: the official validation part is the test split")
+    everything = _rows(dataset.train, "train", list(range(len(dataset.classes))))
+    if held is None:
+        # Before classes are chosen: a test image stays one whatever else is asked for.
+        rest, cut = _cut(everything, TEST_SHARE, "test")
+        train, test = _keep(rest, kept), _keep(cut, kept)
+        notes.append(f"no test part: a quarter of each class is held out ({len(test.ids)} images)")
+    else:
+        train, test = _keep(everything, kept), _rows(held, "test", kept)
+    for label, name in enumerate(names):
+        if not np.any(train.labels == label):
+            raise DataError(
+                f"class {name!r} has no training image",
+                hint="choose the other classes with `classes`, or add images of it",
+            )
+    if validation is None:
+        train, valid = _cut(train, spec.validation, "validation")
+    else:
+        valid = _rows(validation, "validation", kept)
+        notes.append("the official validation part is used whole; `validation` cuts nothing")
+    for part, rows in (("test", test), ("validation", valid)):
+        if len(rows.ids) == 0:
+            raise DataError(f"no {part} image of the chosen classes", hint="choose other classes")
+        gone = [
+            names[label] for label in sorted(set(range(len(names))) - set(rows.labels.tolist()))
+        ]
+        if gone:
+            notes.append(f"the {part} split has no image of {', '.join(gone[:5])}")
+    positions = select.subset(
+        train.labels,
+        train.ids,
+        per_class=spec.per_class,
+        fraction=spec.fraction,
+        seed=derive_seed(spec.subset_seed, "subset"),
+        names=names,
+    )
+    return Splits(names, train.take(positions), valid, test, tuple(notes))
+
+
+def _rows(source: Source, origin: str, kept: list[int]) -> Rows:
+    return _keep(Rows(source, origin, np.arange(len(source)), source.labels), kept)
+
+
+def _keep(rows: Rows, kept: list[int]) -> Rows:
+    """The samples of the kept classes, renumbered in their order."""
+    renumbered = np.full(max(int(rows.labels.max(initial=0)), *kept) + 1, -1, dtype=np.int64)
+    renumbered[kept] = np.arange(len(kept))
+    labels = renumbered[rows.labels]
+    positions = np.flatnonzero(labels >= 0)
+    return rows._replace(ids=rows.ids[positions], labels=labels[positions])
+
+
+def _cut(rows: Rows, amount: float, purpose: str) -> tuple[Rows, Rows]:
+    rest, held = select.cut(rows.labels, rows.ids, amount, derive_seed(CUT_SEED, purpose))
+    return rows.take(rest), rows.take(held)
+
+
+def _statistics(
+    rows: Rows, train: Split, view: View
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and std of the training pixels per channel, from exact integer counts."""
+    if isinstance(train, ResidentSplit):
+        pixels = train.pixels
+    else:
+        some = np.sort(shuffled(rows.ids, derive_seed(CUT_SEED, "statistics"))[:STATISTICS_SAMPLES])
+        pixels = decode_all(rows.source, rows.ids[some], view)
+    means, stds = [], []
+    values = np.arange(256) / train.levels
+    for channel in range(view.shape[0]):
+        counts = np.bincount(pixels[:, channel].numpy().ravel(), minlength=256)
+        mean = float(counts @ values) / int(counts.sum())
+        variance = float(counts @ (values - mean) ** 2) / int(counts.sum())
+        means.append(mean)
+        stds.append(float(np.sqrt(variance)) or 1.0)
+    return tuple(means), tuple(stds)
+
+
+def _fingerprint(parts: Splits, view: View, splits: dict[str, Split]) -> str:
+    """Digest of class names, shape, ids and labels in order, and the pixels of resident sets."""
+    head = {"classes": parts.classes, "shape": view.shape, "levels": parts.train.source.levels}
+    digest = hashlib.blake2b(json.dumps(head).encode(), digest_size=16)
+    for name, split in splits.items():
+        digest.update(f"{name} {split.origin} {len(split)}".encode())
+        digest.update(split.ids.astype("<i8").tobytes())
+        digest.update(split.labels.astype("<i8").tobytes())
+        if isinstance(split, ResidentSplit):
+            digest.update(split.pixels.numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,141 @@
+"""Which columns of a Parquet file hold image and label, and what the classes are called."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dwlt.errors import DataError
+
+_LABELS = ("label", "labels", "fine_label", "target")
+_IMAGES = ("image", "img")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns in use; ``classes`` is empty where the metadata names none."""
+
+    image: str
+    label: str
+    classes: tuple[str, ...]
+
+    def check_same(self, path: Path) -> None:
+        """Refuse a file of the set that lacks a column or names other classes."""
+        schema = read_schema(path)
+        for name in (self.image, self.label):
+            _field(schema, name, path)
+        classes = _class_names(_features(schema, path), self.label)
+        if classes and self.classes and classes != self.classes:
+            raise DataError(
+                f"{path}: its class names differ from the first training file's",
+                hint="keep files of different data sets in different folders",
+            )
+
+
+def read_columns(path: Path, label: str | None) -> Columns:
+    """Choose the columns of the first training file.
+
+    Args:
+        label: the label column that was asked for, or None to look for one: label, labels,
+            fine_label, target, else the only column whose metadata has class names.
+
+    Raises:
+        DataError: there is no such column, or more than one could be meant.
+    """
+    schema = read_schema(path)
+    features = _features(schema, path)
+    if label is None:
+        named = [name for name in schema.names if _class_names(features, name)]
+        label = next((name for name in _LABELS if name in schema.names), None)
+        if label is None and len(named) == 1:
+            label = named[0]
+        if label is None:
+            raise DataError(
+                f"{path}: no label column among {', '.join(schema.names)}",
+                hint="name it after the folder: parquet:DIR#COLUMN",
+            )
+    kind = _field(schema, label, path).type
+    if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or _is_text(kind)):
+        raise DataError(
+            f"{path}: column {label!r} holds {kind}, not class labels",
+            hint="name the label column after the folder: parquet:DIR#COLUMN",
+        )
+    return Columns(_image_column(schema, path), label, _class_names(features, label))
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """A file's schema.
+
+    Raises:
+        DataError: it is no Parquet file, or a damaged one.
+    """
+    try:
+        return pq.ParquetFile(path).schema_arrow
+    except (pa.ArrowException, OSError) as error:
+        with path.open("rb") as file:
+            head = file.read(64)
+        reason = str(error)
+        if head.startswith(b"version https://git-lfs"):
+            reason = "a Git LFS pointer, not the file itself; run `git lfs pull`"
+        elif head.lstrip().lower().startswith((b"<!doctype", b"<html")):
+            reason = "an HTML page, probably an error page of a download"
+        raise DataError(
+            f"{path}: not a readable Parquet file ({reason})", hint="download the file anew"
+        ) from error
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _field(schema: pa.Schema, name: str, path: Path) -> pa.Field:
+    if name not in schema.names:
+        raise DataError(
+            f"{path}: no column {name!r} among {', '.join(schema.names)}",
+            hint="name the label column after the folder: parquet:DIR#COLUMN",
+        )
+    return schema.field(name)
+
+
+def _image_column(schema: pa.Schema, path: Path) -> str:
+    fits = [field.name for field in schema if _holds_images(field.type)]
+    chosen = next((name for name in _IMAGES if name in fits), fits[0] if len(fits) == 1 else None)
+    if chosen is None:
+        raise DataError(
+            f"{path}: no image column among {', '.join(schema.names)}",
+            hint="it has to be called `image` and hold struct<bytes, path> or binary",
+        )
+    return chosen
+
+
+def _holds_images(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        return bool(kind.get_field_index("bytes") >= 0)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _features(schema: pa.Schema, path: Path) -> dict[str, Any]:
+    text = (schema.metadata or {}).get(b"huggingface")
+    if text is None:
+        return {}
+    try:
+        features = json.loads(text)["info"]["features"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: its `huggingface` metadata is not as expected",
+            hint="write the file anew with the `datasets` library, or drop that metadata",
+        ) from error
+    return features if isinstance(features, dict) else {}
+
+
+def _class_names(features: dict[str, Any], column: str) -> tuple[str, ...]:
+    feature = features.get(column)
+    names = feature.get("names") if isinstance(feature, dict) else None
+    if isinstance(names, dict):  # some writers number them
+        names = [names[key] for key in sorted(names, key=int)]
+    return tuple(str(name) for name in names) if names else ()

@@ -1,0 +1,123 @@
+"""From encoded image bytes to uint8 pixels of one shape, without a random number anywhere."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dwlt.errors import DataError
+
+Pixels = NDArray[np.uint8]
+"""One image: (H, W) grey or (H, W, 3) colour."""
+
+_CORRUPT_HINT = "replace or remove the image"
+
+
+def decode(data: bytes, where: str) -> Pixels:
+    """Decode one image file's bytes.
+
+    Raises:
+        DataError: the bytes are no image; the message says where they are.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return from_pil(image, where)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = _what_it_is(data) or str(error).split("<", 1)[0].strip() or type(error).__name__
+        raise DataError(f"{where}: not a readable image ({reason})", hint=_CORRUPT_HINT) from error
+
+
+def _what_it_is(data: bytes) -> str | None:
+    """Files that often stand where an image should be."""
+    if not data:
+        return "empty"
+    head = data[:256].lstrip().lower()
+    if head.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer; fetch the file itself with `git lfs pull`"
+    if head.startswith((b"<!doctype", b"<html")):
+        return "an HTML page, probably an error page of a download"
+    return None
+
+
+def from_pil(image: Image.Image, where: str) -> Pixels:
+    """Pixels of a Pillow image: grey stays grey, everything else becomes RGB.
+
+    Raises:
+        DataError: pixels of 32 bits, which have no agreed range.
+    """
+    if image.mode in ("L", "RGB"):
+        return np.array(image, dtype=np.uint8)
+    if image.mode.startswith("I;16"):
+        return (np.array(image).astype(np.uint16) >> 8).astype(np.uint8)
+    if image.mode in ("I", "F"):
+        raise DataError(
+            f"{where}: 32-bit pixels (mode {image.mode})", hint="store images with 8 or 16 bits"
+        )
+    return np.array(image.convert("L" if image.mode in ("1", "LA", "La") else "RGB"))
+
+
+def common_shape(
+    images: Iterable[Pixels], *, size: int | None, channels: int | None
+) -> tuple[int, int, int]:
+    """The (C, H, W) that a task will have, from a look at some of its images.
+
+    One coloured image makes all of them three-channel; the first gives height and width where
+    no ``size`` is set.
+    """
+    looked = list(images)
+    height, width = (size, size) if size is not None else looked[0].shape[:2]
+    if channels is None:
+        channels = 3 if any(one.ndim == 3 for one in looked) else 1
+    return channels, height, width
+
+
+def fit(
+    pixels: Pixels, shape: tuple[int, int, int], *, size: int | None, asked: bool, where: str
+) -> Pixels:
+    """Bring one image to ``shape``.
+
+    Grey is repeated into three channels. Colour becomes grey by Pillow's luma, if asked for.
+    Resizing scales the shorter side to ``size`` (antialiased bilinear) and keeps the centre.
+
+    Args:
+        size: the task's size, or None if images are to be taken as they are.
+        asked: whether the user set the number of channels.
+
+    Returns:
+        (C, H, W) uint8.
+
+    Raises:
+        DataError: the image has another height and width and no size is set, or is in colour
+            where the images looked at were grey.
+    """
+    channels, height, width = shape
+    if pixels.shape[:2] != (height, width):
+        if size is None:
+            raise DataError(
+                f"{where}: {pixels.shape[1]}x{pixels.shape[0]} pixels (width x height) where the "
+                f"first image has {width}x{height}",
+                hint=f"set `size` to resize all images, e.g. size = {min(height, width)}",
+            )
+        pixels = _resize(pixels, size)
+    if channels == 1 and pixels.ndim == 3:
+        if not asked:
+            raise DataError(
+                f"{where}: a colour image among grey ones", hint="set channels = 3 (or 1)"
+            )
+        pixels = np.array(Image.fromarray(pixels).convert("L"))
+    if pixels.ndim == 2:
+        return np.broadcast_to(pixels, shape)
+    return pixels.transpose(2, 0, 1)
+
+
+def _resize(pixels: Pixels, size: int) -> Pixels:
+    height, width = pixels.shape[:2]
+    scale = size / min(height, width)
+    new = (max(size, round(width * scale)), max(size, round(height * scale)))
+    image = Image.fromarray(pixels).resize(new, Image.Resampling.BILINEAR)
+    left, top = (new[0] - size) // 2, (new[1] - size) // 2
+    return np.array(image.crop((left, top, left + size, top + size)))

@@ -1,0 +1,35 @@
+"""How a task looks at images: their common shape, decided once from a few of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dwlt.data.order import Ints
+from dwlt.data.pixels import Pixels, common_shape, fit
+from dwlt.data.source import Source
+
+PROBE = 64
+"""Number of training images that decide on shape and channels."""
+
+
+@dataclass(frozen=True)
+class View:
+    """The shape that every image of a task is brought to, and what was asked for."""
+
+    shape: tuple[int, int, int]
+    size: int | None
+    channels: int | None
+
+    @classmethod
+    def of(cls, source: Source, indices: Ints, *, size: int | None, channels: int | None) -> View:
+        """Look at the first images of ``indices``.
+
+        Raises:
+            DataError: one of them cannot be read.
+        """
+        looked = [load() for load in source.loaders(indices[:PROBE])]
+        return cls(common_shape(looked, size=size, channels=channels), size, channels)
+
+    def fit(self, pixels: Pixels, where: str) -> Pixels:
+        """One image as (C, H, W) uint8. Raises DataError where it does not fit."""
+        return fit(pixels, self.shape, size=self.size, asked=self.channels is not None, where=where)
