@@ -1,0 +1,17 @@
+"""Models: a normaliser and a network behind one interface, with plain parameter names."""
+
+from dwlt.models.build import build_model, list_names
+from dwlt.models.head import swap_head
+from dwlt.models.model import Model, Normalise, head_names, load_state, prunable, state_of
+
+__all__ = [
+    "Model",
+    "Normalise",
+    "build_model",
+    "head_names",
+    "list_names",
+    "load_state",
+    "prunable",
+    "state_of",
+    "swap_head",
+]
