@@ -11,7 +11,9 @@ from dwlt.cli.options import Settings, working
 
 @click.command()
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
-@click.option("--on", "task", metavar="TASK", help="The task. Default: the config's downstream.")
+@click.option(
+    "--on", "task", metavar="TASK", help="The task. Default: that of the run which MODEL lies in."
+)
 @click.option(
     "--attack",
     default="pgd-20",
@@ -22,7 +24,9 @@ from dwlt.cli.options import Settings, working
 @click.option("--step", metavar="A/B", help="Step length. Default: the config's.")
 @click.option("--norm", type=click.Choice(["linf", "l2"]), help="Default: the config's.")
 @click.option("--restarts", type=click.IntRange(1, 1000), help="Independent tries per sample.")
-@click.option("--any", "any_iterate", is_flag=True, help="Judge any point on the way, not the last.")
+@click.option(
+    "--any", "any_iterate", is_flag=True, help="Judge any point on the way, not the last."
+)
 @working
 def command(
     settings: Settings,
@@ -62,7 +66,7 @@ def command(
     if attack == "none":
         score = score.model_copy(update={"attack": None})
     with session(settings) as (context, show):
-        folder, result = evaluate.run(experiment, score, model, context)
+        folder, result = evaluate.run(experiment, score, model, context, own_task=task is None)
     if settings.as_json:
         emit_json({"folder": str(folder), "result": result})
         return

@@ -160,7 +160,10 @@ def _result_file(folder: Path, spec: Mapping[str, Any], rounds: int) -> Path | N
         path = folder / layout.RESULT
         return path if path.exists() else None
     # A prune run is done when the last round that was asked for is there.
-    last = layout.round_folder(folder, asked_rounds(folder) or int(spec.get("rounds", 0))) / layout.RESULT
+    last = (
+        layout.round_folder(folder, asked_rounds(folder) or int(spec.get("rounds", 0)))
+        / layout.RESULT
+    )
     return last if rounds and last.exists() else None
 
 

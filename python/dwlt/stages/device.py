@@ -19,7 +19,9 @@ def pick(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UserError(f"{name!r} is not a device", hint="use auto, cpu, cuda or cuda:0") from error
+        raise UserError(
+            f"{name!r} is not a device", hint="use auto, cpu, cuda or cuda:0"
+        ) from error
     if device.type == "cpu":
         return device
     if device.type != "cuda":

@@ -23,6 +23,21 @@ KEY = "dwlt"
 same weights must give the same bytes."""
 
 
+DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+"""What safetensors calls each type."""
+
+
 @dataclass(frozen=True)
 class Blueprint:
     """What is needed to build the network that a model file's tensors fill.
@@ -44,6 +59,33 @@ class Blueprint:
         """The blueprint of a network for a task."""
         return cls(spec, task.classes, task.shape[0], task.shape[1])
 
+    def require_channels(self, task: Task) -> None:
+        """Refuse a task whose images the network cannot take.
+
+        Raises:
+            ModelError: colour channels differ.
+        """
+        if self.channels != task.shape[0]:
+            raise ModelError(
+                f"the network takes {self.channels}-channel images, {task.name} has "
+                f"{task.shape[0]}",
+                hint=f"set channels = {self.channels} for that task",
+            )
+
+    def require(self, task: Task) -> None:
+        """Refuse a task whose classes are not those that the network's logits stand for.
+
+        Raises:
+            ModelError: channels or classes differ.
+        """
+        self.require_channels(task)
+        if self.classes != task.classes:
+            raise ModelError(
+                f"the network tells {len(self.classes)} classes apart ({_some(self.classes)}), "
+                f"{task.name} has {len(task.classes)} ({_some(task.classes)})",
+                hint="choose the task that the network was trained on",
+            )
+
     def values(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
@@ -54,6 +96,10 @@ class Blueprint:
             "channels": self.channels,
             "size": self.size,
         }
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def new_model(spec: ModelSpec, task: Task, *, seed: int) -> Model:
@@ -133,15 +179,26 @@ def digest(path: Path) -> str:
     return _core.digest_file(str(path))
 
 
-def require_channels(blueprint: Blueprint, task: Task) -> None:
-    """Refuse a task whose images the pre-trained network cannot take.
+def digest_of(model: Model) -> str:
+    """The same digest, of a model in memory.
+
+    Buffers that count batches are integers; every type that safetensors writes is understood.
+    """
+    state = state_of(model)
+    parts = []
+    for name, tensor in state.items():
+        plain = tensor.detach().cpu().contiguous()
+        data = plain.flatten().view(torch.uint8).numpy()
+        parts.append((name, DTYPES[plain.dtype], list(plain.shape), data))
+    return _core.digest_tensors(parts)
+
+
+def load_into(model: Model, path: Path) -> None:
+    """Put a model file's tensors into a model that was built for them.
 
     Raises:
-        ModelError: colour channels differ.
+        FormatError: the file is damaged.
+        ModelError: a tensor does not fit.
     """
-    if blueprint.channels != task.shape[0]:
-        raise ModelError(
-            f"the network takes {blueprint.channels}-channel images, "
-            f"{task.name} has {task.shape[0]}",
-            hint=f"set channels = {blueprint.channels} for that task",
-        )
+    tensors, _ = read_tensors(path)
+    load_state(model, tensors)
