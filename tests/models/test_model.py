@@ -239,14 +239,18 @@ def test_published_weights_bring_their_normaliser(
     assert torch.equal(state["layer3.0.conv1.weight"], published["layer3.0.conv1.weight"])
 
 
-def test_weights_that_cannot_be_downloaded_name_file_and_folder(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    "failure", [OSError("no network"), RuntimeError("invalid hash value\nand more")]
+)
+def test_weights_that_cannot_be_had_name_file_and_folder(
+    failure: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise OSError("no network in tests")
+        raise failure
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
-    with pytest.raises(ModelError, match="weights of resnet18 cannot be downloaded") as caught:
+    reason = str(failure).split("\n")[0]
+    with pytest.raises(ModelError, match=rf"of resnet18 cannot be had \({reason}\)") as caught:
         build("resnet18", weights="default", image_size=32)
     assert "resnet18-f37072fd.pth into" in str(caught.value.hint)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from typing import Any, cast
-from urllib.error import URLError
 
 import torch
 import torchvision
@@ -152,15 +151,15 @@ def _torchvision(
         options["input_size"] = (image_size, image_size)
     try:
         network: nn.Module = get_model(name, weights=weights, **options)
-    except (URLError, OSError) as error:
-        assert weights is not None
+    except (OSError, ValueError, RuntimeError, AssertionError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if weights is not None:
+            raise ModelError(
+                f"the weights {weights} of {name} cannot be had ({reason})",
+                hint=f"put {weights.url} into {torch.hub.get_dir()}/checkpoints, whole",
+            ) from error
         raise ModelError(
-            f"the weights of {name} cannot be downloaded ({error})",
-            hint=f"put {weights.url} into {torch.hub.get_dir()}/checkpoints",
-        ) from error
-    except (ValueError, RuntimeError, AssertionError) as error:
-        raise ModelError(
-            f"{name} cannot be built for {image_size}x{image_size} images ({error})",
+            f"{name} cannot be built for {image_size}x{image_size} images ({reason})",
             hint="set the task's `size`, e.g. size = 224",
         ) from error
     if hasattr(network, "aux_logits"):
