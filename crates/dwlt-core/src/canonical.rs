@@ -96,6 +96,14 @@ mod tests {
     }
 
     #[test]
+    fn the_id_of_a_run_is_pinned() {
+        // Run folders carry it; another value here would start every user's runs anew.
+        let starts = BTreeMap::from([("weights".to_owned(), "b3:00".to_owned())]);
+        let id = run_id("prune", r#"{"rounds":20,"rate":0.2,"name":"é"}"#, &starts);
+        assert_eq!(id.unwrap(), "52fecf11");
+    }
+
+    #[test]
     fn values_must_be_an_object() {
         for text in ["", "[]", "3", "{", "{} x"] {
             assert!(run_id("prune", text, &BTreeMap::new()).is_err(), "{text}");

@@ -1,0 +1,273 @@
+//! The ledger: plans, commits, healing after a crash, damage, and who holds the folder.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+
+use dwlt_core::ledger::{Ledger, Step, holder, read, verify};
+use dwlt_core::{Error, Result};
+use serde_json::{Value, json};
+
+fn plan() -> Vec<Step> {
+    let step =
+        |n: u32| Step { name: format!("round {n}"), marker: format!("round-{n:02}/result.json") };
+    (0..3).map(step).collect()
+}
+
+fn open(folder: &Path) -> Result<Ledger> {
+    Ledger::open(folder, &json!({"id": "0a1b2c3d"}), plan())
+}
+
+/// Writes a step's marker file and one more.
+fn work(folder: &Path, round: u32) -> Vec<String> {
+    let files = ["mask.safetensors", "result.json"].map(|name| format!("round-{round:02}/{name}"));
+    fs::create_dir_all(folder.join(format!("round-{round:02}"))).unwrap();
+    for file in &files {
+        fs::write(folder.join(file), format!("content of {file}")).unwrap();
+    }
+    files.to_vec()
+}
+
+fn events(folder: &Path) -> Vec<String> {
+    let event = |line: &String| {
+        let record: Value = serde_json::from_str(line).unwrap();
+        record["event"].as_str().unwrap().to_owned()
+    };
+    read(folder).unwrap().iter().map(event).collect()
+}
+
+fn said<T: std::fmt::Debug>(result: Result<T>) -> String {
+    match result.unwrap_err() {
+        Error::Ledger { message, .. } => message,
+        other => panic!("another kind of error: {other:?}"),
+    }
+}
+
+#[test]
+fn steps_are_done_in_order_and_stay_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for round in 0..3 {
+        let mut ledger = open(folder).unwrap();
+        let step = format!("round {round}");
+        assert_eq!(ledger.next(), Some(step.as_str()));
+        assert!(!ledger.is_done(&step).unwrap());
+        let files = work(folder, round);
+        ledger.commit(&step, &files).unwrap();
+        assert!(ledger.is_done(&step).unwrap());
+    }
+    assert_eq!(open(folder).unwrap().next(), None);
+    assert_eq!(events(folder), ["open", "commit", "commit", "commit"]);
+    assert_eq!(verify(folder).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn a_commit_journals_size_and_digest_of_each_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut ledger = open(folder).unwrap();
+    work(folder, 0);
+    // The marker file is journalled though it is not named.
+    ledger.commit("round 0", &["round-00/mask.safetensors".to_owned()]).unwrap();
+    let record: Value = serde_json::from_str(&read(folder).unwrap()[1]).unwrap();
+    let expected = |file: &str| {
+        let content = format!("content of {file}");
+        let digest = format!("b3:{}", blake3::hash(content.as_bytes()).to_hex());
+        json!({"path": file, "size": content.len(), "digest": digest})
+    };
+    assert_eq!(
+        record["files"],
+        json!([expected("round-00/mask.safetensors"), expected("round-00/result.json")])
+    );
+    assert_eq!((&record["step"], &record["seq"]), (&json!("round 0"), &json!(1)));
+}
+
+#[test]
+fn a_marker_file_without_a_commit_is_journalled_on_opening() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    drop(open(folder).unwrap());
+    work(folder, 0);
+    assert_eq!(open(folder).unwrap().next(), Some("round 1"));
+    assert_eq!(open(folder).unwrap().next(), Some("round 1"));
+    assert_eq!(events(folder), ["open", "heal"]);
+    assert_eq!(verify(folder).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn a_journalled_step_whose_marker_is_gone_is_a_contradiction() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut ledger = open(folder).unwrap();
+    let files = work(folder, 0);
+    ledger.commit("round 0", &files).unwrap();
+    drop(ledger);
+    fs::remove_file(folder.join("round-00/result.json")).unwrap();
+    assert!(said(open(folder)).ends_with("its file round-00/result.json is gone"));
+}
+
+#[test]
+fn a_line_cut_at_any_byte_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut ledger = open(folder).unwrap();
+    let whole_lines = fs::read(folder.join("journal")).unwrap();
+    ledger.note(&json!({"event": "asked", "rounds": 3})).unwrap();
+    drop(ledger);
+    let journal = fs::read(folder.join("journal")).unwrap();
+    for length in whole_lines.len()..journal.len() {
+        fs::write(folder.join("journal"), &journal[..length]).unwrap();
+        let torn = length > whole_lines.len();
+        assert_eq!(verify(folder).unwrap().len(), usize::from(torn), "cut at {length}");
+        assert_eq!(events(folder), ["open"]);
+        drop(open(folder).unwrap());
+        assert_eq!(events(folder), if torn { vec!["open", "recover"] } else { vec!["open"] });
+        assert_eq!(verify(folder).unwrap(), Vec::<String>::new());
+    }
+    // The very first line, too: then the journal begins anew.
+    for length in 0..whole_lines.len() {
+        fs::write(folder.join("journal"), &journal[..length]).unwrap();
+        drop(open(folder).unwrap());
+        assert_eq!(events(folder), ["open"]);
+    }
+}
+
+#[test]
+fn damage_above_the_last_line_is_reported_and_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut ledger = open(folder).unwrap();
+    for n in 0..3 {
+        ledger.note(&json!({"event": "remark", "n": n})).unwrap();
+    }
+    drop(ledger);
+    let path = folder.join("journal");
+    let good = fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = good.split_inclusive('\n').collect();
+    let altered = good.replace("\"n\":1", "\"n\":7");
+    let without_second = [lines[0], lines[2], lines[3]].concat();
+    let swapped = [lines[0], lines[2], lines[1], lines[3]].concat();
+    for (text, line) in [(altered, 3), (without_second, 2), (swapped, 2)] {
+        fs::write(&path, &text).unwrap();
+        let expected = format!("{}: line {line} is damaged", path.display());
+        assert_eq!(said(open(folder)), expected);
+        assert_eq!(said(read(folder)), expected);
+        assert_eq!(verify(folder).unwrap(), [expected]);
+        assert_eq!(fs::read_to_string(&path).unwrap(), text, "a refused journal is left alone");
+    }
+}
+
+#[test]
+fn changed_files_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut ledger = open(folder).unwrap();
+    let files = work(folder, 0);
+    ledger.commit("round 0", &files).unwrap();
+    let mask = folder.join("round-00/mask.safetensors");
+    let good = fs::read(&mask).unwrap();
+    let mut flipped = good.clone();
+    flipped[3] ^= 1;
+    fs::write(&mask, flipped).unwrap();
+    let shown = mask.display();
+    let wrong = [format!("{shown}: its content is not what was committed")];
+    assert_eq!(verify(folder).unwrap(), wrong);
+    fs::write(&mask, &good[1..]).unwrap();
+    let (now, was) = (good.len() - 1, good.len());
+    assert_eq!(
+        verify(folder).unwrap(),
+        [format!("{shown}: {now} bytes, but {was} were committed")]
+    );
+    fs::remove_file(&mask).unwrap();
+    assert!(verify(folder).unwrap()[0].starts_with(&format!("{shown}: ")));
+    let nowhere = folder.join("nowhere");
+    let expected = format!("{}: there is no journal", nowhere.display());
+    assert_eq!(verify(&nowhere).unwrap(), [expected]);
+}
+
+#[test]
+fn another_header_is_refused_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    drop(Ledger::open(folder, &json!({"id": "0a1b2c3d", "starts": {}}), plan()).unwrap());
+    drop(Ledger::open(folder, &json!({"starts": {}, "id": "0a1b2c3d"}), plan()).unwrap());
+    let other = Ledger::open(folder, &json!({"id": "ffffffff", "starts": {}, "x": 1}), plan());
+    assert!(said(other).ends_with("its journal belongs to another run; they differ in id, x"));
+}
+
+#[test]
+fn requests_that_make_no_sense_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let step = |name: &str, marker: &str| Step { name: name.to_owned(), marker: marker.to_owned() };
+    for (plan, expected) in [
+        (vec![step("a", "x"), step("a", "y")], "the plan has step \"a\" twice"),
+        (vec![step("a", "x"), step("b", "x")], "two steps have the file \"x\""),
+        (vec![step("a", "../x")], "\"../x\" is not a path inside the run folder"),
+        (vec![step("a", "/x")], "\"/x\" is not a path inside the run folder"),
+        (vec![step("a", "")], "\"\" is not a path inside the run folder"),
+    ] {
+        assert_eq!(said(Ledger::open(folder, &json!({}), plan)), expected);
+    }
+    assert_eq!(
+        said(Ledger::open(folder, &json!([]), plan())),
+        "the header of a run must be a JSON object"
+    );
+    let mut ledger = open(folder).unwrap();
+    assert!(said(ledger.is_done("round 9")).ends_with("its plan has no step \"round 9\""));
+    assert!(said(ledger.commit("round 9", &[])).ends_with("its plan has no step \"round 9\""));
+    let files = work(folder, 0);
+    assert!(
+        said(ledger.commit("round 0", &["../x".to_owned()])).ends_with("inside the run folder")
+    );
+    assert!(ledger.commit("round 1", &[]).is_err(), "the marker is not there");
+    ledger.commit("round 0", &files).unwrap();
+    assert_eq!(said(ledger.commit("round 0", &files)), "step \"round 0\" was committed before");
+    for note in [
+        json!([]),
+        json!({}),
+        json!({"event": 3}),
+        json!({"event": "commit"}),
+        json!({"event": "x", "seq": 1}),
+    ] {
+        said(ledger.note(&note));
+    }
+    assert_eq!(events(folder), ["open", "commit"]);
+}
+
+#[test]
+fn a_second_holder_is_told_who_has_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert_eq!(holder(folder).unwrap(), None);
+    let ledger = open(folder).unwrap();
+    let who = holder(folder).unwrap().unwrap();
+    assert_eq!(who.pid, std::process::id());
+    let error = open(folder).unwrap_err();
+    assert!(matches!(error, Error::Busy { .. }));
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{} is held by process {} on {} since {}",
+            folder.display(),
+            who.pid,
+            who.host,
+            who.since
+        )
+    );
+    assert!(error.hint().is_some());
+    drop(ledger);
+    assert_eq!(holder(folder).unwrap(), None);
+    drop(open(folder).unwrap());
+}
+
+#[test]
+fn unfinished_files_are_swept_on_opening() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    drop(open(folder).unwrap());
+    let leftover = folder.join(".result.json.77-0.dwlt-tmp");
+    fs::write(&leftover, "half").unwrap();
+    drop(open(folder).unwrap());
+    assert!(!leftover.exists());
+}
