@@ -1,0 +1,315 @@
+"""The Rust core: masks, exact selection, mask files, digests and the run ledger.
+
+Errors are the classes of ``dwlt.errors``; a message names tensor, file or step. The GIL is
+released while the core works: do not write to an array that a call is still reading.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from typing import Any, Literal, TypeAlias, TypedDict, final
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Buffer
+
+_Path: TypeAlias = str | PathLike[str]
+
+class _Meta(TypedDict, total=False):
+    round: int
+    weights: str | None
+    parent: str | None
+
+class _Holder(TypedDict):
+    pid: int
+    host: str
+    since: str
+
+@final
+class MaskSet:
+    """A network's masks by parameter name: one bit per prunable weight, 1 = kept. Immutable.
+
+    Two sets are equal when names, shapes and bits are; their order is for tables alone.
+    """
+
+    @staticmethod
+    def from_bools(masks: Mapping[str, NDArray[np.bool_]]) -> MaskSet:
+        """Masks from boolean arrays of the parameters' shapes, True = kept.
+
+        Raises:
+            MaskError: an array is not boolean.
+        """
+
+    @staticmethod
+    def dense(shapes: Mapping[str, Sequence[int]]) -> MaskSet:
+        """Masks that keep everything."""
+
+    @staticmethod
+    def load(path: _Path) -> MaskSet:
+        """Read a mask file; its masks are sorted by name.
+
+        Raises:
+            FormatError: the file cannot be read, or breaks a rule of the format.
+        """
+
+    def save(self, path: _Path, *, round: int, weights: str | None, parent: str | None) -> None:
+        """Write a mask file, atomically. The same masks and arguments give the same bytes.
+
+        Args:
+            path: the file.
+            round: 0 is the dense network, r is after r prunings.
+            weights: digest of the dense weights that the masks belong to, if known.
+            parent: digest of the previous round's masks, if there was one.
+
+        Raises:
+            MaskError: ``weights`` or ``parent`` is not a digest.
+            DwltError: the file cannot be written.
+        """
+
+    @property
+    def kept(self) -> int:
+        """Number of weights kept."""
+
+    @property
+    def total(self) -> int:
+        """Number of weights."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the tensors, in the set's order."""
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each tensor by name."""
+
+    @property
+    def digest(self) -> str:
+        """Names the set: ``b3:`` and 64 hexadecimal digits, from names, shapes and bits."""
+
+    @property
+    def meta(self) -> _Meta:
+        """What the file said of the masks' origin. Empty for masks that are not from a file."""
+
+    def layers(self) -> list[tuple[str, int, int]]:
+        """(name, kept, total) of each tensor, in the set's order."""
+
+    def is_subset(self, other: MaskSet) -> bool:
+        """Whether every weight kept here is kept in ``other`` too.
+
+        Raises:
+            MaskError: names or shapes differ.
+        """
+
+    def check_lineage(self, parent: MaskSet) -> None:
+        """Refuse a set that keeps a weight which ``parent`` had removed.
+
+        Raises:
+            MaskError: names tensor and flat index of the first such weight; or names or shapes
+                differ.
+        """
+
+    def overlap(self, other: MaskSet) -> Overlap:
+        """What two sets have in common, all tensors together.
+
+        Raises:
+            MaskError: names or shapes differ.
+        """
+
+    def overlaps(self, other: MaskSet) -> dict[str, Overlap]:
+        """What two sets have in common, by name of the tensor.
+
+        Raises:
+            MaskError: names or shapes differ.
+        """
+
+    def __and__(self, other: MaskSet, /) -> MaskSet: ...
+    def __or__(self, other: MaskSet, /) -> MaskSet: ...
+    def __sub__(self, other: MaskSet, /) -> MaskSet: ...
+    def __xor__(self, other: MaskSet, /) -> MaskSet: ...
+    def __getitem__(self, name: str, /) -> NDArray[np.bool_]:
+        """A tensor's mask as a new boolean array of its shape, True = kept.
+
+        Raises:
+            MaskError: there is no such mask.
+        """
+
+    def __contains__(self, name: str, /) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    __hash__: None  # type: ignore[assignment]
+
+@final
+class Overlap:
+    """What two masks have in common, as counts of weights."""
+
+    @property
+    def both(self) -> int:
+        """Kept in both."""
+
+    @property
+    def left(self) -> int:
+        """Kept in the left one."""
+
+    @property
+    def right(self) -> int:
+        """Kept in the right one."""
+
+    @property
+    def total(self) -> int:
+        """All weights."""
+
+    @property
+    def iou(self) -> float | None:
+        """Intersection over union; None where neither keeps anything."""
+
+    @property
+    def lift(self) -> float | None:
+        """The intersection relative to that of random masks with these counts: 1 is chance.
+
+        None where either keeps nothing.
+        """
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    __hash__: None  # type: ignore[assignment]
+
+@final
+class Ledger:
+    """What is done in a run folder and what comes next. Holds the folder until closed."""
+
+    @staticmethod
+    def open(folder: _Path, header_json: str, plan: Sequence[tuple[str, str]]) -> Ledger:
+        """Take a run folder, which is made if need be.
+
+        An unfinished last line of the journal and unfinished files are removed; a step whose
+        marker file is there is journalled.
+
+        Args:
+            folder: the run folder.
+            header_json: what the run is, a JSON object; later openings must bring the same.
+            plan: the steps in order, each with the file, relative to the folder, that is written
+                last and means that the step is done.
+
+        Raises:
+            BusyError: another process holds the folder; the message says who and since when.
+            LedgerError: the journal is damaged or of another run, or a done step's marker file
+                is gone.
+        """
+
+    def next(self) -> str | None:
+        """The first step of the plan that is not done; None when all are."""
+
+    def done(self, step: str) -> bool:
+        """Whether a step is done.
+
+        Raises:
+            LedgerError: the plan has no such step.
+        """
+
+    def commit(self, step: str, files: Sequence[str]) -> None:
+        """Journal a step as done, with size and digest of each file and of its marker file.
+
+        Raises:
+            LedgerError: the plan has no such step, it is done already, or a path leads out of
+                the folder.
+            DwltError: a file cannot be read, or the journal cannot be written.
+        """
+
+    def note(self, note_json: str) -> None:
+        """Journal a remark: a JSON object whose "event" is a word of the caller's own.
+
+        Raises:
+            LedgerError: it is not such an object.
+        """
+
+    def close(self) -> None:
+        """Let go of the folder. Closing twice is fine; anything else then raises LedgerError."""
+
+    @staticmethod
+    def holder(folder: _Path) -> _Holder | None:
+        """Who holds a run folder; None when nobody does."""
+
+    @staticmethod
+    def read(folder: _Path) -> list[str]:
+        """The records of a run's journal in order, each as one line of JSON.
+
+        Every record has "event" (the ledger's own are open, commit, heal, recover), "seq" and
+        "time". No journal is an empty one, and an unfinished last line is left out.
+
+        Raises:
+            LedgerError: the journal is damaged.
+        """
+
+    @staticmethod
+    def verify(folder: _Path) -> list[str]:
+        """Read every journalled file again; what is wrong, one line each, empty where nothing."""
+
+def select_magnitude(
+    tensors: Sequence[tuple[str, NDArray[Any], str]],
+    *,
+    keep: int,
+    within: MaskSet | None = None,
+    scope: Literal["global", "tensor"] | str = "global",
+) -> MaskSet:
+    """Keep exactly ``keep`` weights, those of largest magnitude.
+
+    Equal magnitudes are kept in the order (tensor, flat index); -0.0 equals 0.0; infinities are
+    largest; tensors of different types are compared by value.
+
+    Args:
+        tensors: name, C-contiguous array (not copied) and element type of each: float64,
+            float32, float16 or bfloat16, or as safetensors spells them. bfloat16 comes as the
+            uint16 array of its bits.
+        keep: number of weights to keep.
+        within: only weights kept here compete; the others are not looked at.
+        scope: "tensor" gives each tensor its proportional share of ``keep``.
+
+    Raises:
+        MaskError: a weight is NaN, ``keep`` exceeds the weights that compete, or a tensor fits
+            neither its type nor ``within``.
+    """
+
+def count_to_remove(remaining: int, rate: float) -> int:
+    """Number of weights that ``rate`` removes from ``remaining``: ``round(rate * remaining)``.
+
+    Raises:
+        MaskError: ``rate`` is not in [0, 1].
+    """
+
+def digest_tensors(
+    tensors: Sequence[tuple[str, str, Sequence[int], Buffer | NDArray[Any]]],
+) -> str:
+    """Digest of tensors given as (name, safetensors type, shape, contiguous bytes), in any order.
+
+    Raises:
+        MaskError: a name occurs twice, or the bytes do not fill the shape.
+    """
+
+def digest_file(path: _Path) -> str:
+    """Digest of the tensors in a safetensors file, read in pieces; see ``digest_tensors``.
+
+    It depends neither on the tensors' order in the file nor on its metadata.
+
+    Raises:
+        FormatError: the file cannot be read, or is damaged.
+    """
+
+def write_atomic(path: _Path, content: Buffer) -> None:
+    """Write a file whole or not at all: a sibling first, to the disk, then renamed.
+
+    Raises:
+        DwltError: the file cannot be written.
+    """
+
+def run_id(stage: str, values_json: str, starts: Mapping[str, str]) -> str:
+    """The id of a run: eight hexadecimal digits.
+
+    Args:
+        stage: the stage's word.
+        values_json: a JSON object of the settings that differ from the defaults.
+        starts: digests of what the run starts from, by what they are.
+
+    Raises:
+        LedgerError: ``values_json`` is not a JSON object.
+    """
