@@ -1,0 +1,182 @@
+"""The torch side of masks: applied to weights, enforced in training, found by magnitude.
+
+Masks are boolean tensors beside the model, by ordinary parameter name; True is kept. They are
+never inferred from zeros: a kept weight that is exactly 0.0 trains like any other. No hooks, no
+renamed parameters. Counting, thresholds and files belong to ``dwlt._core``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from dwlt import _core
+from dwlt.errors import MaskError, TrainingError
+
+_DTYPES = {
+    torch.float64: "f64",
+    torch.float32: "f32",
+    torch.float16: "f16",
+    torch.bfloat16: "bf16",
+}
+
+
+def to_bool_tensors(
+    mask_set: _core.MaskSet, device: torch.device | str = "cpu"
+) -> dict[str, Tensor]:
+    """A mask set as boolean tensors of the parameters' shapes, in the set's order."""
+    return {
+        name: torch.from_numpy(np.array(mask_set[name], dtype=np.bool_)).to(device)
+        for name in mask_set.names
+    }
+
+
+def apply_(params: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
+    """Set masked weights to +0.0 in place; kept weights keep their bits.
+
+    Raises:
+        MaskError: a mask names no parameter, or has another shape.
+    """
+    _require_fit(params, masks)
+    with torch.no_grad():
+        for name, mask in masks.items():
+            param = params[name]
+            # torch.where and not a product: -0.5 * 0 would leave -0.0, other bytes for the same
+            # ticket, and NaN * 0 would stay NaN.
+            param.copy_(torch.where(mask.to(param.device), param, 0.0))
+
+
+def zero_state_(
+    optimizer: torch.optim.Optimizer, params: Mapping[str, Parameter], masks: Mapping[str, Tensor]
+) -> None:
+    """Zero whatever the optimiser remembers per weight (momentum) where weights are masked.
+
+    Raises:
+        MaskError: a mask names no parameter, or has another shape.
+    """
+    _require_fit(params, masks)
+    for name, mask in masks.items():
+        state = optimizer.state.get(params[name], {})
+        shaped = {
+            key: value
+            for key, value in state.items()
+            if isinstance(value, Tensor) and value.shape == mask.shape
+        }
+        apply_(shaped, dict.fromkeys(shaped, mask))
+
+
+def check(params: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
+    """Make sure that nothing masked is other than zero.
+
+    Raises:
+        MaskError: a mask names no parameter, or has another shape.
+        TrainingError: a masked weight is not zero; the message names the tensor and counts.
+    """
+    _require_fit(params, masks)
+    for name, mask in masks.items():
+        revived = (params[name].detach() != 0) & ~mask.to(params[name].device)
+        if bool(revived.any()):
+            raise TrainingError(
+                f"{int(revived.sum())} masked weights of {name} are not zero",
+                hint="something outside dwlt's training loop changed the weights; start the "
+                "step again, and report it if it comes back",
+            )
+
+
+class Enforcer:
+    """Masks held on weights and momentum through a training, cheaply enough for every step.
+
+    Between steps a product with a 0/1 tensor of the weights' own type does (on the CPU it is many
+    times faster than a fill by a boolean mask); ``settle`` gives the exact form.
+
+    Args:
+        params: parameters by ordinary name; those without a mask are left alone.
+        masks: boolean, True is kept.
+
+    Raises:
+        MaskError: a mask names no parameter, or has another shape.
+    """
+
+    def __init__(self, params: Mapping[str, Parameter], masks: Mapping[str, Tensor]) -> None:
+        _require_fit(params, masks)
+        self._params = {name: params[name] for name in masks}
+        # Laid out like its weight: a channels-last product with another layout is slow.
+        self._masks = {
+            name: torch.empty_like(params[name], dtype=torch.bool).copy_(mask)
+            for name, mask in masks.items()
+        }
+        self._factors = [
+            (param, self._masks[name].to(param.dtype)) for name, param in self._params.items()
+        ]
+
+    @torch.no_grad()
+    def after_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Masked weights and their momentum back to zero; called after each optimiser step."""
+        for param, factor in self._factors:
+            param.mul_(factor)
+            momentum = optimizer.state.get(param, {}).get("momentum_buffer")
+            if momentum is not None:
+                momentum.mul_(factor)
+
+    def settle(self, optimizer: torch.optim.Optimizer) -> None:
+        """Masked weights and all optimiser state exactly +0.0; before and after an epoch."""
+        apply_(self._params, self._masks)
+        zero_state_(optimizer, self._params, self._masks)
+
+    def check(self) -> None:
+        """As the function of this name.
+
+        Raises:
+            TrainingError: a masked weight is not zero.
+        """
+        check(self._params, self._masks)
+
+
+def magnitude_masks(
+    params: Mapping[str, Tensor],
+    *,
+    keep: int,
+    within: _core.MaskSet | None = None,
+    scope: str = "global",
+) -> _core.MaskSet:
+    """The ``keep`` weights of largest magnitude, exactly, as the core selects them.
+
+    Args:
+        params: weights by ordinary name, in the order that breaks ties.
+        within: weights already removed stay removed.
+        scope: as ``_core.select_magnitude``.
+
+    Raises:
+        MaskError: ``keep`` cannot be met, a weight is NaN, or ``within`` does not fit.
+    """
+    tensors = [(name, *_as_numpy(name, tensor)) for name, tensor in params.items()]
+    return _core.select_magnitude(tensors, keep=keep, within=within, scope=scope)
+
+
+def _as_numpy(name: str, tensor: Tensor) -> tuple[np.ndarray[tuple[int, ...], np.dtype], str]:
+    if tensor.dtype not in _DTYPES:
+        raise MaskError(f"{name} has type {tensor.dtype}, which has no magnitude order here")
+    plain = tensor.detach().cpu().contiguous()
+    if plain.dtype == torch.bfloat16:
+        # numpy has no bfloat16; the core reads its bits.
+        plain = plain.view(torch.uint16)
+    return plain.numpy(), _DTYPES[tensor.dtype]
+
+
+def _require_fit(params: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
+    for name, mask in masks.items():
+        if name not in params:
+            raise MaskError(
+                f"the mask {name!r} belongs to no parameter of this network",
+                hint="use the network that the masks were made for",
+            )
+        if mask.shape != params[name].shape:
+            raise MaskError(
+                f"the mask {name!r} has shape {tuple(mask.shape)}, "
+                f"the weights have {tuple(params[name].shape)}",
+                hint="use the network that the masks were made for",
+            )
