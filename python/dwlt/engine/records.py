@@ -1,0 +1,125 @@
+"""What a training leaves behind: a record per epoch, the best epochs, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from dwlt.engine.probe import Probe
+
+Flag = dict[str, str]
+"""``code`` and ``text``, as result files hold them."""
+
+
+class Scored(Protocol):
+    """What the engine needs of a ``dwlt.scoring.Score``; the engine itself does not score."""
+
+    @property
+    def flags(self) -> tuple[Flag, ...]: ...
+
+    def values(self) -> dict[str, Any]:
+        """The score object of result files."""
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One line of ``metrics.jsonl``.
+
+    Attributes:
+        epoch: from 1: the number of epochs trained when this was written.
+        lr: learning rate of the epoch's last step.
+        loss: mean training loss over the epoch's samples, on the images trained on.
+        train_accuracy: share of them that were classified correctly, while training.
+        seconds: wall time of the epoch, scoring included.
+        validation: score object (see result files), or None in epochs that are not scored.
+        probe: see ``dwlt.engine.probe``; None where the regime needs none.
+        flags: warnings of this epoch.
+    """
+
+    epoch: int
+    lr: float
+    loss: float
+    train_accuracy: float
+    seconds: float
+    validation: dict[str, Any] | None = None
+    probe: dict[str, Any] | None = None
+    flags: tuple[Flag, ...] = ()
+
+    @classmethod
+    def measured(
+        cls,
+        epoch: int,
+        lr: float,
+        loss: float,
+        train_accuracy: float,
+        seconds: float,
+        score: Scored | None,
+        probe: Probe | None,
+    ) -> EpochRecord:
+        """The record of an epoch from what was measured in it."""
+        warning = None if probe is None else probe.flag(epoch)
+        return cls(
+            epoch=epoch,
+            lr=lr,
+            loss=loss,
+            train_accuracy=train_accuracy,
+            seconds=round(seconds, 3),
+            validation=None if score is None else score.values(),
+            probe=None if probe is None else probe.values(),
+            flags=(*(score.flags if score else ()), *((warning,) if warning else ())),
+        )
+
+    def values(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**vars(self), "flags": list(self.flags)}
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> EpochRecord:
+        """The inverse of ``values``."""
+        return cls(**{**values, "flags": tuple(values["flags"])})
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best epoch so far by one measure, ties going to the earlier one.
+
+    Attributes:
+        epoch: as in ``EpochRecord``.
+        validation: that epoch's score object.
+        file: name of the snapshot beside the checkpoint.
+    """
+
+    epoch: int
+    validation: dict[str, Any]
+    file: str
+
+    def values(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class TrainOutcome:
+    """How a training ended.
+
+    Attributes:
+        epochs: complete and saved.
+        interrupted: ``stop`` asked for it; the model then holds a step of the epoch in progress,
+            which is not saved: running again continues from the last complete one.
+        records: of every epoch, those before a resume included.
+        best: by measure, "sa" and "ra"; empty where snapshots were not asked for.
+    """
+
+    epochs: int
+    interrupted: bool
+    records: tuple[EpochRecord, ...] = ()
+    best: dict[str, Best] = field(default_factory=dict)
+
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        """The warnings of all epochs, the first of each code."""
+        first: dict[str, Flag] = {}
+        for record in self.records:
+            for flag in record.flags:
+                first.setdefault(flag["code"], flag)
+        return tuple(first.values())
