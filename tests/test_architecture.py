@@ -29,12 +29,14 @@ LAYERS: dict[str, int] = {
     "report": 4,
     "cli": 5,
 }
-# Layer 1 builds on itself in this order only: the store is made of the other four.
+# The few arrows inside a layer, each one way.
 WITHIN = {
     "errors": set(),
     "units": {"errors"},
     "results": {"layout"},
     "store": {"layout", "events", "results", "spec"},
+    # The loop scores epochs; scoring knows nothing of the loop.
+    "engine": {"scoring"},
 }
 TORCH_FREE = {"errors", "units", "layout", "events", "results", "spec", "store", "report", "cli"}
 # Public names that `import dwlt` offers, gathered from any layer and loaded on first use.

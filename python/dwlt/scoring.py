@@ -32,9 +32,16 @@ _Z95 = 1.959963984540054
 """The 97.5% point of the normal distribution."""
 
 
-Flag = dict[str, str]
-"""Something about a number that its reader must know, as result files hold it: ``code`` is
-stable, ``text`` is prose."""
+@dataclass(frozen=True)
+class Flag:
+    """Something about a number that its reader must know. ``code`` is stable, ``text`` is prose."""
+
+    code: str
+    text: str
+
+    def values(self) -> dict[str, str]:
+        """JSON-ready."""
+        return {"code": self.code, "text": self.text}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import tomli_w
 from dwlt import _core, layout
 from dwlt.errors import DataError
 from dwlt.events import Observer
-from dwlt.results import FORMAT, environment, to_json, version
+from dwlt.results import FORMAT, environment, to_json
 from dwlt.spec import StageSpec, identity_values
 
 
@@ -71,7 +71,7 @@ class Run:
         self.id = layout.id_of(folder)
         self._opened = time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
-        header = {"id": self.id, "starts": self.starts, "dwlt": version()}
+        header = {"id": self.id, "starts": self.starts}
         self.ledger = _core.Ledger.open(str(folder), json.dumps(header), list(plan))
         if not (folder / layout.SPEC).exists():
             self.write(layout.SPEC, tomli_w.dumps(spec_values(spec)).encode())

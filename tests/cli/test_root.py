@@ -104,6 +104,7 @@ def test_light_commands_answer_at_once() -> None:
         seconds = []
         for _ in range(7):
             start = time.perf_counter()
-            subprocess.run([sys.executable, "-m", "dwlt", *arguments], capture_output=True, check=True)
+            command = [sys.executable, "-m", "dwlt", *arguments]
+            subprocess.run(command, capture_output=True, check=True)
             seconds.append(time.perf_counter() - start)
         assert statistics.median(seconds) < 0.3

@@ -82,9 +82,9 @@ def test_a_collapse_is_seen_and_flagged() -> None:
     assert (probe.one_step, probe.multi_step, probe.n) == (40, 0, 40)
     flag = probe.flag(7)
     assert flag is not None
-    assert flag["code"] == "catastrophic-overfitting"
-    assert flag["text"].startswith("epoch 7: 100% of held-out samples")
-    assert "only 0% against pgd-10 linf 0.1 (n=40)" in flag["text"]
+    assert flag.code == "catastrophic-overfitting"
+    assert flag.text.startswith("epoch 7: 100% of held-out samples")
+    assert "only 0% against pgd-10 linf 0.1 (n=40)" in flag.text
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,9 @@ from torch import nn
 from dwlt.engine import Best, CheckpointSlot, EpochRecord
 from dwlt.engine.slot import Saved
 from dwlt.errors import FormatError, LedgerError
+from dwlt.scoring import Flag
 
-RECORD = EpochRecord(
-    1, 0.1, 0.5, 0.75, 2.5, {"sa": {"value": 0.5}}, None, ({"code": "a", "text": "b"},)
-)
+RECORD = EpochRecord(1, 0.1, 0.5, 0.75, 2.5, {"sa": {"value": 0.5}}, None, (Flag("a", "b"),))
 
 
 def slot_in(folder: Path, **identity: Any) -> CheckpointSlot:
@@ -31,6 +30,7 @@ def saved(best: dict[str, Best] | None = None) -> Saved:
 
 def test_an_empty_slot_holds_nothing(tmp_path: Path) -> None:
     assert slot_in(tmp_path).load() is None
+    assert slot_in(tmp_path).load_epochs() == 0
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     slot.save(saved())
     found = slot_in(tmp_path, round=3, nested={"a": [1, 2]}).load()
     assert found is not None
-    assert found.epochs == 1
+    assert found.epochs == slot_in(tmp_path).load_epochs() == 1
     assert found.records == [RECORD]
     assert found.best == {}
     assert torch.equal(found.model["w"], saved().model["w"])

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from dwlt.engine import CheckpointSlot, EpochRecord, TrainOutcome, train
 from dwlt.errors import DataError, TrainingError
 from dwlt.masking import Enforcer
-from dwlt.scoring import score
+from dwlt.scoring import Accuracy, Flag, Score, score
 from dwlt.spec import AttackSpec, ScoreSpec, TrainSpec
 from dwlt.units import Eps
 from tests.engine.memory import blobs, small_net, split_of
@@ -188,7 +189,7 @@ def test_epochs_are_told_once_saved_and_scored_when_asked(tmp_path: Path) -> Non
         assert (tmp_path / "state.safetensors").exists()
         told.append(record)
 
-    def score_epoch(epoch: int) -> Any:
+    def score_epoch(epoch: int) -> Score | None:
         return score(net, blobs(), ScoreSpec(), device="cpu") if epoch % 2 else None
 
     outcome = run(tmp_path, net, spec(), on_epoch=on_epoch, score_epoch=score_epoch)
@@ -201,23 +202,20 @@ def test_the_best_epochs_are_kept_and_ties_go_to_the_earlier(tmp_path: Path) -> 
     net = small_net()
     weights: dict[int, Tensor] = {}
 
-    class Told:
-        flags = ({"code": "told", "text": "once"},)
+    def told(sa: int, ra: int) -> Score:
+        none = np.zeros(0)
+        flags = (Flag("told", "once"),)
+        accuracies = Accuracy.of(sa, 10), Accuracy.of(ra, 10)
+        return Score(*accuracies, "pgd-2", none.astype(np.int64), none.astype(bool), None, flags)
 
-        def __init__(self, sa: float, ra: float) -> None:
-            self.sa, self.ra = sa, ra
-
-        def values(self) -> dict[str, Any]:
-            return {"sa": {"value": self.sa}, "ra": {"value": self.ra}}
-
-    def score_epoch(epoch: int) -> Told:
+    def score_epoch(epoch: int) -> Score:
         weights[epoch] = head(net).weight.detach().clone()
-        return [Told(0.5, 0.1), Told(0.7, 0.3), Told(0.7, 0.4), Told(0.6, 0.4)][epoch - 1]
+        return [told(5, 1), told(7, 3), told(7, 4), told(6, 4)][epoch - 1]
 
     outcome = run(tmp_path, net, spec(epochs=4), score_epoch=score_epoch, keep_best=True)
     assert {kind: best.epoch for kind, best in outcome.best.items()} == {"sa": 2, "ra": 3}
     assert outcome.best["sa"].validation["sa"]["value"] == 0.7
-    assert outcome.flags == ({"code": "told", "text": "once"},)
+    assert outcome.flags == (Flag("told", "once"),)
     slot = CheckpointSlot(tmp_path / "state.safetensors", {})
     for best in outcome.best.values():
         slot.restore_best(best, net)

@@ -100,8 +100,8 @@ def test_scores_are_float32_under_autocast() -> None:
 
 def test_probabilities_are_flagged() -> None:
     found = measure(nn.Sequential(Threshold(), nn.Softmax(dim=1)))
-    assert [flag["code"] for flag in found.flags] == ["probabilities"]
-    assert "logits" in found.flags[0]["text"]
+    assert [flag.code for flag in found.flags] == ["probabilities"]
+    assert "logits" in found.flags[0].text
 
 
 def test_a_model_without_gradients_is_flagged() -> None:
@@ -110,8 +110,8 @@ def test_a_model_without_gradients_is_flagged() -> None:
             return super().forward((images * 20).round() / 20)
 
     found = measure(Rounded())
-    assert [flag["code"] for flag in found.flags] == ["zero-gradient"]
-    assert "4 of 5" in found.flags[0]["text"]
+    assert [flag.code for flag in found.flags] == ["zero-gradient"]
+    assert "4 of 5" in found.flags[0].text
 
 
 def test_a_model_that_changes_its_mind_is_flagged_and_gets_no_credit() -> None:
@@ -126,7 +126,7 @@ def test_a_model_that_changes_its_mind_is_flagged_and_gets_no_credit() -> None:
     found = measure(Fickle(), column(0.9, 0.8), torch.tensor([0, 0]))
     assert found.robust is not None
     assert found.robust.tolist() == [False, False]
-    assert [flag["code"] for flag in found.flags] == ["unsteady"]
+    assert [flag.code for flag in found.flags] == ["unsteady"]
 
 
 def test_an_attack_that_leaves_its_ball_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,9 +68,7 @@ def device() -> dict[str, Any]:
     try:
         import torch
     except ImportError:
-        return check(
-            "device", "PyTorch is not installed: only report, runs and mask work", ok=False
-        )
+        return check("device", "no PyTorch: only report and runs work", ok=False)
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory / 2**30
         return check("device", f"cuda:0, {torch.cuda.get_device_name(0)}, {memory:.0f} GiB")

@@ -12,7 +12,7 @@ from dwlt.cli.options import Settings, working
 @click.command()
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "--on", "task", metavar="TASK", help="The task. Default: that of the run which MODEL lies in."
+    "--on", "task", metavar="TASK", help="Default: the task of the run that MODEL lies in."
 )
 @click.option(
     "--attack",
@@ -24,9 +24,7 @@ from dwlt.cli.options import Settings, working
 @click.option("--step", metavar="A/B", help="Step length. Default: the config's.")
 @click.option("--norm", type=click.Choice(["linf", "l2"]), help="Default: the config's.")
 @click.option("--restarts", type=click.IntRange(1, 1000), help="Independent tries per sample.")
-@click.option(
-    "--any", "any_iterate", is_flag=True, help="Judge any point on the way, not the last."
-)
+@click.option("--any", "any_iterate", is_flag=True, help="Judge any point on the way.")
 @working
 def command(
     settings: Settings,

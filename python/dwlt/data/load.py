@@ -182,6 +182,11 @@ def split_dataset(
         ]
         if gone:
             notes.append(f"the {part} split has no image of {', '.join(gone[:5])}")
+    if spec.test is not None and spec.test < len(test.ids):
+        seed = derive_seed(spec.subset_seed, "test limit")
+        whole = len(test.ids)
+        test = test.take(select.cut(test.labels, test.ids, spec.test, seed)[1])
+        notes.append(f"{spec.test} of {whole} test images are used")
     positions = select.subset(
         train.labels,
         train.ids,

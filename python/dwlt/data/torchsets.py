@@ -18,7 +18,6 @@ from typing import Any
 from urllib.error import URLError
 
 import numpy as np
-import torchvision
 
 from dwlt.data.request import Request
 from dwlt.data.source import (
@@ -61,7 +60,10 @@ class TorchSet:
         Raises:
             DataError: it is neither there nor can be downloaded, or its labels are impossible.
         """
-        kind = getattr(torchvision.datasets, self.dataset)
+        # On use: importing torchvision takes longer than reading the digits.
+        from torchvision import datasets
+
+        kind = getattr(datasets, self.dataset)
         parts: dict[str, Source] = {}
         classes: tuple[str, ...] = ()
         for part in ("train", "validation", "test"):

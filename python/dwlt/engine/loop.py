@@ -22,13 +22,14 @@ from dwlt.engine.meter import Meter
 from dwlt.engine.objectives import OBJECTIVES
 from dwlt.engine.precision import Precision
 from dwlt.engine.probe import HeldOut
-from dwlt.engine.records import EpochRecord, Scored, TrainOutcome
+from dwlt.engine.records import EpochRecord, TrainOutcome
 from dwlt.engine.schedule import lr_at
 from dwlt.engine.slot import CheckpointSlot
 from dwlt.engine.state import State
 from dwlt.engine.step import Stepper, sgd
 from dwlt.errors import DataError
 from dwlt.masking import Enforcer
+from dwlt.scoring import Score
 from dwlt.spec import TrainSpec
 from dwlt.units import derive_seed
 
@@ -47,7 +48,7 @@ def train(
     augment: str = "none",
     prunable: Mapping[str, Parameter] | None = None,
     masks: Mapping[str, Tensor] | None = None,
-    score_epoch: Callable[[int], Scored | None] | None = None,
+    score_epoch: Callable[[int], Score | None] | None = None,
     held_out: Split | None = None,
     keep_best: bool = False,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
@@ -64,7 +65,7 @@ def train(
         prunable: the parameters that masks may name, by ordinary name. Needed with ``masks``.
         masks: boolean, True is kept; None trains every weight.
         score_epoch: called with the epoch (from 1) when its training is done, the model in place;
-            the ``dwlt.scoring.Score`` of the validation split, or None when it is not scored.
+            the ``Score`` of the validation split, or None when it is not scored.
         held_out: samples for the probe of regimes that need watching; usually validation.
         keep_best: keep snapshots of the best epochs by SA and RA of ``score_epoch``.
         on_epoch: told of each epoch once it is saved.

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from dwlt.attacks import module_flags, predicts, search
+from dwlt.scoring import Flag
 from dwlt.spec import AttackSpec
 from dwlt.units import Eps, derive_seed
 
@@ -49,8 +50,8 @@ class Probe:
         """JSON-ready, for the epoch's record."""
         return dict(vars(self))
 
-    def flag(self, epoch: int) -> dict[str, str] | None:
-        """The warning that this probe calls for, if any: ``code`` and ``text``."""
+    def flag(self, epoch: int) -> Flag | None:
+        """The warning that this probe calls for, if any."""
         high, low = self.one_step / self.n, self.multi_step / self.n
         # The share guards networks of high accuracy, where 20 points can be an honest difference.
         if high - low <= GAP or low >= high / 2:
@@ -60,7 +61,7 @@ class Probe:
             f"{low:.0%} against {self.attack} (n={self.n}): robustness has collapsed; "
             "use a smaller step or eps, or regime 'adversarial'"
         )
-        return {"code": "catastrophic-overfitting", "text": text}
+        return Flag("catastrophic-overfitting", text)
 
 
 class HeldOut:

@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from dwlt.engine.probe import Probe
-
-Flag = dict[str, str]
-"""``code`` and ``text``, as result files hold them."""
-
-
-class Scored(Protocol):
-    """What the engine needs of a ``dwlt.scoring.Score``; the engine itself does not score."""
-
-    @property
-    def flags(self) -> tuple[Flag, ...]: ...
-
-    def values(self) -> dict[str, Any]:
-        """The score object of result files."""
+from dwlt.scoring import Flag, Score
 
 
 @dataclass(frozen=True)
@@ -53,7 +41,7 @@ class EpochRecord:
         loss: float,
         train_accuracy: float,
         seconds: float,
-        score: Scored | None,
+        score: Score | None,
         probe: Probe | None,
     ) -> EpochRecord:
         """The record of an epoch from what was measured in it."""
@@ -71,12 +59,12 @@ class EpochRecord:
 
     def values(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {**vars(self), "flags": list(self.flags)}
+        return {**vars(self), "flags": [flag.values() for flag in self.flags]}
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> EpochRecord:
         """The inverse of ``values``."""
-        return cls(**{**values, "flags": tuple(values["flags"])})
+        return cls(**{**values, "flags": tuple(Flag(**flag) for flag in values["flags"])})
 
 
 @dataclass(frozen=True)
@@ -121,5 +109,5 @@ class TrainOutcome:
         first: dict[str, Flag] = {}
         for record in self.records:
             for flag in record.flags:
-                first.setdefault(flag["code"], flag)
+                first.setdefault(flag.code, flag)
         return tuple(first.values())

@@ -61,6 +61,16 @@ class CheckpointSlot:
         """Add to the identity that a checkpoint must agree with."""
         self._identity |= json.loads(json.dumps(dict(more)))
 
+    def load_epochs(self) -> int:
+        """Complete epochs saved here, for whoever wants to say how much is left.
+
+        Whose they are is not asked: ``load`` does.
+
+        Raises:
+            FormatError: the file is damaged or no checkpoint of dwlt.
+        """
+        return int(self._meta()["epochs"]) if self.path.exists() else 0
+
     def load(self) -> Saved | None:
         """The saved state, or None where there is none yet.
 
@@ -70,15 +80,9 @@ class CheckpointSlot:
         """
         if not self.path.exists():
             return None
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                meta = json.loads((file.metadata() or {})[_KEY])
-            tensors = load_file(self.path)
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
-            raise FormatError(
-                f"{self.path} is not a usable checkpoint: {error}", hint=self._remove_hint()
-            ) from error
+        meta = self._meta()
         self._require_own(meta)
+        tensors = load_file(self.path)
         best = {kind: Best(**values) for kind, values in meta["best"].items()}
         for kind, entry in best.items():
             if not self.path.with_name(entry.file).exists():
@@ -93,22 +97,6 @@ class CheckpointSlot:
             records=[EpochRecord.of(values) for values in meta["records"]],
             best=best,
         )
-
-    def load_epochs(self) -> int:
-        """How many epochs the slot holds, without its tensors: 0 where there is none yet.
-
-        Raises:
-            FormatError: the file is damaged or no checkpoint of dwlt.
-        """
-        if not self.path.exists():
-            return 0
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                return int(json.loads((file.metadata() or {})[_KEY])["epochs"])
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
-            raise FormatError(
-                f"{self.path} is not a usable checkpoint: {error}", hint=self._remove_hint()
-            ) from error
 
     def save(self, saved: Saved) -> None:
         """Replace the checkpoint, then remove the snapshots that no longer count."""
@@ -158,6 +146,16 @@ class CheckpointSlot:
         for path in self.path.parent.glob(f"{self.path.stem}.best-*.safetensors"):
             if path.name not in wanted:
                 path.unlink(missing_ok=True)
+
+    def _meta(self) -> dict[str, Any]:
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                meta: dict[str, Any] = json.loads((file.metadata() or {})[_KEY])
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise FormatError(
+                f"{self.path} is not a usable checkpoint: {error}", hint=self._remove_hint()
+            ) from error
+        return meta
 
     def _require_own(self, meta: Mapping[str, Any]) -> None:
         found = {"version": meta.get("version"), **meta.get("identity", {})}

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dwlt.engine.records import Best, EpochRecord, Scored, TrainOutcome
+from dwlt.engine.records import Best, EpochRecord, TrainOutcome
 from dwlt.engine.slot import CheckpointSlot, Saved
+from dwlt.scoring import Score
 
 
 class State:
@@ -45,7 +46,7 @@ class State:
             state.epochs = saved.epochs
         return state
 
-    def complete(self, record: EpochRecord, score: Scored | None) -> None:
+    def complete(self, record: EpochRecord, score: Score | None) -> None:
         """Count an epoch as done and save it.
 
         Args:

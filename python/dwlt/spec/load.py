@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from dwlt.errors import SpecError
 from dwlt.spec.base import Spec
-from dwlt.spec.explain import explain
 from dwlt.spec.experiment import Experiment
+from dwlt.spec.explain import explain
 
 S = TypeVar("S", bound=Spec)
 

@@ -52,6 +52,8 @@ class TaskSpec(Spec):
         fraction: share of the training images, class-balanced, nested (1% inside 10%).
         subset_seed: chooses classes and images; held fixed while training seeds vary.
         validation: what is cut from the training images: a share below 1, or a number of images.
+        test: a limit on the test images: that many, class-balanced and chosen by ``subset_seed``.
+            None takes all. For quick looks; n is stated wherever a number is.
         size: images are resized to ``size`` x ``size`` pixels; None leaves them.
         channels: 1 or 3 colour channels; None leaves them.
         augment: how training images vary.
@@ -63,6 +65,7 @@ class TaskSpec(Spec):
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     subset_seed: int = 0
     validation: Annotated[float, Field(gt=0)] = 0.1
+    test: Annotated[int, Field(ge=1)] | None = None
     size: Annotated[int, Field(ge=4, le=1024)] | None = None
     channels: Literal[1, 3] | None = None
     augment: Literal["none", "shift", "crop-flip", "resized-crop"] = "none"

@@ -7,6 +7,8 @@ import torch
 from dwlt.errors import UserError
 from dwlt.results import cpu_name
 
+_NAMES = "use auto, cpu, cuda or cuda:0"
+
 
 def pick(name: str) -> torch.device:
     """The device that ``--device`` asks for; "auto" takes the first GPU, else the CPU.
@@ -25,7 +27,7 @@ def pick(name: str) -> torch.device:
     if device.type == "cpu":
         return device
     if device.type != "cuda":
-        raise UserError(f"device {name!r} is not supported", hint="use auto, cpu, cuda or cuda:0")
+        raise UserError(f"device {name!r} is not supported", hint=_NAMES)
     index = device.index or 0
     if not torch.cuda.is_available():
         raise UserError("this machine has no usable CUDA device", hint="use --device cpu")
