@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from dwlt.engine import OBJECTIVES
+from dwlt.data import load_task
+from dwlt.engine import OBJECTIVES, CheckpointSlot, train
 from dwlt.engine.probe import HeldOut, Probe, probe_fast
 from dwlt.errors import SpecError
-from dwlt.spec import REGIMES, AttackSpec, TrainSpec
+from dwlt.spec import REGIMES, AttackSpec, TaskSpec, TrainSpec
 from dwlt.units import Eps
 from tests.engine.memory import blobs, small_net, split_of
 
@@ -93,6 +95,38 @@ def test_a_collapse_is_seen_and_flagged() -> None:
 )
 def test_the_rule_for_a_collapse(one_step: int, multi_step: int, flagged: bool) -> None:
     assert (Probe(one_step, multi_step, 100, "pgd-10").flag(1) is not None) == flagged
+
+
+def test_one_step_training_without_a_random_start_raises_the_flag(tmp_path: Path) -> None:
+    # Real digits, at an eps of almost a third of the pixel range.
+    task = load_task(TaskSpec(task="digits:0-4", validation=0.2), data_dir=tmp_path)
+    attack = AttackSpec(eps=Eps("0.3"), step=Eps("0.3"), steps=1, random_start=False)
+    outcome = train(
+        digits_net(),
+        task.train,
+        TrainSpec(regime="fast", epochs=5, batch_size=64, lr=0.1, attack=attack),
+        seed=0,
+        device="cpu",
+        slot=CheckpointSlot(tmp_path / "state.safetensors", {}),
+        held_out=task.validation,
+    )
+    assert "catastrophic-overfitting" in {flag.code for flag in outcome.flags}
+    assert outcome.records[-1].values()["probe"]["n"] == 128
+
+
+def digits_net() -> nn.Sequential:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(1, 16, 3, padding=1),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.Conv2d(16, 16, 3, padding=1, stride=2),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(256, 5),
+        )
 
 
 def test_samples_wrong_without_an_attack_count_as_fooled() -> None:

@@ -58,8 +58,8 @@ class Probe:
             return None
         text = (
             f"epoch {epoch}: {high:.0%} of held-out samples hold against one step but only "
-            f"{low:.0%} against {self.attack} (n={self.n}): robustness has collapsed; "
-            "use a smaller step or eps, or regime 'adversarial'"
+            f"{low:.0%} against {self.attack} (n={self.n}), a sign of catastrophic "
+            "overfitting; use a random start, a smaller step or eps, or regime 'adversarial'"
         )
         return Flag("catastrophic-overfitting", text)
 

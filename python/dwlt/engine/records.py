@@ -105,9 +105,6 @@ class TrainOutcome:
 
     @property
     def flags(self) -> tuple[Flag, ...]:
-        """The warnings of all epochs, the first of each code."""
-        first: dict[str, Flag] = {}
-        for record in self.records:
-            for flag in record.flags:
-                first.setdefault(flag.code, flag)
-        return tuple(first.values())
+        """The warnings of all epochs, the latest of each code: it says how things ended."""
+        latest = {flag.code: flag for record in self.records for flag in record.flags}
+        return tuple(latest.values())
