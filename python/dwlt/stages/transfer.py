@@ -198,7 +198,7 @@ class _Cell:
         device: str,
     ) -> None:
         found = self.ticket.result
-        best = {
+        best: dict[str, dict[str, Any]] = {
             f"best_{kind}": {
                 "epoch": one.epoch,
                 "validation": one.validation,
