@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# Before anything imports torch: the networks of these tests are too small to share, and on a busy
+# machine two threads that wait for each other are many times slower than one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TINY = """
 extends = "digits"
@@ -46,6 +51,27 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The path of the tiny config."""
     path = tmp_path_factory.mktemp("config") / "tiny.toml"
     path.write_text(TINY)
+    return path
+
+
+LONGER = """
+extends = "{tiny}"
+[score]
+every = 10
+[pretrain.train]
+epochs = 60
+[prune.train]
+epochs = 20
+[transfer.train]
+epochs = 30
+"""
+
+
+@pytest.fixture(scope="session")
+def longer(tiny: Path) -> Path:
+    """A config whose stages work for seconds, so that there is time to disturb them."""
+    path = tiny.with_name("longer.toml")
+    path.write_text(LONGER.format(tiny=tiny))
     return path
 
 

@@ -32,18 +32,17 @@ def command(out: Path, runs: Path, as_json: bool, quiet: bool) -> None:
       dwlt report --runs /data/runs --out paper/figures
       dwlt report --json
     """
-    import json
-
     from dwlt.cli.show import Show
     from dwlt.report import terminal_tables, write_report
 
     paths = write_report(runs, out)
     if as_json:
         click.echo(paths.json.read_text(encoding="utf-8"), nl=False)
-        json.loads(paths.json.read_text(encoding="utf-8"))
         return
     show = Show(quiet=quiet)
-    if not quiet:
-        for table in terminal_tables(paths.data):
-            show.table(table.title, table.head, table.rows, left=table.left)
+    tables = terminal_tables(paths.data)
+    if not tables:
+        show.say(f"{runs} holds no transferred ticket yet; run `dwlt transfer`, then with --adv")
+    for table in [] if quiet else tables:
+        show.table(table.title, table.head, table.rows, left=table.left)
     show.say(f"page: {paths.page}")

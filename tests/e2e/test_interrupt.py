@@ -1,0 +1,62 @@
+"""Ctrl-C, and two processes on one run."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+
+def start(config: Path, runs: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "dwlt", "pretrain", "--device", "cpu"]
+    return subprocess.Popen(
+        [*command, "--config", str(config), "--runs", str(runs)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(runs: Path, pattern: str) -> None:
+    deadline = time.monotonic() + 60
+    while not list(runs.rglob(pattern)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(
+    number: signal.Signals, longer: Path, tmp_path: Path
+) -> None:
+    process = start(longer, tmp_path)
+    wait_for(tmp_path, "state.safetensors")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "run the same command again to continue" in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert not list(tmp_path.rglob("result.json"))
+    again = start(longer, tmp_path)
+    _, err = again.communicate(timeout=120)
+    assert again.returncode == 0, err
+    assert "resuming after epoch" in err
+    assert len(list(tmp_path.rglob("result.json"))) == 1
+    assert not list(tmp_path.rglob("state.*"))
+
+
+def test_the_second_process_says_who_works_and_leaves(longer: Path, tmp_path: Path) -> None:
+    first = start(longer, tmp_path)
+    wait_for(tmp_path, "state.safetensors")
+    second = start(longer, tmp_path)
+    _, err = second.communicate(timeout=60)
+    assert first.poll() is None, "the first process ended too early to be disturbed"
+    assert second.returncode == 1
+    assert str(first.pid) in err
+    assert "Traceback" not in err
+    _, err = first.communicate(timeout=120)
+    assert first.returncode == 0, err
