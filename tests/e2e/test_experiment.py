@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from dwlt import _core
 from tests.conftest import Cli
@@ -115,6 +116,29 @@ def test_given_weights_are_the_dense_network(
     assert found["rounds"][0]["pretrain"]["regime"] == "given"
     cells = cli_json("transfer", "--rounds", "0,1", "--weights", file, *base)
     assert [c["result"]["weights"] for c in cells] == [trained["result"]["weights"]] * 2
+
+
+def test_a_plain_checkpoint_is_taken_with_its_normalisation(
+    cli: Cli, cli_json: Json, base: list[str], tmp_path: Path
+) -> None:
+    trained = cli_json("pretrain", *base, "--seed", 6, "--runs", tmp_path / "elsewhere")
+    with safe_open(Path(trained["folder"]) / "model.safetensors", framework="np") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    mean, std = (float(tensors.pop(f"normalise.{name}")[0]) for name in ("mean", "std"))
+    plain = tmp_path / "plain.safetensors"
+    save_file(tensors, plain)
+    code, _, err = cli("prune", "--rounds", 1, "--weights", plain, *base)
+    assert code == 2
+    assert "model.mean" in err
+    given = ["--set", f"model.mean=[{mean}]", "--set", f"model.std=[{std}]"]
+    found = cli_json("prune", "--rounds", 1, "--weights", plain, *base, *given)
+    # With its normaliser back, the checkpoint is the network that was trained.
+    assert found["rounds"][0]["weights"] == trained["result"]["weights"]
+    tensors["conv1.weight"] = tensors["conv1.weight"][:2]
+    save_file(tensors, plain)
+    code, _, err = cli("prune", "--rounds", 1, "--weights", plain, *base, *given)
+    assert code == 2
+    assert "conv1.weight" in err
 
 
 def test_other_weights_are_refused(cli: Cli, base: list[str], tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def command(
     )
     with session(settings) as (context, show):
         source = (
-            prune.weights_file(weights)
+            prune.weights_file(weights, experiment.prune_spec(), context)
             if weights is not None
             else prune.pretrained(*pretrain.run(experiment.pretrain_spec(), context))
         )

@@ -78,11 +78,15 @@ class ModelSpec(Spec):
     Attributes:
         width: channels of the first stage of the small ResNets; others ignore it.
         weights: published torchvision weights ("default" or an enum member's name), or None.
+        mean, std: what pixels in [0, 1] are normalised with, per channel; None takes them from
+            the training images, or from published weights. Set them for weights of your own.
     """
 
     name: str = "resnet8"
     width: Annotated[int, Field(ge=1, le=1024)] = 16
     weights: str | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[Annotated[float, Field(gt=0)], ...] | None = None
 
 
 class AttackSpec(Spec):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from dwlt import _core, layout, store
-from dwlt.data import Task
+from dwlt.data import Task, load_task
 from dwlt.errors import LedgerError
 from dwlt.events import StageDone, StageStarted, StepDone
 from dwlt.masking import magnitude_masks, to_bool_tensors
@@ -28,7 +28,7 @@ from dwlt.stages.training import (
     stopped,
     task_values,
 )
-from dwlt.stages.weights import Blueprint, digest, digest_of, load_into, read_model
+from dwlt.stages.weights import Blueprint, adopt, digest, digest_of, load_into, read_model
 from dwlt.store import Context, Run
 from dwlt.units import percent
 
@@ -42,15 +42,28 @@ def pretrained(folder: Path, result: dict[str, Any]) -> Source:
     )
 
 
-def weights_file(path: Path) -> Source:
+def weights_file(path: Path, spec: PruneSpec, context: Context) -> Source:
     """Weights given as a file as the source of a search.
+
+    A plain checkpoint is first rewritten as a model file below ``runs/weights``.
 
     Raises:
         FormatError: the file cannot be read as safetensors.
+        ModelError: its tensors are not those of the spec's network.
     """
+    found = digest(path)
+    file = layout.adopted(context.runs, path.stem, found)
+    if not file.exists():
+        task = load_task(spec.data, data_dir=context.data_dir, workers=context.workers)
+        content = adopt(path, spec.model, task)
+        if content is None:
+            file = path
+        else:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _core.write_atomic(str(file), content)
     return Source(
-        path=path,
-        digest=digest(path),
+        path=file,
+        digest=digest(file),
         pretrain={"id": None, "name": path.stem, "regime": "given"},
     )
 

@@ -51,12 +51,12 @@ def run_grid(
         BusyError: another process works on a cell; all others are done by then.
         InterruptError: the user asked to stop.
     """
+    spec = experiment.prune_spec()
     source = (
-        prune.weights_file(weights)
+        prune.weights_file(weights, spec, context)
         if weights is not None
         else prune.pretrained(*pretrain.run(experiment.pretrain_spec(), context))
     )
-    spec = experiment.prune_spec()
     rounds = _rounds(experiment, prune.asked(spec, source, context))
     folder, results = prune.run(
         spec.model_copy(update={"rounds": max(1, *rounds)}), source, context

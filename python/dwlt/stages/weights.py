@@ -103,16 +103,39 @@ def _some(names: tuple[str, ...]) -> str:
 
 
 def new_model(spec: ModelSpec, task: Task, *, seed: int) -> Model:
-    """A freshly initialised network for a task, its normaliser set from the training pixels."""
-    return build_model(
+    """A freshly initialised network for a task.
+
+    Its normaliser is set from the spec, else from published weights, else from the task's
+    training pixels.
+
+    Raises:
+        ModelError: no such network, it does not take such images, or the images are not square.
+    """
+    channels, height, width = task.shape
+    if height != width:
+        raise ModelError(
+            f"{task.name} has {height}x{width} images, and networks here take square ones",
+            hint=f"set the task's `size`, e.g. size = {min(height, width)}",
+        )
+    model = build_model(
         spec,
         num_classes=len(task.classes),
-        channels=task.shape[0],
-        image_size=task.shape[1],
+        channels=channels,
+        image_size=height,
         mean=task.mean,
         std=task.std,
         seed=seed,
     )
+    for name in ("mean", "std"):
+        given = getattr(spec, name)
+        if given is not None:
+            own: torch.Tensor = getattr(model.normalise, name)
+            if len(given) != len(own):
+                raise ModelError(
+                    f"model.{name} has {len(given)} values, the network takes {len(own)} channels"
+                )
+            own.copy_(torch.tensor(given))
+    return model
 
 
 def model_bytes(model: Model, blueprint: Blueprint) -> bytes:
@@ -149,7 +172,7 @@ def read_model(path: Path) -> tuple[Model, Blueprint]:
     if KEY not in meta:
         raise FormatError(
             f"{path} does not say which network it holds (no {KEY!r} in its metadata)",
-            hint="name the network in a config and give the file as --weights to `dwlt prune`",
+            hint="`dwlt prune --weights` takes such a file, with the network named in a config",
         )
     values = json.loads(meta[KEY])
     blueprint = Blueprint(
@@ -172,6 +195,33 @@ def read_model(path: Path) -> tuple[Model, Blueprint]:
     )
     load_state(model, tensors)
     return model, blueprint
+
+
+def adopt(path: Path, spec: ModelSpec, task: Task) -> bytes | None:
+    """A plain safetensors checkpoint as a model file's bytes; None where it is one already.
+
+    Tensors must have the network's ordinary parameter names. A file without ``normalise.mean``
+    and ``normalise.std`` gets them from the spec.
+
+    Raises:
+        FormatError: the file is damaged.
+        ModelError: a tensor does not fit, or nothing says how pixels are normalised.
+    """
+    tensors, meta = read_tensors(path)
+    if KEY in meta:
+        return None
+    model = new_model(spec.model_copy(update={"weights": None}), task, seed=0)
+    own = state_of(model)
+    for name in ("mean", "std"):
+        if f"normalise.{name}" not in tensors:
+            if getattr(spec, name) is None:
+                raise ModelError(
+                    f"{path} does not say how its images were normalised",
+                    hint="set model.mean and model.std, in units of pixels in [0, 1]",
+                )
+            tensors[f"normalise.{name}"] = own[f"normalise.{name}"]
+    load_state(model, tensors)
+    return model_bytes(model, Blueprint.of(spec, task))
 
 
 def digest(path: Path) -> str:
