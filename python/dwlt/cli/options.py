@@ -30,6 +30,7 @@ config_options = (
         "--config",
         "-c",
         metavar="PRESET|FILE",
+        envvar="DWLT_CONFIG",
         help="A preset's name (see `dwlt presets`) or a TOML file. Default: digits.",
     ),
     click.option(

@@ -47,7 +47,7 @@ def run(spec: PretrainSpec, context: Context) -> tuple[Path, dict[str, Any]]:
 
 def _train(run_: Run, spec: PretrainSpec, context: Context, device: torch.device) -> dict[str, Any]:
     task = open_task(spec, context, run_)
-    training = Training(run_, task, context, device, into="", label=spec.train.regime)
+    training = Training(run_, task, context, device, into="", label="training")
     left = spec.train.epochs - training.slot.load_epochs()
     context.observe(
         StageStarted("pretrain", f"{spec.model.name} on {task.name}, {spec.train.regime}", left)
