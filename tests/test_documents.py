@@ -65,7 +65,7 @@ def test_the_numpy_lines_of_the_mask_page_read_a_mask(tmp_path: Path) -> None:
     keep = np.array([[True, False, True], [False, False, True]])
     path = tmp_path / "mask.safetensors"
     _core.MaskSet.from_bools({"conv1.weight": keep}).save(
-        str(path), round=1, weights="b3:0", parent=None
+        str(path), round=1, weights="b3:" + 64 * "0", parent=None
     )
     code = blocks(ROOT / "docs" / "mask-format.md", "python")[0]
     names: dict[str, object] = {}
