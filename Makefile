@@ -19,6 +19,9 @@ help:
 
 # pyproject.toml says what is needed; requirements.txt pins the versions CI has tested.
 $(VENV)/.packages: pyproject.toml requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@command -v cargo >/dev/null || { echo "cargo is missing; install a Rust toolchain" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@

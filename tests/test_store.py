@@ -36,8 +36,8 @@ def test_run_ids_are_pinned(spec: PretrainSpec) -> None:
             "train": {"epochs": 3, "batch_size": 64, "lr": 0.1},
         }
     )
-    assert store.run_id("pretrain", values, {}) == "9a828b6d"
-    assert store.run_id("pretrain", values, {"weights": "b3:1"}) == "2fbce9c8"
+    assert store.run_id("pretrain", values, {}) == "70f8359d"
+    assert store.run_id("pretrain", values, {"weights": "b3:1"}) == "c7d8b23f"
 
 
 def test_a_run_leaves_its_spec_and_its_result_last(spec: PretrainSpec, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_run_leaves_its_spec_and_its_result_last(spec: PretrainSpec, tmp_path:
         written = tomllib.loads((folder / layout.SPEC).read_text())
         assert PretrainSpec.model_validate(written) == spec
         assert not (folder / layout.RESULT).exists()
-        result = run.finish("pretrain", {"regime": "standard"}, device="cpu")
+        result = run.finish("pretrain", {"task": {}, "weights": "b3:0"}, device="cpu")
         assert run.ledger.next() is None
     assert read_result(folder / layout.RESULT) == result
     assert result["id"] == layout.id_of(folder)

@@ -32,9 +32,9 @@ def run_folders(runs: Path, stage: str) -> list[Path]:
     return sorted(path for path in (runs / stage).glob("*-????????") if path.is_dir())
 
 
-def adopted(runs: Path, name: str, digest: str) -> Path:
+def adopted(runs: Path, name: str, digest8: str) -> Path:
     """``runs/weights/<name>-<digest8>.safetensors``: a given checkpoint as a model file."""
-    return runs / "weights" / f"{name}-{digest.removeprefix('b3:')[:8]}.safetensors"
+    return runs / "weights" / f"{name}-{digest8}.safetensors"
 
 
 def round_name(round_: int) -> str:

@@ -20,6 +20,11 @@ from dwlt.errors import LedgerError
 
 FORMAT = {"format": "dwlt-result", "version": 1}
 
+REQUIRED = {"stage", "id", "name", "spec", "starts", "task", "environment", "weights"}
+"""What every stage's result has."""
+
+_REDO = "put the file back as it was, or remove the run's folder to compute it again"
+
 
 def to_json(value: Mapping[str, Any]) -> bytes:
     """JSON with sorted keys and a final newline, as all of dwlt's JSON files are."""
@@ -37,9 +42,12 @@ def read_result(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise LedgerError(f"{path} cannot be read as a result: {error}") from error
+        raise LedgerError(f"{path} cannot be read as a result: {error}", hint=_REDO) from error
     if not isinstance(value, dict) or value.get("format") != FORMAT["format"]:
-        raise LedgerError(f"{path} is not a dwlt result")
+        raise LedgerError(f"{path} is not a dwlt result", hint=_REDO)
+    missing = REQUIRED - value.keys()
+    if missing:
+        raise LedgerError(f"{path} lacks {sorted(missing)[0]!r}", hint=_REDO)
     return value
 
 

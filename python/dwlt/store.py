@@ -93,6 +93,20 @@ class Run:
         path.parent.mkdir(parents=True, exist_ok=True)
         _core.write_atomic(str(path), content)
 
+    def begin(self, images: str, device: str) -> None:
+        """Note where work goes on, and tie the run to its images.
+
+        Args:
+            images: the fingerprint of the task's images.
+            device: in words; with versions it tells where a resumed run's numbers come from.
+
+        Raises:
+            DataError: the images are not those that the run began with.
+        """
+        self.bind("images", images)
+        note = {"event": "work", "environment": environment(device)}
+        self.ledger.note(json.dumps(note))
+
     def bind(self, what: str, digest: str) -> None:
         """Tie the run to something it uses; a later session must find the same.
 

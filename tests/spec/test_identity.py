@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from dwlt.spec import (
     AttackSpec,
     ModelSpec,
@@ -27,7 +29,6 @@ def test_only_what_differs_from_the_defaults_names_a_run() -> None:
     assert identity_values(prune_spec()) == {
         "data": {"task": "digits:0-4"},
         "model": {},
-        "score": {},
         "train": {"epochs": 1, "batch_size": 8, "lr": 0.1},
     }
 
@@ -46,9 +47,17 @@ def test_a_changed_value_is_another_run() -> None:
     assert identity_values(nested)["model"] == {"width": 8}
 
 
-def test_radii_count_as_they_are_written() -> None:
-    spec = prune_spec(score=ScoreSpec(attack=AttackSpec(eps=Eps("4/255"))))
-    assert identity_values(spec)["score"] == {"attack": {"eps": "4/255"}}
+@pytest.mark.parametrize("text", ["3/16", "6/32", "0.1875", "3.0/16"])
+def test_radii_count_by_value(text: str) -> None:
+    score = ScoreSpec(attack=AttackSpec(eps=Eps(text)))
+    assert identity_values(score) == {"attack": {"eps": "3/16"}}
+
+
+def test_scoring_names_only_the_runs_whose_choice_depends_on_it() -> None:
+    # A search's masks do not depend on how it was scored; a cell's chosen checkpoints do.
+    score = ScoreSpec(attack=AttackSpec(steps=20))
+    assert identity_values(prune_spec(score=score)) == identity_values(prune_spec())
+    assert identity_values(score) == {"attack": {"steps": 20}}
 
 
 def test_the_round_of_a_cell_is_known_by_its_mask_alone() -> None:

@@ -36,6 +36,9 @@ def test_the_default_is_the_digits() -> None:
         ("seed", "--set 'seed' has no '='", "--set"),
         ("name.x=1", "name.x: 'name' is a value, not a table", None),
         ("transfer.standard.attack.steps=3", "regime 'standard' trains on clean images", None),
+        ("prune.train.attack.restarts=2", "restarts and iterate belong to attacks that", None),
+        ("attack.evaluate.mode=train", "scored in eval mode", None),
+        ("transfer.train.epochs=0", "trains for 0 epochs", None),
         ("attack.fast.steps=2", "regime 'fast' takes one step", None),
     ],
 )

@@ -20,8 +20,12 @@ from dwlt.cli.options import Settings, working
     show_default=True,
     help="pgd-K, fgsm, or none (SA only).",
 )
-@click.option("--eps", metavar="A/B", help='Attack radius, e.g. "8/255". Default: the config\'s.')
-@click.option("--step", metavar="A/B", help="Step length. Default: the config's.")
+@click.option(
+    "--eps",
+    metavar="A/B",
+    help='Attack radius, e.g. "8/255". Default: that of the run that MODEL lies in.',
+)
+@click.option("--step", metavar="A/B", help="Step length. Default: a quarter of --eps.")
 @click.option("--norm", type=click.Choice(["linf", "l2"]), help="Default: the config's.")
 @click.option("--restarts", type=click.IntRange(1, 1000), help="Independent tries per sample.")
 @click.option("--any", "any_iterate", is_flag=True, help="Judge any point on the way.")
@@ -50,7 +54,12 @@ def command(
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
     from dwlt.stages import evaluate
+    from dwlt.stages.weights import find_model
+    from dwlt.units import Eps, parse_fraction
 
+    # From weakest to strongest word: the run's own attack, a config's, this command's options.
+    file = find_model(model)
+    own = evaluate.attack_of(file) if settings.config is None else {}
     changes = {
         "downstream__task": task,
         "attack__evaluate__eps": eps,
@@ -59,12 +68,24 @@ def command(
         "attack__evaluate__restarts": restarts,
         "attack__evaluate__iterate": "any" if any_iterate else None,
     }
-    experiment = settings.experiment(**changes, **evaluate.attack_changes(attack))
+    given = {name: value for name, value in changes.items() if value is not None}
+    experiment = settings.experiment(**{**own, **evaluate.attack_changes(attack), **given})
     score = experiment.scoring()
+    if settings.seed is not None:
+        score = score.model_copy(update={"seed": settings.seed})
     if attack == "none":
+        if any(value is not None for value in (eps, step, norm, restarts)):
+            raise click.UsageError("--attack none takes no eps, step, norm or restarts")
         score = score.model_copy(update={"attack": None})
+    elif norm is not None and (eps is None or step is None):
+        raise click.UsageError("--norm needs --eps and --step: a radius means another thing there")
+    elif eps is not None and step is None:
+        # A quarter of the radius, as the presets have it: a step must fit its ball.
+        quarter = str(parse_fraction(eps) / 4)
+        attacking = experiment.attack.evaluate.model_copy(update={"step": Eps(quarter)})
+        score = score.model_copy(update={"attack": attacking})
     with session(settings) as (context, show):
-        folder, result = evaluate.run(experiment, score, model, context, own_task=task is None)
+        folder, result = evaluate.run(experiment, score, file, context, own_task=task is None)
     if settings.as_json:
         emit_json({"folder": str(folder), "result": result})
         return

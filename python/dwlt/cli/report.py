@@ -44,5 +44,7 @@ def command(out: Path, runs: Path, as_json: bool, quiet: bool) -> None:
     if not tables:
         show.say(f"{runs} holds no transferred ticket yet; run `dwlt transfer`, then with --adv")
     for table in [] if quiet else tables:
-        show.table(table.title, table.head, table.rows, left=table.left)
+        rows = [[cell.replace(" ± ", "±") for cell in row] for row in table.rows]
+        head = [name.replace(" transfer", "") for name in table.head]
+        show.table(table.title, head, rows, left=table.left, optional=("kept", "seeds"))
     show.say(f"page: {paths.page}")

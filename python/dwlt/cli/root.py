@@ -89,10 +89,13 @@ def run(args: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         _say("dwlt: stopped; run the same command again to continue")
         return 130
-    except BrokenPipeError:
-        # The reader of our output left (`dwlt runs list | head`): that is its right.
-        sys.stderr.close()
-        return 0
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader of our output left (`dwlt runs list | head`): that is its right.
+            sys.stderr.close()
+            return 0
+        _say(f"dwlt: {error.filename or 'the system'}: {error.strerror or error}")
+        return 1
     return result if isinstance(result, int) else 0
 
 

@@ -12,6 +12,7 @@ import click
 from dwlt import layout
 from dwlt.cli.options import json_option, runs_option
 from dwlt.errors import DwltError, UserError
+from dwlt.results import asked_rounds, read_result, read_spec
 
 
 @click.group(invoke_without_command=True)
@@ -129,7 +130,6 @@ def find(runs: Path, run: str) -> Path:
 def describe(folder: Path) -> dict[str, Any]:
     """One run in a few words, from its small files. Damage is a state, not an error."""
     from dwlt import _core
-    from dwlt.results import read_spec
 
     stage = folder.parent.name
     try:
@@ -137,6 +137,7 @@ def describe(folder: Path) -> dict[str, Any]:
         rounds = len(list(folder.glob(f"round-*/{layout.RESULT}")))
         result = _result_file(folder, spec, rounds)
         holder = _core.Ledger.holder(str(folder))
+        finished = None if result is None else (read_result(result) or {}).get("finished")
     except DwltError as error:
         return _row(folder, "damaged", str(error), None)
     state = "done" if result is not None else "unfinished"
@@ -150,12 +151,10 @@ def describe(folder: Path) -> dict[str, Any]:
     if stage == "transfer":
         words += [f"round {spec.get('round')}", f"seed {spec.get('seed')}"]
         words += [f"fraction {spec['data']['fraction']:g}"] if "data" in spec else []
-    return _row(folder, state, ", ".join(words), result)
+    return _row(folder, state, ", ".join(words), finished)
 
 
 def _result_file(folder: Path, spec: Mapping[str, Any], rounds: int) -> Path | None:
-    from dwlt.results import asked_rounds
-
     if folder.parent.name != "prune":
         path = folder / layout.RESULT
         return path if path.exists() else None
@@ -167,10 +166,7 @@ def _result_file(folder: Path, spec: Mapping[str, Any], rounds: int) -> Path | N
     return last if rounds and last.exists() else None
 
 
-def _row(folder: Path, state: str, what: str, result: Path | None) -> dict[str, Any]:
-    finished = None
-    if result is not None:
-        finished = json.loads(result.read_bytes()).get("finished")
+def _row(folder: Path, state: str, what: str, finished: str | None) -> dict[str, Any]:
     return {
         "stage": folder.parent.name,
         "run": folder.name,

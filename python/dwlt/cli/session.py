@@ -11,6 +11,9 @@ from dwlt.cli.options import Settings
 from dwlt.cli.show import Show
 from dwlt.store import Context
 
+STOPS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
+"""Ctrl-C, a polite kill, and a terminal that is closed (which Windows does not signal)."""
+
 
 @contextmanager
 def session(settings: Settings) -> Iterator[tuple[Context, Show]]:
@@ -25,7 +28,7 @@ def session(settings: Settings) -> Iterator[tuple[Context, Show]]:
         show.stopping()
 
     show = Show(quiet=settings.quiet)
-    old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    old = {number: signal.signal(number, ask) for number in STOPS}
     context = Context(
         runs=settings.runs,
         data_dir=settings.data_dir,

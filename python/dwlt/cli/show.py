@@ -7,9 +7,11 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import click
+from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -35,6 +37,10 @@ from dwlt.events import (
 
 PLAIN_EVERY = 10.0
 """Seconds between epoch lines when there is no terminal: enough to follow, too few to flood."""
+
+
+WIDE = 10_000
+"""Width of a pipe: nothing is left out for want of room."""
 
 
 class Show:
@@ -102,21 +108,44 @@ class Show:
         self.say("stopping after this step; press Ctrl-C again to stop at once")
 
     def table(
-        self, title: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1
+        self,
+        title: str,
+        head: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        left: int = 1,
+        optional: Sequence[str] = (),
     ) -> None:
-        """A table on stdout; the first ``left`` columns are text, the others numbers."""
-        table = Table(title=title or None, title_justify="left", title_style="bold")
-        for index, name in enumerate(head):
-            table.add_column(
-                Text(name), justify="left" if index < left else "right", no_wrap=index > 0
-            )
-        for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
+        """A table on stdout; the first ``left`` columns are text, the others numbers.
+
+        Plain aligned columns without rules at the sides: the same in a terminal, a pipe and a
+        paper. A table wider than the terminal loses its ``optional`` columns, in that order, and
+        is then left to wrap, since a cut number is worse than a long line.
+        """
+        if self._console.quiet:
+            return
         console = Console(highlight=False)
-        if not console.is_terminal:
-            # A pipe has no width; fit the table to its content instead of to 80 columns.
-            console = Console(highlight=False, width=240)
-        console.print(table)
+        room = console.width if console.is_terminal else WIDE
+        shown = list(range(len(head)))
+        for name in optional:
+            if _width([head, *rows], shown) <= room:
+                break
+            shown = [index for index in shown if head[index] != name]
+        table = Table(
+            title=title or None,
+            title_justify="left",
+            title_style="bold",
+            box=box.SIMPLE_HEAD,
+            show_edge=False,
+            pad_edge=False,
+            padding=(0, 1),
+        )
+        for index in shown:
+            side: Literal["left", "right"] = "left" if index < left else "right"
+            table.add_column(Text(head[index]), justify=side, no_wrap=True)
+        for row in rows:
+            table.add_row(*(Text(row[index]) for index in shown))
+        Console(highlight=False, width=max(room, _width([head, *rows], shown))).print(table)
 
     def _start(self, event: StageStarted) -> None:
         self._total, self._done = event.epochs, 0
@@ -151,6 +180,12 @@ class Show:
                 f"  {self._step} epoch {event.epoch}/{event.epochs} {metrics}; "
                 f"about {duration(left)} left"
             )
+
+
+def _width(rows: Sequence[Sequence[str]], shown: Sequence[int]) -> int:
+    """Columns that a table takes: the widest cell of each, and two between neighbours."""
+    widest = (max(cell_len(row[index]) for row in rows) for index in shown)
+    return sum(widest) + 2 * (len(shown) - 1)
 
 
 def format_metrics(metrics: Mapping[str, float | None]) -> str:

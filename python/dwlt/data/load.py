@@ -150,6 +150,11 @@ def split_dataset(
     """
     kept = select.choose_classes(dataset.classes, classes, derive_seed(spec.subset_seed, "classes"))
     names = tuple(dataset.classes[index] for index in kept)
+    if len(names) < 2:
+        raise DataError(
+            f"{spec.task} has a single class, {names[0]!r}: there is nothing to tell apart",
+            hint="give images of at least two classes, a folder each",
+        )
     notes = list(dataset.notes)
     held, validation = dataset.test, dataset.validation
     if held is None and validation is not None:

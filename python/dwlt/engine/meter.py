@@ -53,8 +53,8 @@ class Meter:
             raise TrainingError(
                 f"the loss became {float(self._losses[step])} in epoch {self._epoch}, "
                 f"step {step + 1}",
-                hint="lower lr, add warm-up epochs, or train with precision = 'fp32'; running "
-                "again continues from the last complete epoch",
+                hint="lower lr, add warm-up epochs, or train with precision = 'fp32'; each is "
+                "another run, this one would come to the same point again",
             )
         self._checked = len(self._sizes)
 

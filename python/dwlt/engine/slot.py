@@ -139,7 +139,9 @@ class CheckpointSlot:
         The checkpoint goes first: a kill half-way leaves snapshots that nothing counts on, and
         that the next training in this slot removes.
         """
-        self.path.unlink(missing_ok=True)
+        # Looked for first: a finished run may lie where nothing can be removed.
+        if self.path.exists():
+            self.path.unlink(missing_ok=True)
         self._sweep(set())
 
     def _sweep(self, wanted: set[str]) -> None:

@@ -1,6 +1,7 @@
 """Models: a normaliser and a network behind one interface, with plain parameter names."""
 
 from dwlt.models.build import build_model, list_names
+from dwlt.models.factory import code_digest
 from dwlt.models.head import swap_head
 from dwlt.models.model import Model, Normalise, head_names, load_state, prunable, state_of
 
@@ -8,6 +9,7 @@ __all__ = [
     "Model",
     "Normalise",
     "build_model",
+    "code_digest",
     "head_names",
     "list_names",
     "load_state",

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dwlt.units import Eps, parse_fraction
+
 
 class Spec(BaseModel):
     """Base of all specs: frozen, strict about keys, defaults validated like given values."""
@@ -36,5 +38,11 @@ def identity_values(spec: Spec) -> dict[str, Any]:
         value = getattr(spec, name)
         if not info.is_required() and value == info.get_default(call_default_factory=True):
             continue
-        values[name] = identity_values(value) if isinstance(value, Spec) else dumped[name]
+        if isinstance(value, Spec):
+            values[name] = identity_values(value)
+        elif isinstance(value, Eps):
+            # By value: 3/16, 6/32 and 0.1875 are one radius, however it was written.
+            values[name] = str(parse_fraction(value))
+        else:
+            values[name] = dumped[name]
     return values

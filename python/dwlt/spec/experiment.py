@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from dwlt.errors import SpecError
 from dwlt.spec.base import Spec
 from dwlt.spec.explain import explain
 from dwlt.spec.parts import AttackSpec, ModelSpec, Regime, ScoreSpec, TaskSpec, TrainSpec
@@ -100,13 +101,18 @@ class Experiment(Spec):
         # A mistake in a late stage must show before the first one has cost hours.
         self.pretrain_spec()
         self.prune_spec()
-        self.transfer_spec("standard", 0, self.seed)
-        self.transfer_spec("adversarial", 0, self.seed)
+        for regime in ("standard", "adversarial"):
+            if self.transfer_spec(regime, 0, self.seed).train.epochs < 1:
+                raise SpecError(
+                    f"transfer under regime {regime} trains for 0 epochs and would choose nothing",
+                    hint="set transfer.train.epochs to at least 1",
+                )
+        self.scoring()
         return self
 
     def scoring(self) -> ScoreSpec:
         """SA, and RA under ``[attack.evaluate]``."""
-        return self.score.model_copy(update={"attack": self.attack.evaluate})
+        return ScoreSpec(**{**dict(self.score), "attack": self.attack.evaluate})
 
     def pretrain_spec(self) -> PretrainSpec:
         """The spec of ``dwlt pretrain``."""

@@ -168,6 +168,8 @@ class TrainSpec(Spec):
             raise ValueError("regime 'standard' trains on clean images and takes no attack")
         if self.regime == "fast" and self.attack is not None and self.attack.steps != 1:
             raise ValueError("regime 'fast' takes one step; use 'adversarial' for several")
+        if self.attack is not None and (self.attack.restarts != 1 or self.attack.iterate != "last"):
+            raise ValueError("restarts and iterate belong to attacks that evaluate, not that train")
         if self.milestones and self.schedule != "multistep":
             raise ValueError("milestones belong to schedule = 'multistep'")
         if self.nesterov and self.momentum == 0:
@@ -188,3 +190,9 @@ class ScoreSpec(Spec):
     batch_size: Annotated[int, Field(ge=1)] = 256
     seed: int = 0
     every: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _evaluation_is_in_eval_mode(self) -> Self:
+        if self.attack is not None and self.attack.mode != "eval":
+            raise ValueError("networks are always scored in eval mode; mode is for training")
+        return self

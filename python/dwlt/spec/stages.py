@@ -30,8 +30,13 @@ class StageSpec(Spec):
 
 
 class PretrainSpec(StageSpec):
-    """Train the whole network on the source task."""
+    """Train the whole network on the source task.
 
+    How it is scored on the way does not change the weights, so it does not name the run; the
+    result says what it was scored with.
+    """
+
+    score: ScoreSpec = label(ScoreSpec())
     stage: Literal["pretrain"] = "pretrain"
     train: TrainSpec
 
@@ -44,7 +49,10 @@ class PruneSpec(StageSpec):
         method: how a round chooses what to remove.
         rounds: how far to go. Not part of the identity: round r does not depend on how many
             follow, so 10 rounds can be carried on to 20.
+        score: not part of the identity either: it changes no mask.
     """
+
+    score: ScoreSpec = label(ScoreSpec())
 
     stage: Literal["prune"] = "prune"
     train: TrainSpec

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from dwlt import layout, store
-from dwlt.errors import SpecError, UserError
+from dwlt.errors import SpecError
 from dwlt.events import StageDone, StageStarted
 from dwlt.results import read_result, read_spec
 from dwlt.scoring import score
 from dwlt.spec import Experiment, ScoreSpec, TaskSpec, validate_spec
 from dwlt.stages.device import describe, pick
 from dwlt.stages.training import flag_values, open_task, task_values
-from dwlt.stages.weights import digest, read_model
+from dwlt.stages.weights import digest, find_model, read_model
 from dwlt.store import Context, Run
 
 
@@ -37,30 +37,20 @@ def attack_changes(name: str) -> dict[str, Any]:
     return {"attack__evaluate__steps": int(match[1])}
 
 
-def find_model(path: Path) -> Path:
-    """The model file meant by a path: the file itself, or the one in a run folder.
-
-    Raises:
-        UserError: the folder holds none or several.
-    """
-    if path.is_file():
-        return path
-    names = (layout.MODEL, layout.best("sa"), layout.best("ra"))
-    found = [path / name for name in names if (path / name).is_file()]
-    if len(found) != 1:
-        several = ", ".join(file.name for file in found)
-        raise UserError(
-            f"{path} holds {'several model files' if found else 'no model file'}",
-            hint=f"name one of them: {several}" if found else "give a .safetensors file",
-        )
-    return found[0]
-
-
 def task_of(path: Path) -> TaskSpec | None:
     """The task that the run around a model file was about, or None outside a run folder."""
-    values = read_spec(path.parent)
-    data = values.get("data")
+    data = read_spec(path.parent).get("data")
     return None if data is None else validate_spec(TaskSpec, data, str(path.parent / layout.SPEC))
+
+
+def attack_of(path: Path) -> dict[str, Any]:
+    """The attack that the run around a model file was scored with, as changes of a config.
+
+    A model is looked at under its own threat unless another is named: the radius of some other
+    preset would say nothing about it.
+    """
+    attack = read_spec(path.parent).get("score", {}).get("attack", {})
+    return {f"attack__evaluate__{name}": value for name, value in attack.items()}
 
 
 def run(
@@ -98,9 +88,13 @@ def run(
         context.observe(StageDone("evaluate", str(folder), reused=True))
         return folder, result
     device = pick(context.device)
+    task = open_task(spec, context)
+    blueprint.require(task)
     with Run(folder, spec, starts, [("evaluate", layout.RESULT)]) as run_:
-        task = open_task(spec, context, run_)
-        blueprint.require(task)
+        result = read_result(folder / layout.RESULT)
+        if result is not None:
+            return folder, result
+        run_.begin(task.fingerprint, describe(device))
         attack = "SA only" if scoring.attack is None else scoring.attack.label
         context.observe(StageStarted("evaluate", f"{file} on {task.name}, {attack}", 0))
         found = score(model.to(device), task.test, scoring, device=device)

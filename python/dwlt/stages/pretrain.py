@@ -8,7 +8,9 @@ from typing import Any
 import torch
 
 from dwlt import layout, store
+from dwlt.data import Task
 from dwlt.events import StageDone, StageStarted, StepDone
+from dwlt.models import Model
 from dwlt.results import read_result
 from dwlt.scoring import score
 from dwlt.spec import PretrainSpec
@@ -39,20 +41,32 @@ def run(spec: PretrainSpec, context: Context) -> tuple[Path, dict[str, Any]]:
         context.observe(StageDone("pretrain", str(folder), reused=True))
         return folder, result
     device = pick(context.device)
+    # Before the folder is made: a task or model that cannot be had leaves nothing behind.
+    task = open_task(spec, context)
+    model = new_model(spec.model, task, seed=spec.seed)
     with Run(folder, spec, {}, [("pretrain", layout.RESULT)]) as run_:
-        result = _train(run_, spec, context, device)
+        # Another process may have finished between the look above and the lock.
+        result = read_result(folder / layout.RESULT)
+        if result is None:
+            run_.begin(task.fingerprint, describe(device))
+            result = _train(run_, spec, context, device, task, model)
     context.observe(StageDone("pretrain", str(folder), reused=False))
     return folder, result
 
 
-def _train(run_: Run, spec: PretrainSpec, context: Context, device: torch.device) -> dict[str, Any]:
-    task = open_task(spec, context, run_)
+def _train(
+    run_: Run,
+    spec: PretrainSpec,
+    context: Context,
+    device: torch.device,
+    task: Task,
+    model: Model,
+) -> dict[str, Any]:
     training = Training(run_, task, context, device, into="", label="training")
     left = spec.train.epochs - training.slot.load_epochs()
     context.observe(
         StageStarted("pretrain", f"{spec.model.name} on {task.name}, {spec.train.regime}", left)
     )
-    model = new_model(spec.model, task, seed=spec.seed)
     outcome = training.fit(
         model, spec.train, augment=spec.data.augment, seed=spec.seed, scoring=spec.score
     )

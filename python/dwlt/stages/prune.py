@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,13 @@ import torch
 
 from dwlt import _core, layout, store
 from dwlt.data import Task, load_task
-from dwlt.errors import LedgerError
+from dwlt.errors import DataError, LedgerError, ModelError
 from dwlt.events import StageDone, StageStarted, StepDone
 from dwlt.masking import magnitude_masks, to_bool_tensors
 from dwlt.models import Model, prunable
 from dwlt.results import asked_rounds, read_result
 from dwlt.scoring import Flag
-from dwlt.spec import PruneSpec
+from dwlt.spec import ModelSpec, PruneSpec, validate_spec
 from dwlt.stages.device import describe, pick
 from dwlt.stages.pretrain import summary
 from dwlt.stages.ticket import Source, Ticket
@@ -28,7 +29,15 @@ from dwlt.stages.training import (
     stopped,
     task_values,
 )
-from dwlt.stages.weights import Blueprint, adopt, digest, digest_of, load_into, read_model
+from dwlt.stages.weights import (
+    Blueprint,
+    adopt,
+    digest,
+    digest_of,
+    find_model,
+    load_into,
+    read_model,
+)
 from dwlt.store import Context, Run
 from dwlt.units import percent
 
@@ -38,6 +47,8 @@ def pretrained(folder: Path, result: dict[str, Any]) -> Source:
     return Source(
         path=folder / layout.MODEL,
         digest=result["weights"],
+        model=validate_spec(ModelSpec, result["spec"]["model"], str(folder)),
+        images=result["task"]["fingerprint"],
         pretrain={"id": result["id"], "name": result["name"], "regime": result["regime"]},
     )
 
@@ -51,25 +62,27 @@ def weights_file(path: Path, spec: PruneSpec, context: Context) -> Source:
         FormatError: the file cannot be read as safetensors.
         ModelError: its tensors are not those of the spec's network.
     """
-    found = digest(path)
-    file = layout.adopted(context.runs, path.stem, found)
-    if not file.exists():
-        task = load_task(spec.data, data_dir=context.data_dir, workers=context.workers)
-        content = adopt(path, spec.model, task)
-        if content is None:
-            file = path
-        else:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            _core.write_atomic(str(file), content)
+    file = find_model(path)
+    task = load_task(spec.data, data_dir=context.data_dir, workers=context.workers)
+    model, content = adopt(file, spec.model, task)
+    if content is not None:
+        # Named by what it becomes, not by what was given: other settings are another network.
+        name = hashlib.blake2b(content, digest_size=4).hexdigest()
+        file = layout.adopted(context.runs, path.stem, name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _core.write_atomic(str(file), content)
     return Source(
         path=file,
         digest=digest(file),
+        model=model,
+        images=None,
         pretrain={"id": None, "name": path.stem, "regime": "given"},
     )
 
 
 def folder_of(spec: PruneSpec, source: Source, context: Context) -> Path:
     """Where this search lives or would live."""
+    spec = spec.model_copy(update={"model": source.model})
     run_id = store.run_id("prune", spec, {"weights": source.digest})
     return layout.run_folder(context.runs, "prune", spec.name, run_id)
 
@@ -79,13 +92,19 @@ def asked(spec: PruneSpec, source: Source, context: Context) -> int | None:
     return asked_rounds(folder_of(spec, source, context))
 
 
-def run(spec: PruneSpec, source: Source, context: Context) -> tuple[Path, list[dict[str, Any]]]:
+def run(
+    spec: PruneSpec, source: Source, context: Context, *, asked: bool = True
+) -> tuple[Path, list[dict[str, Any]]]:
     """Find tickets up to round ``spec.rounds``, or find that they are there.
 
     Round r trains the network from the pre-trained weights under the masks of round r - 1,
     removes ``round(rate * remaining)`` of the weights still kept, those of smallest magnitude
     over all convolutions, and records the masks. The next round starts from the pre-trained
     weights again (proven by digest).
+
+    Args:
+        asked: whether ``spec.rounds`` is how far the search is to go. `dwlt transfer` only needs
+            some of its rounds, and must not shorten what was asked for.
 
     Returns:
         The run folder and the results of rounds 0 to ``spec.rounds``.
@@ -95,6 +114,7 @@ def run(spec: PruneSpec, source: Source, context: Context) -> tuple[Path, list[d
         InterruptError: the user asked to stop; the last complete epoch is saved.
     """
     folder = folder_of(spec, source, context)
+    spec = spec.model_copy(update={"model": source.model})
     results = _results(folder, spec.rounds)
     if len(results) == spec.rounds + 1:
         slot_of(layout.round_folder(folder, spec.rounds), {}).clear()
@@ -107,7 +127,8 @@ def run(spec: PruneSpec, source: Source, context: Context) -> tuple[Path, list[d
         for r in range(spec.rounds + 1)
     ]
     with Run(folder, spec, starts, plan) as run_:
-        run_.ledger.note(json.dumps({"event": "asked", "rounds": spec.rounds}))
+        if asked:
+            run_.ledger.note(json.dumps({"event": "asked", "rounds": spec.rounds}))
         search = _Search(run_, spec, source, context, device)
         while (step := run_.ledger.next()) is not None:
             search.round(int(step.removeprefix("round-")))
@@ -143,8 +164,14 @@ class _Search:
         self.source = source
         self.context = context
         self.device = device
-        self.task: Task = open_task(spec, context, run_)
-        # The file's own blueprint, so that a spec that differs from it cannot mislabel a ticket.
+        self.task: Task = open_task(spec, context)
+        if source.images is not None and source.images != self.task.fingerprint:
+            raise DataError(
+                f"the images of {self.task.name} are not those that {source.path} was "
+                "pre-trained on",
+                hint="put the old images back, or pre-train anew in another --runs folder",
+            )
+        run_.begin(self.task.fingerprint, describe(device))
         self.model: Model
         self.blueprint: Blueprint
         self.model, self.blueprint = read_model(source.path)
@@ -166,6 +193,12 @@ class _Search:
             raise stopped(f"pruning, before round {round_}")
         if round_ == 0:
             shapes = {name: tuple(p.shape) for name, p in prunable(self.model).items()}
+            if not shapes:
+                raise ModelError(
+                    f"{self.blueprint.model.name} has no 2-d convolution, so there is nothing to "
+                    "prune",
+                    hint="dwlt prunes the weights of nn.Conv2d layers",
+                )
             self._commit(0, _core.MaskSet.dense(shapes), None, None, (), [])
             return
         before = _core.MaskSet.load(str(self._file(round_ - 1, layout.MASK)))

@@ -9,8 +9,9 @@ from typing import Any
 from safetensors.torch import save
 
 from dwlt import _core
-from dwlt.errors import MaskError
+from dwlt.errors import MaskError, UserError
 from dwlt.masking import to_bool_tensors
+from dwlt.spec import ModelSpec
 from dwlt.stages.weights import digest, read_tensors
 
 
@@ -21,12 +22,16 @@ class Source:
     Attributes:
         path: the model file.
         digest: of its tensors.
+        model: which network it is, as the file says.
+        images: fingerprint of the images it was pre-trained on; None for a given file.
         pretrain: what results say of its origin: ``id`` (None for a given file), ``name`` and
             ``regime`` ("given" for a given file).
     """
 
     path: Path
     digest: str
+    model: ModelSpec
+    images: str | None
     pretrain: dict[str, Any]
 
 
@@ -73,6 +78,9 @@ def apply_file(weights: Path, mask: Path, out: Path) -> tuple[int, int]:
         FormatError: a file is damaged.
         MaskError: a masked tensor is missing from the weights or has another shape.
     """
+    for given in (weights, mask):
+        if out.exists() and out.samefile(given):
+            raise UserError(f"{out} would be overwritten by itself", hint="name another -o file")
     tensors, meta = read_tensors(weights)
     masks = _core.MaskSet.load(str(mask))
     belongs, found = masks.meta.get("weights"), digest(weights)

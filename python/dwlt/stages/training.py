@@ -161,12 +161,10 @@ def flag_values(flags: Iterable[Flag]) -> list[dict[str, str]]:
     return [flag.values() for flag in first.values()]
 
 
-def open_task(spec: StageSpec, context: Context, run: Run) -> Task:
-    """Load a run's task, tie the run to its images, and tell of choices made for the user.
+def open_task(spec: StageSpec, context: Context) -> Task:
+    """Load a run's task.
 
     Raises:
-        DataError: the images cannot be read, or are not those that the run began with.
+        DataError: the images cannot be found, read or split as asked.
     """
-    task = load_task(spec.data, data_dir=context.data_dir, workers=context.workers)
-    run.bind("images", task.fingerprint)
-    return task
+    return load_task(spec.data, data_dir=context.data_dir, workers=context.workers)

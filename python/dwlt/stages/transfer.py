@@ -52,6 +52,8 @@ def run_grid(
         InterruptError: the user asked to stop.
     """
     spec = experiment.prune_spec()
+    # A downstream task that cannot be read must show before the earlier stages cost hours.
+    open_task(experiment.transfer_spec(regime, 0, experiment.seed), context)
     source = (
         prune.weights_file(weights, spec, context)
         if weights is not None
@@ -59,7 +61,7 @@ def run_grid(
     )
     rounds = _rounds(experiment, prune.asked(spec, source, context))
     folder, results = prune.run(
-        spec.model_copy(update={"rounds": max(1, *rounds)}), source, context
+        spec.model_copy(update={"rounds": max(1, *rounds)}), source, context, asked=False
     )
     tickets = [prune.ticket(folder, source, round_) for round_ in rounds]
     work = [
@@ -72,8 +74,13 @@ def run_grid(
 
 def _rounds(experiment: Experiment, asked: int | None) -> tuple[int, ...]:
     wanted = experiment.transfer.rounds
-    # What `dwlt prune` was last asked for says how far "all" goes; else the config does.
+    # What `dwlt prune` was asked for says how far "all" goes; else the config does.
     last = asked if asked is not None else experiment.prune.rounds
+    if not isinstance(wanted, str) and max(wanted, default=0) > max(last, experiment.prune.rounds):
+        raise SpecError(
+            f"round {max(wanted)} is beyond the search's {last} rounds",
+            hint=f"run `dwlt prune --rounds {max(wanted)}` first, or choose lower rounds",
+        )
     if wanted == "spread":
         return spread(last)
     if wanted == "all":
@@ -157,7 +164,8 @@ class _Cell:
 
     def _train(self, run_: Run, device: torch.device) -> None:
         spec = self.spec
-        task = open_task(spec, self.context, run_)
+        task = open_task(spec, self.context)
+        run_.begin(task.fingerprint, describe(device))
         masks = self.ticket.masks()
         model, blueprint = _ready(self.ticket.source, task, spec)
         training = Training(run_, task, self.context, device, into="", label=self.label)

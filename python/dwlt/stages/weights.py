@@ -12,10 +12,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from dwlt import _core
+from dwlt import _core, layout
 from dwlt.data import Task
-from dwlt.errors import FormatError, ModelError
-from dwlt.models import Model, build_model, load_state, state_of
+from dwlt.errors import FormatError, ModelError, UserError
+from dwlt.models import Model, build_model, code_digest, load_state, state_of
 from dwlt.spec import ModelSpec, validate_spec
 
 KEY = "dwlt"
@@ -95,6 +95,8 @@ class Blueprint:
             "classes": list(self.classes),
             "channels": self.channels,
             "size": self.size,
+            # The same weights mean another network when a user's own code changes.
+            "code": code_digest(self.model.name),
         }
 
 
@@ -169,18 +171,7 @@ def read_model(path: Path) -> tuple[Model, Blueprint]:
         ModelError: its tensors do not fit that network.
     """
     tensors, meta = read_tensors(path)
-    if KEY not in meta:
-        raise FormatError(
-            f"{path} does not say which network it holds (no {KEY!r} in its metadata)",
-            hint="`dwlt prune --weights` takes such a file, with the network named in a config",
-        )
-    values = json.loads(meta[KEY])
-    blueprint = Blueprint(
-        model=validate_spec(ModelSpec, values["model"], str(path)),
-        classes=tuple(values["classes"]),
-        channels=values["channels"],
-        size=values["size"],
-    )
+    blueprint = blueprint_of(path, meta)
     # Published weights must not be fetched again just to be overwritten.
     bare = blueprint.model.model_copy(update={"weights": None})
     ones = (1.0,) * blueprint.channels
@@ -197,8 +188,38 @@ def read_model(path: Path) -> tuple[Model, Blueprint]:
     return model, blueprint
 
 
-def adopt(path: Path, spec: ModelSpec, task: Task) -> bytes | None:
-    """A plain safetensors checkpoint as a model file's bytes; None where it is one already.
+def blueprint_of(path: Path, meta: Mapping[str, str]) -> Blueprint:
+    """What a model file's metadata says of its network.
+
+    Raises:
+        FormatError: it says nothing.
+        ModelError: the network is the user's own, and its code has changed since.
+    """
+    if KEY not in meta:
+        raise FormatError(
+            f"{path} does not say which network it holds (no {KEY!r} in its metadata)",
+            hint="`dwlt prune --weights` takes such a file, with the network named in a config",
+        )
+    values = json.loads(meta[KEY])
+    model = validate_spec(ModelSpec, values["model"], str(path))
+    if values.get("code") != code_digest(model.name):
+        raise ModelError(
+            f"the code of {model.name} has changed since {path} was written",
+            hint="put the old code back, or pre-train the new network in another --runs folder",
+        )
+    return Blueprint(
+        model=model,
+        classes=tuple(values["classes"]),
+        channels=values["channels"],
+        size=values["size"],
+    )
+
+
+def adopt(path: Path, spec: ModelSpec, task: Task) -> tuple[ModelSpec, bytes | None]:
+    """Which network a file holds; and a plain checkpoint as a model file's bytes.
+
+    The bytes are None where the file is a model file already, which then says itself what it
+    holds.
 
     Tensors must have the network's ordinary parameter names. A file without ``normalise.mean``
     and ``normalise.std`` gets them from the spec.
@@ -209,7 +230,7 @@ def adopt(path: Path, spec: ModelSpec, task: Task) -> bytes | None:
     """
     tensors, meta = read_tensors(path)
     if KEY in meta:
-        return None
+        return blueprint_of(path, meta).model, None
     model = new_model(spec.model_copy(update={"weights": None}), task, seed=0)
     own = state_of(model)
     for name in ("mean", "std"):
@@ -221,7 +242,7 @@ def adopt(path: Path, spec: ModelSpec, task: Task) -> bytes | None:
                 )
             tensors[f"normalise.{name}"] = own[f"normalise.{name}"]
     load_state(model, tensors)
-    return model_bytes(model, Blueprint.of(spec, task))
+    return spec, model_bytes(model, Blueprint.of(spec, task))
 
 
 def digest(path: Path) -> str:
@@ -252,3 +273,22 @@ def load_into(model: Model, path: Path) -> None:
     """
     tensors, _ = read_tensors(path)
     load_state(model, tensors)
+
+
+def find_model(path: Path) -> Path:
+    """The model file meant by a path: the file itself, or the one in a run folder.
+
+    Raises:
+        UserError: the folder holds none or several.
+    """
+    if path.is_file():
+        return path
+    names = (layout.MODEL, layout.best("sa"), layout.best("ra"))
+    found = [path / name for name in names if (path / name).is_file()]
+    if len(found) != 1:
+        several = ", ".join(file.name for file in found)
+        raise UserError(
+            f"{path} holds {'several model files' if found else 'no model file'}",
+            hint=f"name one of them: {several}" if found else "give a .safetensors file",
+        )
+    return found[0]
