@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.make import KEPT, Maker
+from tests.report.make import Maker, make_study
 
 
 @pytest.fixture
@@ -18,21 +18,5 @@ def make(tmp_path: Path) -> Maker:
 
 @pytest.fixture
 def study(make: Maker) -> Maker:
-    """A small study with something of everything: three seeds, all four verdicts."""
-    make.pretrain()
-    for number in KEPT:
-        make.prune(number)
-    spread = (-1, 0, 1)
-    rows = {
-        0: (95, 12, 88, 46),
-        3: (95, 14, 89, 47),
-        6: (95, 13, 88, 46),
-        10: (94, 12, 87, 45),
-        15: (93, 11, 86, 44),
-        20: (71, 2, 60, 30),
-    }
-    for number, row in rows.items():
-        lists = [[value + d * (1 + (value < 60)) for d in spread] for value in row]
-        make.network(number, lists, seeds=3)
-    make.cell(1, "standard", 95, 13)
+    make_study(make)
     return make

@@ -170,3 +170,23 @@ class Maker:
         for seed in range(seeds):
             self.cell(number, "standard", numbers[0][seed], numbers[1][seed], seed=seed, **over)
             self.cell(number, "adversarial", numbers[2][seed], numbers[3][seed], seed=seed, **over)
+
+
+def make_study(make: Maker) -> None:
+    """A small study with something of everything: three seeds, all four verdicts."""
+    make.pretrain()
+    for number in KEPT:
+        make.prune(number)
+    spread = (-1, 0, 1)
+    rows = {
+        0: (95, 12, 88, 46),
+        3: (95, 14, 89, 47),
+        6: (95, 13, 88, 46),
+        10: (94, 12, 87, 45),
+        15: (93, 11, 86, 44),
+        20: (71, 2, 60, 30),
+    }
+    for number, row in rows.items():
+        lists = [[value + d * (1 + (value < 60)) for d in spread] for value in row]
+        make.network(number, lists, seeds=3)
+    make.cell(1, "standard", 95, 13)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from dwlt import layout
-from dwlt.errors import FormatError, UserError
+from dwlt.errors import FormatError, LedgerError, UserError
 from dwlt.report import parse
 from dwlt.report.records import Notice, PruneResult, ReportData, Unfinished
+from dwlt.results import asked_rounds
 
 _Result = TypeVar("_Result")
 _Parser = Callable[[parse.Fields, str], _Result]
@@ -72,12 +73,20 @@ class _Walk:
             found = [self.read(path, folder, parse.prune) for path in files]
             rounds = [result for result in found if result is not None]
             results += rounds
-            wanted = rounds[-1].run.spec.get("rounds") if rounds else None
+            wanted = self.asked(folder) or (rounds[-1].run.spec.get("rounds") if rounds else None)
             if not files:
                 self.leave("prune", folder, "no round yet")
             elif isinstance(wanted, int) and len(files) <= wanted:
                 self.leave("prune", folder, f"{len(files) - 1} of {wanted} rounds")
         return results
+
+    def asked(self, folder: Path) -> int | None:
+        """How many rounds a prune run was last asked for, as its journal says, where it can."""
+        try:
+            return asked_rounds(folder)
+        except LedgerError as error:
+            self.warn(folder / layout.JOURNAL, "unreadable", str(error))
+            return None
 
 
 def collect(runs_dir: Path | str) -> ReportData:

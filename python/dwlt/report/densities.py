@@ -41,7 +41,7 @@ def density_tables(report: Report) -> tuple[DensityTable, ...]:
             columns[result.round] = Column(result.round, result.kept, result.total, result.layers)
     tables = []
     taken: set[str] = set()
-    for run, columns in sorted(found.values(), key=lambda item: (item[0].name, item[0].id)):
+    for run, columns in sorted(found.values(), key=lambda item: _order(item[0])):
         ordered = [columns[number] for number in sorted(columns)]
         names = _shapes(ordered[0])
         alike = tuple(column for column in ordered if _shapes(column) == names)
@@ -49,6 +49,11 @@ def density_tables(report: Report) -> tuple[DensityTable, ...]:
         slug = unique_slug(["layers", run.name, run.id], taken)
         tables.append(DensityTable(title, slug, alike))
     return tuple(tables)
+
+
+def _order(run: RunRef) -> tuple[bool, str, str, str]:
+    """As the groups are ordered: the method that this is about before its controls."""
+    return (run.method != "imp", run.method, run.name, run.id)
 
 
 def _shapes(column: Column) -> list[tuple[str, int]]:

@@ -34,12 +34,12 @@ def csv_text(report: Report) -> str:
 _CSV_HEAD = [
     *("pretrain_id", "pretrain_name", "pretrain_regime"),
     *("prune_id", "prune_name", "prune_method", "prune_regime"),
-    *("task", "fraction", "attack", "test_images", "round", "kept", "total", "sparsity"),
+    *("task", "fraction", "attack", "round", "kept", "total", "sparsity"),
     *("verdict", "missing"),
     *(
         f"{number.key}_{part}"
         for number in NUMBERS
-        for part in ("mean", "spread", "seeds", "needed", "gap", "error", "match")
+        for part in ("mean", "spread", "seeds", "n", "needed", "gap", "error", "match")
     ),
 ]
 
@@ -57,14 +57,13 @@ def _csv_lines(verdict: GroupVerdict) -> Iterator[dict[str, object]]:
         "task": group.task.name,
         "fraction": f"{group.fraction:.10g}",
         "attack": group.attack or "",
-        "test_images": group.task.test,
     }
     if group.dense is not None:
         line = {**shared, "round": 0, "kept": group.dense.kept, "total": group.dense.total}
         line |= {"sparsity": "0.00%", "verdict": "dense"}
         for number, level in zip(NUMBERS, verdict.dense, strict=True):
             line |= _csv_level(number.key, level)
-            line[f"{number.key}_needed"] = "" if level is None else f"{needed(level):.6f}"
+            line[f"{number.key}_needed"] = "" if level is None else _share(needed(level))
         yield line
     for ticket in verdict.tickets:
         net = ticket.network
@@ -74,20 +73,26 @@ def _csv_lines(verdict: GroupVerdict) -> Iterator[dict[str, object]]:
         for comparison, dense in zip(ticket.comparisons, verdict.dense, strict=True):
             key = comparison.number.key
             line |= _csv_level(key, comparison.level)
-            line[f"{key}_needed"] = "" if dense is None else f"{needed(dense):.6f}"
-            line[f"{key}_gap"] = "" if comparison.gap is None else f"{comparison.gap:.6f}"
-            line[f"{key}_error"] = "" if comparison.error is None else f"{comparison.error:.6f}"
+            line[f"{key}_needed"] = "" if dense is None else _share(needed(dense))
+            line[f"{key}_gap"] = _share(comparison.gap)
+            line[f"{key}_error"] = _share(comparison.error)
             line[f"{key}_match"] = comparison.match.value
         yield line
+
+
+def _share(value: float | None) -> str:
+    """Six decimals, without a sign on zero; empty where there is nothing."""
+    return "" if value is None else f"{round(value, 6) + 0.0:.6f}"
 
 
 def _csv_level(key: str, level: Level | None) -> dict[str, object]:
     if level is None:
         return {}
     return {
-        f"{key}_mean": f"{level.mean:.6f}",
-        f"{key}_spread": f"{level.spread:.6f}",
+        f"{key}_mean": _share(level.mean),
+        f"{key}_spread": _share(level.spread),
         f"{key}_seeds": level.seeds,
+        f"{key}_n": level.n,
     }
 
 
@@ -167,6 +172,7 @@ def _group_json(verdict: GroupVerdict) -> dict[str, object]:
             "total": extreme.network.total,
             "sparsity": sparsity(extreme.network.kept, extreme.network.total),
         },
+        "environments": [dict(environment) for environment in group.environments],
         "runs": sorted({cell.run.label for cell in group.cells}),
     }
 

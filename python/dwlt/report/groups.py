@@ -73,6 +73,12 @@ class Group:
             cell for net in self.networks for regime in REGIMES for cell in net.cells[regime]
         )
 
+    @property
+    def environments(self) -> tuple[Mapping[str, str], ...]:
+        """The distinct environments (versions, machine) of the transfers, in a fixed order."""
+        found = {tuple(sorted(cell.run.environment.items())) for cell in self.cells}
+        return tuple(dict(items) for items in sorted(found))
+
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
@@ -123,6 +129,9 @@ def form_groups(cells: Iterable[TransferResult]) -> tuple[tuple[Group, ...], tup
             g.pretrain.regime,
             g.pretrain.name,
             g.pretrain.id,
+            # The method that this is about comes before its controls.
+            g.prune.method != "imp",
+            g.prune.method,
             g.prune.name,
             g.prune.id,
             g.task.name,

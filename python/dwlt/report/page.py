@@ -99,8 +99,7 @@ def _headline_table(table: Table) -> Html:
         rows.append(element("tr", *names, *values))
     return element(
         "table",
-        element(
-            "caption",
+        parts.caption(
             "Sparsity of the sparsest double-win ticket, by pre-training run and downstream task.",
         ),
         element("thead", element("tr", *columns)),

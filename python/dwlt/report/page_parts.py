@@ -8,7 +8,7 @@ from dwlt.report.groups import REGIMES, share
 from dwlt.report.html import Html, element, join
 from dwlt.report.inline import inline_svg
 from dwlt.report.protocol import protocol_section
-from dwlt.report.records import Score, sparsity
+from dwlt.report.records import Layer, Score, sparsity
 from dwlt.report.tables import MARKS, accuracy, extreme_text, percent, seeds_text
 from dwlt.report.verdict import (
     NUMBERS,
@@ -31,8 +31,15 @@ _WORDS = {
 
 
 def scroll(table: Html, label: str) -> Html:
-    """A table that scrolls sideways on a narrow screen, by keyboard too."""
-    return element("div", table, class_="scroll", role="region", aria_label=label, tabindex=0)
+    """A table that scrolls sideways where it does not fit, by keyboard too, and says so."""
+    region = element("div", table, class_="scroll", role="region", aria_label=label, tabindex=0)
+    hint = element("div", "more to the right →", class_="hint", aria_hidden="true")
+    return element("div", region, hint, class_="frame")
+
+
+def caption(text: str) -> Html:
+    """What a table is; it stays in view when a wide table is scrolled."""
+    return element("caption", element("span", text))
 
 
 def first_word(title: str) -> Html:
@@ -51,21 +58,21 @@ def group_section(verdict: GroupVerdict, index: int) -> Html:
     """Verdict, figures and protocol of one group."""
     group = verdict.group
     part = f", {share(group.fraction)} of the training data" if group.fraction < 1 else ""
-    title = f"{group.pretrain.regime} pre-training → {group.task.name}{part}"
+    where = f"{group.pretrain.regime} pre-training → {group.task.name}{part}"
+    title = f"{where}: {group.prune.method} tickets"
     return element(
         "section",
         element("h2", title[:1].upper() + title[1:]),
         element(
             "p",
-            f"Tickets found by {group.prune.method} under {group.prune.regime} training. ",
+            f"Found under {group.prune.regime} training. ",
             _conclusion(verdict),
             " ",
-            element(
-                "span",
-                f"Pre-training run {group.pretrain.name}-{group.pretrain.id}, "
-                f"prune run {group.prune.name}-{group.prune.id}.",
-                class_="quiet",
-            ),
+            element("span", "Pre-training run ", class_="quiet"),
+            element("span", f"{group.pretrain.name}-{group.pretrain.id}", class_="id"),
+            element("span", ", prune run ", class_="quiet"),
+            element("span", f"{group.prune.name}-{group.prune.id}", class_="id"),
+            element("span", ".", class_="quiet"),
         ),
         scroll(_verdict_table(verdict), f"Verdicts, {title}"),
         _missing(verdict),
@@ -93,6 +100,8 @@ def _verdict_table(verdict: GroupVerdict) -> Html:
     spread = "one binomial standard error (single seed)"
     if any(level is not None and level.seeds > 1 for level in verdict.dense):
         spread = "one standard deviation over seeds"
+    images = sorted({level.n for level in verdict.dense if level is not None})
+    n = f" (n = {' and '.join(f'{count:,}' for count in images)} test images)" if images else ""
     top = element(
         "tr",
         element("th", "Sparsity", scope="col", rowspan=2, class_="first"),
@@ -104,14 +113,13 @@ def _verdict_table(verdict: GroupVerdict) -> Html:
             for text in ("Seeds", "Round", "Weights kept")
         ),
     )
-    kinds = [element("th", number.kind.upper(), scope="col") for number in NUMBERS]
+    kinds = [element("th", number.kind.upper(), _mark(None), scope="col") for number in NUMBERS]
     rows = [*_dense_rows(verdict), *(_ticket_row(verdict, ticket) for ticket in verdict.tickets)]
     return element(
         "table",
-        element(
-            "caption",
-            f"Test accuracy in percent: mean ± {spread}. "
-            "✓ matches the dense network, ? unclear, ✗ falls short, – not measured.",
+        caption(
+            f"Test accuracy in percent{n}: mean ± {spread}. "
+            "✓ matches the dense network, ? unclear, ✗ falls short beyond doubt, – not measured.",
         ),
         element("thead", top, element("tr", *kinds)),
         element("tbody", *rows),
@@ -174,7 +182,7 @@ def badge(verdict: Verdict, *, extreme: bool = False) -> Html:
 
 def _mark(comparison: Comparison | None) -> Html:
     """The sign behind a number, with its words for screen readers and on hover."""
-    if comparison is None:
+    if comparison is None or comparison.level is None:
         return element("span", "", class_="mark", aria_hidden="true")
     words = _WORDS[comparison.match]
     detail = words
@@ -205,7 +213,7 @@ def _missing(verdict: GroupVerdict) -> Html:
     ]
     return element(
         "details",
-        element("summary", f"Missing for {len(lacking)} incomplete tickets"),
+        element("summary", f"What is missing ({len(lacking)} incomplete)"),
         element("ul", *items, class_="list"),
     )
 
@@ -221,8 +229,8 @@ def _plots(verdict: GroupVerdict, index: int) -> Html:
         element(
             "figcaption",
             "Accuracy on the test set against sparsity. Dashed: the dense network; the band is its "
-            "tolerance. Filled diamonds are double-wins, open circles undecided, open crosses fall "
-            "short, dots are incomplete. Error bars: as in the table.",
+            "tolerance. A marker shows the verdict on all four numbers: filled diamond double-win, "
+            "open circle undecided, open triangle not, dot incomplete. Error bars as in the table.",
         ),
     )
 
@@ -250,17 +258,17 @@ def density_sections(report: Report) -> Html:
 
 
 def _density_table(table: DensityTable) -> Html:
-    heads = [element("th", sparsity(c.kept, c.total), scope="col") for c in table.columns]
+    names = [sparsity(column.kept, column.total) for column in table.columns]
+    heads = [element("th", name.removesuffix("%"), scope="col") for name in names]
     rows = []
     for at, layer in enumerate(table.columns[0].layers):
         cells = []
         for column in table.columns:
             here = column.layers[at]
-            text = f"{100 * here.density:.2f}" if here.kept else "0, collapsed"
             cells.append(
                 element(
                     "td",
-                    text,
+                    _density(here),
                     class_=None if here.kept else "gone",
                     style=f"background: rgba(var(--heat), {0.42 * here.density**0.5:.3f})",
                 )
@@ -269,7 +277,10 @@ def _density_table(table: DensityTable) -> Html:
         rows.append(element("tr", name, *cells, element("td", f"{layer.total:,}")))
     return element(
         "table",
-        element("caption", "Weights kept, in percent of the layer, by sparsity of the ticket."),
+        caption(
+            "Weights kept, in percent of the layer, by sparsity of the ticket in percent. "
+            "✗ nothing is kept."
+        ),
         element(
             "thead",
             element(
@@ -282,6 +293,12 @@ def _density_table(table: DensityTable) -> Html:
         element("tbody", *rows),
         class_="heat",
     )
+
+
+def _density(layer: Layer) -> Html:
+    if layer.kept:
+        return join(f"{100 * layer.density:.2f}")
+    return join(element("span", "✗", aria_hidden="true"), element("span", "nothing", class_="vh"))
 
 
 def other_results(report: Report) -> Html:
@@ -317,7 +334,7 @@ def other_results(report: Report) -> Html:
     ]
     table = element(
         "table",
-        element("caption", "Test accuracy in percent, with the number of test images."),
+        caption("Test accuracy in percent, with the number of test images."),
         element(
             "thead",
             element(

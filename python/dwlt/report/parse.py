@@ -156,6 +156,7 @@ def _counts(fields: Fields) -> tuple[int, int, int, tuple[Layer, ...]]:
 def _task(fields: Fields) -> TaskInfo:
     n = fields.child("n")
     shape = [side for side in fields.items("shape") if isinstance(side, int)]
+    notes = fields.items("notes") if "notes" in fields.raw else []
     return TaskInfo(
         name=fields.text("name"),
         classes=tuple(str(name) for name in fields.items("classes")),
@@ -164,6 +165,7 @@ def _task(fields: Fields) -> TaskInfo:
         validation=n.integer("validation"),
         test=n.integer("test"),
         fingerprint=fields.text("fingerprint", empty=True),
+        notes=tuple(str(note) for note in notes),
     )
 
 

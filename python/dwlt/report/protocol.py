@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from dwlt.report.groups import REGIMES, Group, share
 from dwlt.report.html import Html, element
-from dwlt.report.records import TransferResult
 
 _LABELS = (
     ("dwlt", "dwlt"),
@@ -38,7 +37,7 @@ def protocol_section(group: Group) -> Html:
             "div",
             element(
                 "table",
-                element("caption", "Data, measurement and machine."),
+                element("caption", element("span", "Data, measurement and machine.")),
                 element("tbody", *facts),
             ),
             class_="scroll",
@@ -56,6 +55,7 @@ def _facts(group: Group) -> list[tuple[str, str]]:
         ("task", f"{task.name}: {len(task.classes)} classes ({_shorten(task.classes)})"),
         ("images", f"{task.train:,} training, {task.validation:,} validation, {task.test:,} test"),
         ("image shape", " × ".join(str(side) for side in task.shape)),
+        *(("about the data", note) for note in task.notes),
         ("training data used", share(group.fraction)),
         ("data digest", task.fingerprint),
         ("RA", _attack(group)),
@@ -64,7 +64,7 @@ def _facts(group: Group) -> list[tuple[str, str]]:
     for regime in REGIMES:
         seeds = sorted({seed for net in group.networks for seed in net.seeds(regime)})
         facts.append((f"seeds, {regime} transfer", ", ".join(map(str, seeds)) or "none yet"))
-    return facts + _environment(group.cells)
+    return facts + _environment(group)
 
 
 def _attack(group: Group) -> str:
@@ -76,17 +76,16 @@ def _attack(group: Group) -> str:
     return f"{group.attack} ({details})" if details else group.attack
 
 
-def _environment(cells: tuple[TransferResult, ...]) -> list[tuple[str, str]]:
+def _environment(group: Group) -> list[tuple[str, str]]:
     """Versions and machines; more than one of a kind are all listed."""
     facts = []
     for key, label in _LABELS:
-        values = sorted(
-            {cell.run.environment[key] for cell in cells if key in cell.run.environment}
-        )
+        values = sorted({env[key] for env in group.environments if key in env})
         if values:
             facts.append((label, "; ".join(values)))
-    seconds = sum(cell.run.seconds for cell in cells)
-    return [*facts, ("computing time", f"{seconds / 60:,.1f} minutes in {len(cells)} transfers")]
+    seconds = sum(cell.run.seconds for cell in group.cells)
+    said = f"{seconds / 60:,.1f} minutes in {len(group.cells)} transfers"
+    return [*facts, ("computing time", said)]
 
 
 def _settings(group: Group) -> Html:
@@ -109,7 +108,9 @@ def _settings(group: Group) -> Html:
     head = [element("th", f"{regime} transfer", scope="col", class_="l") for regime in REGIMES]
     table = element(
         "table",
-        element("caption", "Settings of the transfers, apart from seed and round."),
+        element(
+            "caption", element("span", "Settings of the transfers, apart from seed and round.")
+        ),
         element(
             "thead", element("tr", element("th", "Setting", scope="col", class_="first"), *head)
         ),

@@ -60,7 +60,10 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class TaskInfo:
-    """The data of a run: class names, image shape (C, H, W), images per split, digest."""
+    """The data of a run: class names, image shape (C, H, W), images per split, digest.
+
+    ``notes`` are sentences about how the data was made, such as a test part that was cut off.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -69,6 +72,7 @@ class TaskInfo:
     validation: int
     test: int
     fingerprint: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)

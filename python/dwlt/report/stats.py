@@ -65,7 +65,7 @@ def difference_error(dense: Level, ticket: Level) -> float:
     With two or more seeds on both sides: sqrt(v (1/a + 1/b)), where v is the variance pooled
     over both networks and a, b are the numbers of seeds. Otherwise the binomial errors of the
     two, added in quadrature. The networks see the same test images, so the latter is on the
-    large side, which makes "undecided" more likely and never a wrong "not".
+    large side: "undecided" becomes more likely, a wrong "not" less so.
     """
     if dense.seeds > 1 and ticket.seeds > 1:
         freedom = dense.seeds + ticket.seeds - 2

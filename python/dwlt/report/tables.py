@@ -9,6 +9,7 @@ from dwlt.report.records import Accuracy, sparsity
 from dwlt.report.stats import Level
 from dwlt.report.verdict import (
     NUMBERS,
+    Comparison,
     GroupVerdict,
     Match,
     Report,
@@ -114,8 +115,13 @@ def _group_table(verdict: GroupVerdict) -> Table:
                 ticket.verdict.value,
                 sparsity(network.kept, network.total),
                 str(network.kept),
-                *(f"{percent(c.level)} {MARKS[c.match]}" for c in ticket.comparisons),
+                *(_marked(c) for c in ticket.comparisons),
                 seeds_text(counts),
             )
         )
     return Table(verdict.group.label, head, tuple(rows), left=2)
+
+
+def _marked(comparison: Comparison) -> str:
+    text = percent(comparison.level)
+    return text if comparison.level is None else f"{text} {MARKS[comparison.match]}"

@@ -1,7 +1,7 @@
 """The verdict on each ticket: double-win, not, undecided, or incomplete.
 
-The rule, as ``docs/protocol.md`` may quote it. Four numbers count: SA and RA after standard
-transfer, SA and RA after adversarial transfer, each the mean over the seeds. For each of them:
+The rule of ``docs/protocol.md``. Four numbers count: SA and RA after standard transfer, SA and RA
+after adversarial transfer, each the mean over the seeds. For each of them:
 
     tolerance  the sample standard deviation (divisor seeds - 1) of the dense network's runs;
                with a single seed the binomial standard error sqrt(p (1 - p) / n) of its value
@@ -10,9 +10,10 @@ transfer, SA and RA after adversarial transfer, each the mean over the seeds. Fo
     error s    the standard error of the difference of the two means: pooled over both
                networks' seeds, or binomial with a single seed (``stats.difference_error``)
 
-    d >= 0        the ticket matches
-    -s <= d < 0   unclear: it falls short by no more than the error of the comparison
-    d < -s        it falls short beyond doubt
+    d >= 0              the ticket matches
+    d < -1.96 s         it falls short beyond doubt: the gap's 95% interval, d - 1.96 s to
+                        d + 1.96 s, lies below zero
+    -1.96 s <= d < 0    unclear: the gap is negative, but its interval reaches zero
 
     double-win    all four match
     not           at least one falls short beyond doubt
@@ -33,6 +34,9 @@ from dwlt.report.flags import report_flags
 from dwlt.report.groups import REGIMES, Group, Network, form_groups
 from dwlt.report.records import Notice, ReportData
 from dwlt.report.stats import Level, difference_error, level
+
+BEYOND_DOUBT = 1.959963984540054
+"""Errors that a two-sided 95% interval reaches to each side: the normal's 97.5% quantile."""
 
 # Far below one image in any test set; forgives only the rounding of the subtraction itself.
 _ROUNDING = 1e-12
@@ -137,10 +141,10 @@ def compare(number: Number, dense: Level | None, ticket: Level | None) -> Compar
     error = difference_error(dense, ticket)
     if gap >= -_ROUNDING:
         match = Match.MATCH
-    elif gap >= -error - _ROUNDING:
-        match = Match.UNCLEAR
-    else:
+    elif gap < -BEYOND_DOUBT * error - _ROUNDING:
         match = Match.SHORT
+    else:
+        match = Match.UNCLEAR
     return Comparison(number, ticket, gap, error, match)
 
 
@@ -182,7 +186,8 @@ def _missing(dense: Network | None, ticket: Network) -> Iterable[str]:
             if not mine:
                 yield f"{who}: no {regime} transfer"
             elif lacking:
-                yield f"{who}: {regime} transfer with seed {', '.join(map(str, lacking))}"
+                plural = "s" if len(lacking) > 1 else ""
+                yield f"{who}: {regime} transfer, seed{plural} {', '.join(map(str, lacking))}"
         for who, network in (("dense network", dense), ("ticket", ticket)):
             cells = () if network is None else network.cells[regime]
             if any(cell.accuracy("ra") is None for cell in cells):

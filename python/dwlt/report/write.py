@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dwlt import _core
 from dwlt.report import figures
 from dwlt.report.collect import collect
 from dwlt.report.densities import density_tables
@@ -35,7 +34,7 @@ def write_report(runs_dir: Path | str, out_dir: Path | str) -> ReportPaths:
 
     Raises:
         UserError: ``runs_dir`` is not a folder.
-        OSError: ``out_dir`` cannot be written.
+        OSError, DwltError: ``out_dir`` cannot be written.
     """
     report = assess(collect(runs_dir))
     out = Path(out_dir)
@@ -56,18 +55,6 @@ def _save(content: Mapping[str, bytes], folder: Path, stem: str) -> list[Path]:
 
 
 def _write(path: Path, content: bytes) -> Path:
-    """Write to a temporary sibling, flush it to the disk, and rename it into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes a private file; a report is for others to read.
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    _core.write_atomic(path, content)
     return path

@@ -1,0 +1,113 @@
+"""Figures: there, of the right kind, the same each time, and without side effects."""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ET
+
+import matplotlib as mpl
+import pytest
+
+from dwlt.report import Report, assess, collect
+from dwlt.report import figures as drawing
+from dwlt.report.axis import choose_ticks, position
+from dwlt.report.densities import density_tables
+from dwlt.report.records import Layer
+from dwlt.report.verdict import NUMBERS
+from tests.report.make import Maker
+
+
+@pytest.fixture
+def report(study: Maker) -> Report:
+    return assess(collect(study.root))
+
+
+def test_curves_in_all_formats(report: Report) -> None:
+    made = drawing.curves(report.groups[0])
+    assert set(made) == set(drawing.FORMATS)
+    assert made["png"].startswith(b"\x89PNG")
+    assert made["pdf"].startswith(b"%PDF")
+    assert ET.fromstring(made["svg"]).tag == "{http://www.w3.org/2000/svg}svg"
+    assert min(map(len, made.values())) > 5000
+    for trace in (b"<dc:date>", b"Matplotlib v", b"CreationDate"):
+        assert not any(trace in content for content in made.values())
+
+
+def test_the_same_report_gives_the_same_bytes(report: Report) -> None:
+    assert drawing.panels(report.groups[0]) == drawing.panels(report.groups[0])
+
+
+def test_the_callers_settings_come_back(report: Report) -> None:
+    with mpl.rc_context({"font.size": 33.0}):
+        drawing.panels(report.groups[0])
+        assert mpl.rcParams["font.size"] == 33.0
+
+
+def test_settings_of_the_user_do_not_change_a_figure(report: Report) -> None:
+    before = drawing.panels(report.groups[0])
+    with mpl.rc_context({"font.size": 33.0, "axes.grid": True, "lines.linewidth": 9}):
+        assert drawing.panels(report.groups[0]) == before
+
+
+def test_panels_for_all_four_numbers(report: Report) -> None:
+    made = drawing.panels(report.groups[0])
+    assert tuple(made) == NUMBERS
+    assert "RA after adversarial transfer" in made[NUMBERS[3]]
+
+
+def test_a_figure_with_the_dense_network_alone(make: Maker) -> None:
+    make.network(0, ([90], [20], [85], [50]))
+    assert len(drawing.curves(assess(collect(make.root)).groups[0])["png"]) > 5000
+
+
+def test_a_figure_without_the_dense_network(make: Maker) -> None:
+    make.cell(6, "standard", 90, 20)
+    assert len(drawing.curves(assess(collect(make.root)).groups[0])["png"]) > 5000
+
+
+def test_dollar_signs_are_not_mathematics(make: Maker) -> None:
+    ref = {"id": "x", "name": "n", "regime": "$\\frac{"}
+    make.cell(6, "standard", 90, 20, pretrain=ref)
+    assert drawing.curves(assess(collect(make.root)).groups[0])["svg"]
+
+
+def test_layer_densities(report: Report) -> None:
+    (table,) = density_tables(report)
+    assert [column.round for column in table.columns] == [1, 3, 6, 10, 15, 20]
+    made = drawing.layers(table.title, [(c.kept, c.total, c.layers) for c in table.columns])
+    assert set(made) == set(drawing.FORMATS)
+    assert min(map(len, made.values())) > 5000
+
+
+def test_a_collapsed_layer_is_drawn() -> None:
+    stack = (Layer("a", 5, 10), Layer("b", 0, 10), Layer("c", 0, 0))
+    assert len(drawing.layers("t", [(5, 20, stack)])["svg"]) > 3000
+
+
+def test_long_names_and_many_tickets_are_drawn() -> None:
+    # Warnings are errors here, and a map without room for itself gives one.
+    stack = (Layer("block." * 40, 5, 10), Layer("b", 5, 10))
+    tickets = [(10, 20, stack)] * 60
+    assert len(drawing.layers("title " * 40, tickets)["svg"]) > 3000
+    assert drawing.layers("title " * 40, tickets[:1])["png"]
+
+
+def test_densities_come_from_transfers_where_no_prune_run_is_at_hand(make: Maker) -> None:
+    make.cell(6, "standard", 90, 20)
+    (table,) = density_tables(assess(collect(make.root)))
+    assert [layer.kept for layer in table.columns[0].layers] == [27, 235]
+
+
+@pytest.mark.parametrize(
+    ("kept", "total", "place"),
+    [(1000, 1000, 0.0), (100, 1000, 1.0), (1, 1000, 3.0), (0, 1000, math.log10(2000))],
+)
+def test_places_on_the_sparsity_axis(kept: int, total: int, place: float) -> None:
+    assert position(kept, total) == pytest.approx(place)
+
+
+def test_ticks_keep_both_ends_and_leave_room() -> None:
+    assert choose_ticks([0.0]) == [0.0]
+    assert choose_ticks([0.0, 1.0]) == [0.0, 1.0]
+    # Room is 10 / 5 = 2: 1 is too near to 0, 9 too near to 10.
+    assert choose_ticks([10, 9, 5, 6, 2, 1, 0], most=5) == [0, 2, 5, 10]

@@ -1,0 +1,220 @@
+"""The page: complete, escaped, and sufficient to itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from dwlt.errors import UserError
+from dwlt.report import ReportPaths, assess, collect, write_report
+from dwlt.report.html import Html, element
+from dwlt.report.page import render
+from tests.report.make import Maker
+
+HOSTILE = "<script>alert('x')</script>\"><img src=http://evil.example/x onerror=alert(1)>"
+VOID = {"meta", "path", "use", "circle", "rect"}
+
+
+class Reader(HTMLParser):
+    """Tags, attributes and text of a page; unbalanced tags are an error."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.open: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(tag, key, value or "") for key, value in attrs]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(tag, key, value or "") for key, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def values(self, name: str) -> list[str]:
+        return [value for _, key, value in self.attributes if key == name]
+
+
+def page_of(make: Maker) -> str:
+    return render(assess(collect(make.root)))
+
+
+def test_structure(study: Maker) -> None:
+    page = Reader(page_of(study))
+    assert page.tags["h1"] == page.tags["main"] == page.tags["title"] == 1
+    assert page.tags["caption"] == page.tags["table"] >= 4
+    assert page.tags["svg"] == 4
+    assert page.tags["script"] == page.tags["img"] == page.tags["link"] == page.tags["iframe"] == 0
+    assert len(page.values("id")) == len(set(page.values("id")))
+    scopes = set(page.values("scope"))
+    assert scopes == {"col", "row", "colgroup"}
+
+
+def test_no_external_reference(study: Maker) -> None:
+    text = page_of(study)
+    assert "http:" not in text
+    assert "https:" not in text
+    assert "@import" not in text
+    page = Reader(text)
+    known = set(page.values("id"))
+    for value in page.values("href") + page.values("src"):
+        assert value.startswith("#")
+        assert value[1:] in known
+    assert set(re.findall(r"url\(([^)]*)\)", text)) <= {f"#{name}" for name in known}
+
+
+def test_the_pictures_use_the_pages_colours(study: Maker) -> None:
+    text = page_of(study)
+    drawn = text[text.index("<svg") :]
+    drawn = drawn[: drawn.rindex("</svg>")]
+    assert "var(--standard)" in drawn
+    assert "var(--paper)" in drawn
+    # A fixed colour would be wrong in one of light and dark.
+    assert re.findall(r"(?:fill|stroke): (#\w+)", drawn) == []
+
+
+def test_pictures_have_words(study: Maker) -> None:
+    labels = [label for label in Reader(page_of(study)).values("aria-label") if "SA, " in label]
+    assert len(labels) == 2
+    assert "89.30%: 94.00 ± 1.00" in labels[0]
+
+
+def test_verdicts_are_words(study: Maker) -> None:
+    text = page_of(study)
+    for word in ("double-win, sparsest", ">double-win<", ">not<", ">incomplete<", ">dense<"):
+        assert word in text
+    assert "falls short" in text
+    assert "ticket: no adversarial transfer" in text
+
+
+def test_numbers_and_protocol_are_there(study: Maker) -> None:
+    text = page_of(study)
+    for piece in (
+        "96.50%",
+        ">undecided<",
+        "94.00 ± 1.00",
+        "n = 100 test images",
+        "pgd-20 linf 8/255",
+        "538 training, 134 validation, 224 test",
+        "2.15.0",
+        "Test CPU",
+        "train.epochs",
+        "transfer/digits-",
+        "conv2.weight",
+    ):
+        assert piece in text, piece
+
+
+def test_hostile_text_is_shown_and_not_run(make: Maker) -> None:
+    ref = {"id": HOSTILE, "name": HOSTILE, "regime": HOSTILE}
+    prune = ref | {"method": HOSTILE}
+    common = make.common("transfer", HOSTILE, HOSTILE)
+    layers = [{"name": HOSTILE, "kept": 262, "total": 1000}]
+    for number, kept in ((0, 1000), (6, 262)):
+        for regime in ("standard", "adversarial"):
+            make.cell(
+                number,
+                regime,
+                90,
+                40,
+                pretrain=ref,
+                prune=prune,
+                task=common["task"]
+                | {"name": HOSTILE, "classes": [HOSTILE], "fingerprint": HOSTILE},
+                attack=HOSTILE,
+                spec={HOSTILE: {HOSTILE: [HOSTILE]}, "score": {"attack": {HOSTILE: HOSTILE}}},
+                environment={"cpu": HOSTILE, HOSTILE: HOSTILE},
+                flags=[{"code": HOSTILE, "text": HOSTILE}],
+                finished=HOSTILE,
+                layers=[layers[0] | {"kept": kept}],
+            )
+    make.write("transfer/bad-00000000/result.json", {"format": HOSTILE})
+    text = page_of(make)
+    page = Reader(text)
+    assert page.tags["script"] == page.tags["img"] == 0
+    assert not any(key.startswith("on") for _, key, _ in page.attributes)
+    assert "&lt;script&gt;" in text
+    paths = write_report(make.root, make.root.parent / "out")
+    assert all(path.parent.name == "figures" for path in paths.figures)
+    assert all(re.fullmatch(r"[a-z0-9.-]{1,95}", path.name) for path in paths.figures)
+
+
+def test_a_collapsed_layer_is_named(make: Maker) -> None:
+    layers = [
+        {"name": "conv1.weight", "kept": 262, "total": 600},
+        {"name": "conv2.weight", "kept": 0, "total": 400},
+    ]
+    make.cell(6, "standard", 90, 40, layers=layers)
+    text = page_of(make)
+    assert 'class="gone"' in text
+    assert "nothing is kept in conv2.weight" in text
+    assert "collapsed-layer" in text
+
+
+def test_an_empty_folder_still_gives_a_page(make: Maker) -> None:
+    text = page_of(make)
+    Reader(text)
+    assert "No transfers yet" in text
+
+
+def test_warnings_and_unfinished_runs_are_on_the_page(make: Maker) -> None:
+    make.write("transfer/digits-00000001/spec.toml", "")
+    make.write("transfer/digits-00000002/result.json", {})
+    text = page_of(make)
+    assert "transfer/digits-00000001" in text
+    assert "transfer/digits-00000002/result.json" in text
+
+
+def test_html_elements_escape() -> None:
+    made = element("td", "<b>", Html("<i></i>"), class_="a", title='"&', hidden=None)
+    assert made == '<td class="a" title="&quot;&amp;">&lt;b&gt;<i></i></td>'
+
+
+@pytest.fixture
+def written(study: Maker, tmp_path: Path) -> ReportPaths:
+    return write_report(study.root, tmp_path / "deep" / "out")
+
+
+def test_everything_is_written(written: ReportPaths, study: Maker) -> None:
+    out = written.page.parent
+    names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    assert [name for name in names if "/" not in name] == [
+        "report.csv",
+        "report.html",
+        "report.json",
+    ]
+    assert len(written.figures) == 6
+    assert all(path.stat().st_size > 0 for path in written.figures)
+    assert len(names) == 9
+    assert json.loads(written.json.read_text(encoding="utf-8"))["groups"]
+    assert written.data.groups[0].extreme is not None
+    # Writing again changes nothing: every file is a function of the results alone.
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    write_report(study.root, out)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_no_runs_folder_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UserError):
+        write_report(tmp_path / "none", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_notes_about_the_data_are_on_the_page(make: Maker) -> None:
+    task = make.common("transfer", "x", "y")["task"]
+    make.cell(6, "standard", 90, 40, task=task | {"notes": ["a quarter is held out"]})
+    assert "a quarter is held out" in page_of(make)

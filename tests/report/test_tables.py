@@ -1,0 +1,115 @@
+"""Tables, CSV and JSON: what users read and what their scripts keep."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from dwlt.report import assess, collect, terminal_tables
+from dwlt.report.export import csv_text, json_text
+from dwlt.report.stats import Level
+from dwlt.report.tables import percent, seeds_text
+from tests.report.make import Maker, id8
+
+GOLDEN = Path(__file__).parent / "golden.csv"
+
+
+def test_the_csv_is_pinned(make: Maker) -> None:
+    """Three networks by hand: a dense one, a win, and one whose robust half is missing."""
+    make.network(0, ([88, 90, 92], [20] * 3, [85] * 3, [50] * 3), seeds=3)
+    make.network(6, ([87, 88, 89], [20] * 3, [85] * 3, [50] * 3), seeds=3)
+    make.cell(10, "standard", 80, 5)
+    assert csv_text(assess(collect(make.root))) == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_a_hostile_name_stays_in_its_field(make: Maker) -> None:
+    name = 'a,"b"\n=1+1'
+    make.cell(6, "standard", 80, 5, pretrain={"id": "x", "name": name, "regime": "standard"})
+    (line,) = csv.DictReader(csv_text(assess(collect(make.root))).splitlines(keepends=True))
+    assert line["pretrain_name"] == name
+
+
+def test_terminal_tables(make: Maker) -> None:
+    make.network(0, ([88, 90, 92], [20] * 3, [85] * 3, [50] * 3), seeds=3)
+    make.network(6, ([87, 88, 89], [20] * 3, [85] * 3, [50] * 3), seeds=3)
+    make.cell(10, "standard", 80, 5)
+    head, group = terminal_tables(assess(collect(make.root)))
+    pretrain, prune = id8("pretrain", "digits", "adversarial"), id8("prune", "digits", "imp")
+    assert head.head == ("pre-training", "tickets found by", "digits:5-9, pgd-20 linf 8/255")
+    assert head.rows == (
+        (f"adversarial (digits-{pretrain})", f"imp, adversarial (digits-{prune})", "73.80%"),
+    )
+    assert [row[:4] for row in group.rows] == [
+        ("0", "dense", "0.00%", "1000"),
+        ("", "to match", "", ""),
+        ("6", "double-win", "73.80%", "262"),
+        ("10", "incomplete", "89.30%", "107"),
+    ]
+    assert group.rows[0][4] == "90.00 ± 2.00"
+    assert group.rows[1][4] == "≥ 88.00"
+    assert group.rows[2][4] == "88.00 ± 1.00 ✓"
+    assert group.rows[3][4:] == ("80.00 ± 4.00 ?", "5.00 ± 2.18 ✗", "–", "–", "1 / 0")
+    assert {len(row) for row in group.rows} == {len(group.head)}
+
+
+def test_a_cell_of_the_headline_for_each_task(make: Maker) -> None:
+    numbers = ([90], [20], [85], [50])
+    make.network(0, numbers)
+    make.network(6, numbers)
+    make.network(0, numbers, fraction=0.1, salt="tenth")
+    head = terminal_tables(assess(collect(make.root)))[0]
+    assert head.head[2:] == (
+        "digits:5-9, pgd-20 linf 8/255",
+        "digits:5-9 10%, pgd-20 linf 8/255",
+    )
+    assert [row[2:] for row in head.rows] == [("73.80%", "no ticket yet")]
+
+
+def test_no_groups_no_tables(make: Maker) -> None:
+    assert terminal_tables(assess(collect(make.root))) == []
+
+
+def test_json_says_it_all(study: Maker) -> None:
+    study.write("transfer/digits-00000001/spec.toml", "")
+    value = json.loads(json_text(assess(collect(study.root))))
+    assert (value["format"], value["version"]) == ("dwlt-report", 1)
+    (group,) = value["groups"]
+    assert group["extreme_sparsity"] == {
+        "round": 10,
+        "kept": 107,
+        "total": 1000,
+        "sparsity": "89.30%",
+    }
+    verdicts = {t["round"]: t["verdict"] for t in group["tickets"]}
+    assert verdicts == {
+        1: "incomplete",
+        3: "double-win",
+        6: "double-win",
+        10: "double-win",
+        15: "undecided",
+        20: "not",
+    }
+    ticket = next(t for t in group["tickets"] if t["round"] == 10)
+    assert ticket["numbers"]["standard_sa"]["correct"] == [93, 94, 95]
+    assert ticket["numbers"]["standard_sa"]["n"] == 100
+    assert value["unfinished"][0]["folder"] == "transfer/digits-00000001"
+    assert len(value["prune"]) == 7
+
+
+def test_no_win_is_null(make: Maker) -> None:
+    make.network(0, ([90], [20], [85], [50]))
+    value = json.loads(json_text(assess(collect(make.root))))
+    assert value["groups"][0]["extreme_sparsity"] is None
+
+
+@pytest.mark.parametrize(("counts", "text"), [((3, 3), "3"), ((3, 2), "3 / 2"), ((0, 1), "0 / 1")])
+def test_seeds_text(counts: tuple[int, ...], text: str) -> None:
+    assert seeds_text(counts) == text
+
+
+def test_a_dash_for_what_was_not_measured() -> None:
+    missing: Level | None = None
+    assert percent(missing) == "–"
