@@ -134,6 +134,10 @@ def test_a_plain_checkpoint_is_taken_with_its_normalisation(
     found = cli_json("prune", "--rounds", 1, "--weights", plain, *base, *given)
     # With its normaliser back, the checkpoint is the network that was trained.
     assert found["rounds"][0]["weights"] == trained["result"]["weights"]
+    # Another normalisation is another network, not the one that was taken before.
+    other = ["--set", "model.mean=[0.9]", "--set", f"model.std=[{std}]"]
+    changed = cli_json("prune", "--rounds", 1, "--weights", plain, *base, *other)
+    assert changed["rounds"][0]["weights"] != found["rounds"][0]["weights"]
     tensors["conv1.weight"] = tensors["conv1.weight"][:2]
     save_file(tensors, plain)
     code, _, err = cli("prune", "--rounds", 1, "--weights", plain, *base, *given)
