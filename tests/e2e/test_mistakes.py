@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dwlt.stages import pretrain
+from dwlt.stages.device import pick
 from tests.conftest import Cli
 
 Json = Callable[..., Any]
@@ -45,15 +45,15 @@ def images(folder: Path, seed: int, classes: tuple[str, ...] = ("a", "b")) -> No
 def test_a_run_that_another_process_finished_meanwhile_is_left_alone(
     cli_json: Json, base: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pick, first = pretrain.pick, []
+    first: list[Any] = []
 
     def slow_pick(name: str) -> torch.device:
         # Between the look for a result and the lock, the same command runs to its end.
-        monkeypatch.setattr(pretrain, "pick", pick)
+        monkeypatch.setattr("dwlt.stages.pretrain.pick", pick)
         first.append(cli_json("pretrain", *base))
         return pick(name)
 
-    monkeypatch.setattr(pretrain, "pick", slow_pick)
+    monkeypatch.setattr("dwlt.stages.pretrain.pick", slow_pick)
     second = cli_json("pretrain", *base)
     assert second == first[0]
     assert not list(Path(second["folder"]).glob("state*"))

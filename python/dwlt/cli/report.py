@@ -8,6 +8,19 @@ import click
 
 from dwlt.cli.options import json_option, quiet_option, runs_option
 
+SHORT = {
+    "SA, standard transfer": "SA std",
+    "RA, standard transfer": "RA std",
+    "SA, adversarial transfer": "SA adv",
+    "RA, adversarial transfer": "RA adv",
+}
+"""Heads that let the table fit into 80 columns."""
+
+
+def shorten(cell: str) -> str:
+    """ "97.77 ± 0.89 ?" as "97.77±0.89?"."""
+    return cell.replace(" ± ", "±").replace(" ✓", "✓").replace(" ✗", "✗").replace(" ?", "?")
+
 
 @click.command()
 @click.option(
@@ -44,7 +57,10 @@ def command(out: Path, runs: Path, as_json: bool, quiet: bool) -> None:
     if not tables:
         show.say(f"{runs} holds no transferred ticket yet; run `dwlt transfer`, then with --adv")
     for table in [] if quiet else tables:
-        rows = [[cell.replace(" ± ", "±") for cell in row] for row in table.rows]
-        head = [name.replace(" transfer", "") for name in table.head]
+        rows = [[shorten(cell) for cell in row] for row in table.rows]
+        head = [SHORT.get(name, name) for name in table.head]
         show.table(table.title, head, rows, left=table.left, optional=("kept", "seeds"))
+    if tables:
+        show.say("std, adv: after standard, adversarial transfer; percent, mean±spread over seeds")
+        show.say("✓ matches the dense network, ? unclear, ✗ falls short")
     show.say(f"page: {paths.page}")

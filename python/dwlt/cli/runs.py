@@ -54,6 +54,7 @@ def list_(runs: Path, as_json: bool) -> None:
         ["run", "state", "what", "finished"],
         [[f"{r['stage']}/{r['run']}", r["state"], r["what"], r["finished"] or "-"] for r in found],
         left=4,
+        optional=("finished",),
     )
 
 
@@ -150,7 +151,8 @@ def describe(folder: Path) -> dict[str, Any]:
         words.append(f"{max(0, rounds - 1)} rounds")
     if stage == "transfer":
         words += [f"round {spec.get('round')}", f"seed {spec.get('seed')}"]
-        words += [f"fraction {spec['data']['fraction']:g}"] if "data" in spec else []
+        fraction = spec.get("data", {}).get("fraction", 1.0)
+        words += [f"fraction {fraction:g}"] if fraction != 1.0 else []
     return _row(folder, state, ", ".join(words), finished)
 
 

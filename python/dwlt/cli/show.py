@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 import click
-from rich import box
 from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
@@ -131,21 +130,21 @@ class Show:
             if _width([head, *rows], shown) <= room:
                 break
             shown = [index for index in shown if head[index] != name]
-        table = Table(
-            title=title or None,
-            title_justify="left",
-            title_style="bold",
-            box=box.SIMPLE_HEAD,
-            show_edge=False,
-            pad_edge=False,
-            padding=(0, 1),
-        )
-        for index in shown:
-            side: Literal["left", "right"] = "left" if index < left else "right"
-            table.add_column(Text(head[index]), justify=side, no_wrap=True)
-        for row in rows:
-            table.add_row(*(Text(row[index]) for index in shown))
-        Console(highlight=False, width=max(room, _width([head, *rows], shown))).print(table)
+        lines = [[row[index] for index in shown] for row in (head, *rows)]
+        widths = [max(cell_len(cell) for cell in column) for column in zip(*lines, strict=True)]
+        # No box: a rule under the head is enough, and every sign counts in 80 columns.
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
+        for index in range(len(shown)):
+            side: Literal["left", "right"] = "left" if shown[index] < left else "right"
+            table.add_column(justify=side, no_wrap=True)
+        table.add_row(*(Text(name, style="bold") for name in lines[0]))
+        table.add_row(*("─" * width for width in widths))
+        for line in lines[1:]:
+            table.add_row(*(Text(cell) for cell in line))
+        if title:
+            console.print(Text(f"\n{title}", style="bold"), soft_wrap=True)
+        wide = max(room, _width([head, *rows], shown))
+        Console(highlight=False, width=wide).print(table, soft_wrap=wide > room)
 
     def _start(self, event: StageStarted) -> None:
         self._total, self._done = event.epochs, 0
