@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dwlt.report import ReportPaths, write_report
 from tests.report.make import Maker, make_study
 
 
@@ -20,3 +21,18 @@ def make(tmp_path: Path) -> Maker:
 def study(make: Maker) -> Maker:
     make_study(make)
     return make
+
+
+@pytest.fixture(scope="session")
+def study_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs folder of the small study, for tests that leave it as it is."""
+    root = tmp_path_factory.mktemp("study") / "runs"
+    root.mkdir()
+    make_study(Maker(root))
+    return root
+
+
+@pytest.fixture(scope="session")
+def written(study_runs: Path) -> ReportPaths:
+    """The small study's report, written once: drawing takes most of the time of these tests."""
+    return write_report(study_runs, study_runs.parent / "deep" / "out")

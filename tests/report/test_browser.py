@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dwlt.report import write_report
-from tests.report.make import Maker, make_study
+from dwlt.report import ReportPaths
 
 BROWSER = next(
     (
@@ -89,12 +88,9 @@ def browse(page: Path, profile: Path, *arguments: str, port: int = 9) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("browser")
-    (root / "runs").mkdir()
-    make_study(Maker(root / "runs"))
-    return write_report(root / "runs", root / "out").page
+@pytest.fixture
+def page(written: ReportPaths) -> Path:
+    return written.page
 
 
 def test_the_page_shows_its_table_and_loads_nothing(page: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import xml.etree.ElementTree as ET
 
@@ -53,6 +54,20 @@ def test_panels_for_all_four_numbers(report: Report) -> None:
     made = drawing.panels(report.groups[0])
     assert tuple(made) == NUMBERS
     assert "RA after adversarial transfer" in made[NUMBERS[3]]
+
+
+def test_labels_of_the_sparsity_axis_do_not_touch(report: Report) -> None:
+    with drawing._style():
+        figure = drawing._figure(7.0, 5.3)
+        ax = figure.subplots(2, 2)[1][0]
+        drawing._panel(ax, report.groups[0], NUMBERS[1])
+        figure.draw_without_rendering()
+        boxes = [label.get_window_extent() for label in ax.get_xticklabels()]
+        # At least half a digit (7.5 points high, 0.32 em wide, 100 dpi) lies between two labels.
+        least = 0.32 * 7.5 * figure.dpi / 72
+    assert len(boxes) == 6
+    gaps = [right.x0 - left.x1 for left, right in itertools.pairwise(boxes)]
+    assert min(gaps) > least
 
 
 def test_a_figure_with_the_dense_network_alone(make: Maker) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dwlt.report import Report, Verdict, assess, collect
 from tests.report.make import KEPT, Maker, id8
 
+GONE = {"name": "b", "kept": 0, "total": 1}
 NUMBERS = ([90], [20], [85], [50])
 
 
@@ -139,6 +140,13 @@ def test_flags_of_the_report(make: Maker) -> None:
     assert flags["few-seeds"].text.startswith("rounds 0, 6: 1 of the 3 seeds")
     assert flags["ra-above-sa"].where == path.parent.name
     assert flags["collapsed-layer"].text == "round 6 (73.80%): nothing is kept in conv2.weight"
+
+
+def test_flags_of_rounds_are_in_the_order_of_rounds(make: Maker) -> None:
+    for number in (3, 10, 20):
+        make.prune(number, layers=[{"name": "a", "kept": KEPT[number], "total": 999}, GONE])
+    flags = [flag.text.partition(" (")[0] for flag in report_of(make).flags]
+    assert flags == ["round 3", "round 10", "round 20"]
 
 
 def test_flags_of_results_travel_into_the_report(make: Maker) -> None:

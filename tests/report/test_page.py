@@ -184,12 +184,7 @@ def test_html_elements_escape() -> None:
     assert made == '<td class="a" title="&quot;&amp;">&lt;b&gt;<i></i></td>'
 
 
-@pytest.fixture
-def written(study: Maker, tmp_path: Path) -> ReportPaths:
-    return write_report(study.root, tmp_path / "deep" / "out")
-
-
-def test_everything_is_written(written: ReportPaths, study: Maker) -> None:
+def test_everything_is_written(written: ReportPaths, study_runs: Path) -> None:
     out = written.page.parent
     names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     assert [name for name in names if "/" not in name] == [
@@ -204,7 +199,7 @@ def test_everything_is_written(written: ReportPaths, study: Maker) -> None:
     assert written.data.groups[0].extreme is not None
     # Writing again changes nothing: every file is a function of the results alone.
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    write_report(study.root, out)
+    write_report(study_runs, out)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 

@@ -99,6 +99,45 @@ def test_json_says_it_all(study: Maker) -> None:
     assert len(value["prune"]) == 7
 
 
+def test_json_keys_are_pinned(study: Maker) -> None:
+    """Scripts read these; a change is a new version."""
+    value = json.loads(json_text(assess(collect(study.root))))
+    assert sorted(value) == [
+        *("evaluate", "flags", "format", "groups", "pretrain", "prune", "unfinished"),
+        *("version", "warnings"),
+    ]
+    (group,) = value["groups"]
+    assert sorted(group) == [
+        *("attack", "dense", "environments", "extreme_sparsity", "fraction", "pretrain"),
+        *("prune", "runs", "slug", "task", "tickets"),
+    ]
+    assert sorted(group["dense"]) == ["numbers", "seeds", "total"]
+    numbers = ["adversarial_ra", "adversarial_sa", "standard_ra", "standard_sa"]
+    assert sorted(group["dense"]["numbers"]) == numbers
+    level = ["correct", "mean", "n", "spread"]
+    assert sorted(group["dense"]["numbers"]["standard_sa"]) == sorted([*level, "needed"])
+    ticket = group["tickets"][0]
+    assert sorted(ticket) == [
+        *("kept", "layers", "missing", "numbers", "round", "seeds", "sparsity", "total"),
+        "verdict",
+    ]
+    assert sorted(ticket["numbers"]) == numbers
+    assert sorted(ticket["numbers"]["standard_sa"]) == sorted([*level, "error", "gap", "match"])
+    assert sorted(value["prune"][0]) == [
+        *("kept", "layers", "mask", "method", "regime", "round", "run", "total")
+    ]
+    assert sorted(value["pretrain"][0]) == ["regime", "run", "seed", "task", "test"]
+    assert sorted(value["flags"][0]) == ["code", "text", "where"]
+
+
+def test_json_names_each_environment_of_a_group_once(make: Maker) -> None:
+    here, there = {"torch": "2.15.0", "cpu": "A"}, {"torch": "2.14.1", "cpu": "A"}
+    make.network(0, ([90], [20], [85], [50]), environment=here)
+    make.network(6, ([90], [20], [85], [50]), environment=there)
+    (group,) = json.loads(json_text(assess(collect(make.root))))["groups"]
+    assert group["environments"] == [there, here]
+
+
 def test_no_win_is_null(make: Maker) -> None:
     make.network(0, ([90], [20], [85], [50]))
     value = json.loads(json_text(assess(collect(make.root))))

@@ -26,6 +26,7 @@ The extreme sparsity of a group is that of its sparsest double-win ticket (round
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -211,7 +212,16 @@ def assess(data: ReportData) -> Report:
     for result in data.prune:
         flags.update(result.run.flags)
     flags.update(report_flags(data, groups))
-    return Report(data, judged, tuple(sorted(flags)), tuple(sorted({*data.warnings, *notices})))
+    warnings = {*data.warnings, *notices}
+    return Report(
+        data, judged, tuple(sorted(flags, key=_order)), tuple(sorted(warnings, key=_order))
+    )
+
+
+def _order(notice: Notice) -> tuple[str, str, list[tuple[int, str]]]:
+    """By place and code, then by text, shorter numbers first: round 3 before round 10."""
+    pieces = enumerate(re.split(r"([0-9]+)", notice.text))
+    return notice.where, notice.code, [(len(p) if i % 2 else 0, p) for i, p in pieces]
 
 
 def _slug(group: Group, taken: set[str]) -> str:
