@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dwlt.report import Report, Verdict, assess, collect
 from dwlt.report.records import Accuracy
-from dwlt.report.stats import Level, binomial_error, difference_error
+from dwlt.report.stats import Level, binomial_error, difference_error, quantile
 from dwlt.report.verdict import NUMBERS, GroupVerdict, Match, compare, needed
 from tests.report.make import Maker
 
@@ -202,3 +202,33 @@ def test_an_unmeasured_ra_is_incomplete_and_joins_its_group(make: Maker) -> None
 def test_standard_error_of_a_certain_number_is_zero() -> None:
     assert binomial_error(Accuracy(0, 10)) == 0
     assert binomial_error(Accuracy(10, 10)) == 0
+
+
+def test_few_seeds_reach_further_than_the_normal() -> None:
+    # 3 + 3 - 2 = 4 degrees of freedom: t(0.975) = 2.776 in every table. One seed: the normal's.
+    assert quantile(level(88, 90, 92), level(84, 85, 86)) == 2.776
+    assert quantile(level(90), level(80)) == pytest.approx(1.95996, abs=1e-5)
+    many = level(*[90] * 20)
+    assert quantile(many, many) == pytest.approx(1.95996, abs=1e-5)
+
+
+def test_a_gap_between_the_normal_and_students_reach_is_unclear() -> None:
+    # Needed 0.90 - 0.02 = 0.88; ticket 0.845; gap -0.035. Variances 4e-4 and 0.25e-4, pooled
+    # 2.125e-4, times 2/3: error 0.0119. The gap is 2.94 errors: beyond 2.776, so short.
+    dense = level(88, 90, 92)
+    half = Level(tuple(Accuracy(count, 200) for count in (168, 169, 170)))
+    assert compare(NUMBERS[0], dense, half).match is Match.SHORT
+    # Ticket 0.85, same spread: gap -0.03, 2.52 errors: beyond 1.96 and within 2.776.
+    nearer = Level(tuple(Accuracy(count, 200) for count in (169, 170, 171)))
+    assert compare(NUMBERS[0], dense, nearer).match is Match.UNCLEAR
+
+
+def test_a_dense_network_at_the_floor_is_flagged(make: Maker) -> None:
+    # Five classes: guessing is 0.20, its error with n = 100 is 0.04, so 0.32 is the edge.
+    make.cell(0, "standard", 33, 9)
+    make.cell(0, "adversarial", 32, 10)
+    flags = [flag for flag in report_of(make).flags if flag.code == "dense-at-floor"]
+    # RA 0.09 has the error 0.0286: 3 errors are 0.0859, so it is above the floor; 0.08 is not.
+    assert [flag.text.split(" is ")[0] for flag in flags] == [
+        "SA of the dense network after adversarial transfer"
+    ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 from dwlt.report.groups import REGIMES, Group
 from dwlt.report.records import Layer, Notice, ReportData, Run, Score, sparsity
+from dwlt.report.stats import level
 
 FEW_SEEDS = 3
 """Below this many seeds a spread says little (and with one there is none)."""
@@ -15,6 +17,7 @@ def report_flags(data: ReportData, groups: Iterable[Group]) -> Iterator[Notice]:
     """Few seeds, RA above SA, and collapsed layers, each with the run or group it is about."""
     for group in groups:
         yield from _few_seeds(group)
+        yield from _at_the_floor(group)
     for run, score, what in _scores(data):
         if score.ra is not None and score.ra.value > score.sa.value:
             yield Notice(
@@ -47,6 +50,30 @@ def _few_seeds(group: Group) -> Iterator[Notice]:
             f"round{'s' if len(few) > 1 else ''} {rounds}: {min(few.values())} of the {FEW_SEEDS} "
             "seeds or more that a spread should stand on",
         )
+
+
+def _at_the_floor(group: Group) -> Iterator[Notice]:
+    """Dense numbers so low that matching them says nothing."""
+    if group.dense is None:
+        return
+    guess = 1 / len(group.task.classes)
+    for regime in REGIMES:
+        for kind, floor in (("sa", guess), ("ra", 0.0)):
+            found = level([cell.accuracy(kind) for cell in group.dense.cells[regime]])
+            if found is None:
+                continue
+            # The error of guessing itself; an RA of 0 has none, so there the measured share's.
+            share = floor or found.mean
+            error = math.sqrt(share * (1 - share) / found.n)
+            if found.mean <= floor + 3 * error:
+                what = "guessing" if kind == "sa" else "0"
+                yield Notice(
+                    group.label,
+                    "dense-at-floor",
+                    f"{kind.upper()} of the dense network after {regime} transfer is "
+                    f"{100 * found.mean:.2f}%, within three errors of {what}: that a ticket "
+                    "matches it says nothing",
+                )
 
 
 def _scores(data: ReportData) -> Iterator[tuple[Run, Score, str]]:

@@ -9,11 +9,12 @@ after adversarial transfer, each the mean over the seeds. For each of them:
     gap d      ticket mean - needed
     error s    the standard error of the difference of the two means: pooled over both
                networks' seeds, or binomial with a single seed (``stats.difference_error``)
+    reach q    how many errors a 95% interval reaches to each side: Student's t for the seeds
+               behind s (2.78 for three each), 1.96 where s is binomial (``stats.quantile``)
 
-    d >= 0              the ticket matches
-    d < -1.96 s         it falls short beyond doubt: the gap's 95% interval, d - 1.96 s to
-                        d + 1.96 s, lies below zero
-    -1.96 s <= d < 0    unclear: the gap is negative, but its interval reaches zero
+    d >= 0           the ticket matches
+    d < -q s         it falls short beyond doubt: the gap's 95% interval lies below zero
+    -q s <= d < 0    unclear: the gap is negative, but its interval reaches zero
 
     double-win    all four match
     not           at least one falls short beyond doubt
@@ -34,10 +35,7 @@ from enum import StrEnum
 from dwlt.report.flags import report_flags
 from dwlt.report.groups import REGIMES, Group, Network, form_groups
 from dwlt.report.records import Notice, ReportData
-from dwlt.report.stats import Level, difference_error, level
-
-BEYOND_DOUBT = 1.959963984540054
-"""Errors that a two-sided 95% interval reaches to each side: the normal's 97.5% quantile."""
+from dwlt.report.stats import Level, difference_error, level, quantile
 
 # Far below one image in any test set; forgives only the rounding of the subtraction itself.
 _ROUNDING = 1e-12
@@ -142,7 +140,7 @@ def compare(number: Number, dense: Level | None, ticket: Level | None) -> Compar
     error = difference_error(dense, ticket)
     if gap >= -_ROUNDING:
         match = Match.MATCH
-    elif gap < -BEYOND_DOUBT * error - _ROUNDING:
+    elif gap < -quantile(dense, ticket) * error - _ROUNDING:
         match = Match.SHORT
     else:
         match = Match.UNCLEAR
