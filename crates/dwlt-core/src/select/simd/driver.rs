@@ -61,7 +61,7 @@ pub(crate) struct Tally {
     pub(crate) nan: bool,
     /// Surely kept.
     pub(crate) kept: u64,
-    /// Kept or open.
+    /// Open.
     pub(crate) open: u64,
     /// Kept, and not at the lowest key that is. 0 unless ties were asked for.
     pub(crate) over_kept: u64,
@@ -97,13 +97,13 @@ pub(crate) fn drive<const TIES: bool>(
         nan |= is_nan;
         kept[i] = is_kept;
         tally.kept += u64::from(is_kept.count_ones());
-        tally.open += u64::from(is_open.count_ones());
         if TIES {
             tally.over_kept += u64::from(over.count_ones());
             tally.under_open += u64::from(under.count_ones());
         }
         // Open weights are few and fall anywhere, so a branch would be mispredicted.
         let left = is_open & !is_kept;
+        tally.open += u64::from(left.count_ones());
         #[allow(clippy::cast_possible_truncation)] // a chunk has fewer than 2^32 words
         {
             open[tally.open_words] = (i as u32, left);
