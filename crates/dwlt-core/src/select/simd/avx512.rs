@@ -9,16 +9,22 @@ use std::arch::x86_64::{
 use super::driver::{Block, Cuts, Look, Tally, compare, drive};
 use super::scalar::key;
 use crate::select::input::Values;
+use crate::select::keys::Element;
 
 /// # Safety
 /// The machine must have AVX-512 F and BW and POPCNT.
 #[target_feature(enable = "avx512f,avx512bw,popcnt")]
 pub(super) unsafe fn look(values: Values<'_>, cuts: Cuts, at: Look<'_>) -> Tally {
+    let ties = cuts.ties.is_some();
     match values {
-        Values::F64(values) => over_64(values, cuts, at),
-        Values::F32(values) => over_32(values, cuts, at),
-        Values::F16(values) => over_16(values, cuts, at),
-        Values::Bf16(values) => over_16(values, cuts, at),
+        Values::F64(values) if ties => over_64::<true, _>(values, cuts, at),
+        Values::F64(values) => over_64::<false, _>(values, cuts, at),
+        Values::F32(values) if ties => over_32::<true, _>(values, cuts, at),
+        Values::F32(values) => over_32::<false, _>(values, cuts, at),
+        Values::F16(values) if ties => over_16::<true, _>(values, cuts, at),
+        Values::F16(values) => over_16::<false, _>(values, cuts, at),
+        Values::Bf16(values) if ties => over_16::<true, _>(values, cuts, at),
+        Values::Bf16(values) => over_16::<false, _>(values, cuts, at),
     }
 }
 
@@ -28,7 +34,7 @@ macro_rules! over {
     ($name:ident, $lanes:literal, $int:ty, $set:ident, $greater:ident) => {
         #[target_feature(enable = "avx512f,avx512bw,popcnt")]
         #[allow(clippy::cast_possible_truncation)] // cuts have the bits of the weights' keys
-        fn $name<T: crate::select::keys::Element>(values: &[T], cuts: Cuts, at: Look<'_>) -> Tally {
+        fn $name<const TIES: bool, T: Element>(values: &[T], cuts: Cuts, at: Look<'_>) -> Tally {
             const { assert!(size_of::<T>() * $lanes == 64) };
             let magnitude = $set(<$int>::MAX);
             let (over, under) = cuts.ties.unwrap_or((0, 0));
@@ -42,7 +48,7 @@ macro_rules! over {
                 _mm512_and_si512(raw, magnitude)
             };
             let tail = |i: usize| compare(&values[i * 64..], cuts, key);
-            let blocks = |i: usize, ties: bool| -> Block {
+            let block = |i: usize| -> Block {
                 let mut masks = [0_u64; 5];
                 for part in 0..64 / $lanes {
                     let keys = load(i, part);
@@ -50,17 +56,14 @@ macro_rules! over {
                     masks[0] |= u64::from($greater(keys, nan)) << shift;
                     masks[1] |= u64::from($greater(keys, kept)) << shift;
                     masks[2] |= u64::from($greater(keys, open)) << shift;
-                    if ties {
+                    if TIES {
                         masks[3] |= u64::from($greater(keys, over)) << shift;
                         masks[4] |= u64::from($greater(keys, under)) << shift;
                     }
                 }
                 masks
             };
-            match cuts.ties {
-                Some(_) => drive::<true>(values.len(), at, |i| blocks(i, true), tail),
-                None => drive::<false>(values.len(), at, |i| blocks(i, false), tail),
-            }
+            drive::<TIES>(values.len(), at, block, tail)
         }
     };
 }

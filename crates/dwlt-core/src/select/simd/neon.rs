@@ -10,16 +10,22 @@ use std::arch::aarch64::{
 use super::driver::{Block, Cuts, Look, Tally, compare, drive};
 use super::scalar::key;
 use crate::select::input::Values;
+use crate::select::keys::Element;
 
 /// # Safety
 /// The machine must have NEON.
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn look(values: Values<'_>, cuts: Cuts, at: Look<'_>) -> Tally {
+    let ties = cuts.ties.is_some();
     match values {
-        Values::F64(values) => over_64(values, cuts, at),
-        Values::F32(values) => over_32(values, cuts, at),
-        Values::F16(values) => over_16(values, cuts, at),
-        Values::Bf16(values) => over_16(values, cuts, at),
+        Values::F64(values) if ties => over_64::<true, _>(values, cuts, at),
+        Values::F64(values) => over_64::<false, _>(values, cuts, at),
+        Values::F32(values) if ties => over_32::<true, _>(values, cuts, at),
+        Values::F32(values) => over_32::<false, _>(values, cuts, at),
+        Values::F16(values) if ties => over_16::<true, _>(values, cuts, at),
+        Values::F16(values) => over_16::<false, _>(values, cuts, at),
+        Values::Bf16(values) if ties => over_16::<true, _>(values, cuts, at),
+        Values::Bf16(values) => over_16::<false, _>(values, cuts, at),
     }
 }
 
@@ -34,7 +40,7 @@ macro_rules! over {
         #[target_feature(enable = "neon")]
         #[allow(clippy::cast_possible_truncation)] // cuts have the bits of the weights' keys
         #[allow(clippy::cast_sign_loss)] // the largest signed number is all bits but the sign
-        fn $name<T: crate::select::keys::Element>(values: &[T], cuts: Cuts, at: Look<'_>) -> Tally {
+        fn $name<const TIES: bool, T: Element>(values: &[T], cuts: Cuts, at: Look<'_>) -> Tally {
             const { assert!(size_of::<T>() * $lanes == 16) };
             const WEIGHTS: [$uint; $lanes] = $weights;
             // SAFETY: an array of 16 bytes.
@@ -50,7 +56,7 @@ macro_rules! over {
                 $and(unsafe { $load(values.as_ptr().cast()) }, magnitude)
             };
             let tail = |i: usize| compare(&values[i * 64..], cuts, key);
-            let blocks = |i: usize, ties: bool| -> Block {
+            let block = |i: usize| -> Block {
                 let mut masks = [0_u64; 5];
                 for part in 0..64 / $lanes {
                     let keys = $signed(load(i, part));
@@ -60,17 +66,14 @@ macro_rules! over {
                     masks[0] |= bits(nan);
                     masks[1] |= bits(kept);
                     masks[2] |= bits(open);
-                    if ties {
+                    if TIES {
                         masks[3] |= bits(over);
                         masks[4] |= bits(under);
                     }
                 }
                 masks
             };
-            match cuts.ties {
-                Some(_) => drive::<true>(values.len(), at, |i| blocks(i, true), tail),
-                None => drive::<false>(values.len(), at, |i| blocks(i, false), tail),
-            }
+            drive::<TIES>(values.len(), at, block, tail)
         }
     };
 }
