@@ -72,13 +72,17 @@ pub(crate) fn threshold(chunks: &[Chunk<'_>], keep: u64, how: How) -> Result<u64
 /// Counts of a level's digits over all chunks.
 fn count(chunks: &[Chunk<'_>], level: Level, how: How) -> Result<Vec<u64>> {
     let new = || (Buffer::default(), Ok(vec![0_u64; 1 << level.bits]));
-    let states =
-        parallel::share(how.threads, chunks.iter().collect(), new, |(buffer, all), chunk: &Chunk| {
+    let states = parallel::share(
+        how.threads,
+        chunks.iter().collect(),
+        new,
+        |(buffer, all), chunk: &Chunk| {
             let Ok(counts) = all else { return };
             if let Err(error) = count_chunk(chunk, level, how.wide, buffer, counts) {
                 *all = Err(error);
             }
-        });
+        },
+    );
     let mut total = vec![0; 1 << level.bits];
     for (_, counts) in states {
         for (sum, count) in total.iter_mut().zip(counts?) {

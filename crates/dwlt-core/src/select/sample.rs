@@ -148,7 +148,10 @@ mod tests {
         let mut sample: Vec<u64> = (0..100).collect();
         assert_eq!(around(&mut sample, 1, 1000).kept_from, u64::MAX);
         assert_eq!(around(&mut sample, 999, 1000).open_from, 0);
-        assert_eq!(around(&mut [], 1, 2), Bracket { open_from: 0, kept_from: u64::MAX, ties: false });
+        assert_eq!(
+            around(&mut [], 1, 2),
+            Bracket { open_from: 0, kept_from: u64::MAX, ties: false }
+        );
     }
 
     #[test]

@@ -118,8 +118,7 @@ fn not_a_number(chunk: &Chunk<'_>, name: &str) -> Error {
         Err(error) => return error,
     };
     let infinity = values.dtype().infinity();
-    let competes =
-        |i: &usize| chunk.within.is_none_or(|words| words[i / 64] >> (i % 64) & 1 == 1);
+    let competes = |i: &usize| chunk.within.is_none_or(|words| words[i / 64] >> (i % 64) & 1 == 1);
     let first =
         (0..chunk.len).filter(competes).find(|&i| values.key_at(i, false) > infinity).unwrap_or(0);
     Error::Mask {

@@ -98,12 +98,13 @@ pub(crate) fn settle(
         }
     }
     let new = || (Scratch::default(), Ok(()));
-    let states = parallel::share(how.threads, work, new, |(scratch, all), (chunk, share, of, out)| {
-        if all.is_ok() {
-            *all = rewrite(chunk, tie, (share, of), how, scratch, out);
-        }
-    });
-    states.into_iter().map(|(_, all)| all).collect()
+    let states =
+        parallel::share(how.threads, work, new, |(scratch, all), (chunk, share, of, out)| {
+            if all.is_ok() {
+                *all = rewrite(chunk, tie, (share, of), how, scratch, out);
+            }
+        });
+    states.into_iter().try_for_each(|(_, all)| all)
 }
 
 /// Writes a chunk again: every key above `tie`, and of those at it the first `share`.
@@ -154,16 +155,25 @@ fn settle_open(found: &[Found], bracket: Bracket, keep: u64, how: How, bits: &mu
         earliest(&found.iter().map(at).collect::<Vec<_>>(), ties_kept)
     });
     let share = |i: usize| shares.as_ref().map_or(0, |shares| shares[i]);
-    let work: Vec<_> =
-        found.iter().enumerate().map(|(i, found)| (found, share(i))).zip(scan::outputs(bits)).collect();
-    parallel::share(how.threads, work, || (), |(), ((found, mut share), out)| {
-        for (&place, &key) in found.places.iter().zip(&found.keys) {
-            let ties = Some(key) == tie && share > 0;
-            share -= u64::from(ties);
-            let bit = u64::from(key >= keep_from || ties);
-            out[place as usize / 64] |= bit << (place % 64);
-        }
-    });
+    let work: Vec<_> = found
+        .iter()
+        .enumerate()
+        .map(|(i, found)| (found, share(i)))
+        .zip(scan::outputs(bits))
+        .collect();
+    parallel::share(
+        how.threads,
+        work,
+        || (),
+        |(), ((found, mut share), out)| {
+            for (&place, &key) in found.places.iter().zip(&found.keys) {
+                let ties = Some(key) == tie && share > 0;
+                share -= u64::from(ties);
+                let bit = u64::from(key >= keep_from || ties);
+                out[place as usize / 64] |= bit << (place % 64);
+            }
+        },
+    );
 }
 
 /// Where to cut among the open keys so that the largest `keep` of them, at least one, are kept.

@@ -2,9 +2,9 @@
 
 use std::arch::aarch64::{
     uint16x8_t, uint32x4_t, uint64x2_t, vaddvq_u16, vaddvq_u32, vaddvq_u64, vandq_u16, vandq_u32,
-    vandq_u64, vcgtq_s16, vcgtq_s32, vcgtq_s64, vdupq_n_s16, vdupq_n_s32, vdupq_n_s64,
-    vdupq_n_u16, vdupq_n_u32, vdupq_n_u64, vld1q_u16, vld1q_u32, vld1q_u64,
-    vreinterpretq_s16_u16, vreinterpretq_s32_u32, vreinterpretq_s64_u64,
+    vandq_u64, vcgtq_s16, vcgtq_s32, vcgtq_s64, vdupq_n_s16, vdupq_n_s32, vdupq_n_s64, vdupq_n_u16,
+    vdupq_n_u32, vdupq_n_u64, vld1q_u16, vld1q_u32, vld1q_u64, vreinterpretq_s16_u16,
+    vreinterpretq_s32_u32, vreinterpretq_s64_u64,
 };
 
 use super::driver::{Block, Cuts, Look, Tally, compare, drive};
@@ -61,8 +61,7 @@ macro_rules! over {
                 for part in 0..64 / $lanes {
                     let keys = $signed(load(i, part));
                     let shift = part * $lanes;
-                    let bits =
-                        |cut| u64::from($sum($and($greater(keys, cut), weights))) << shift;
+                    let bits = |cut| u64::from($sum($and($greater(keys, cut), weights))) << shift;
                     masks[0] |= bits(nan);
                     masks[1] |= bits(kept);
                     masks[2] |= bits(open);
@@ -79,14 +78,47 @@ macro_rules! over {
 }
 
 over!(
-    over_64, 2, i64, u64, uint64x2_t, [1, 2], vld1q_u64, vandq_u64, vdupq_n_u64, vdupq_n_s64,
-    vreinterpretq_s64_u64, vcgtq_s64, vaddvq_u64
+    over_64,
+    2,
+    i64,
+    u64,
+    uint64x2_t,
+    [1, 2],
+    vld1q_u64,
+    vandq_u64,
+    vdupq_n_u64,
+    vdupq_n_s64,
+    vreinterpretq_s64_u64,
+    vcgtq_s64,
+    vaddvq_u64
 );
 over!(
-    over_32, 4, i32, u32, uint32x4_t, [1, 2, 4, 8], vld1q_u32, vandq_u32, vdupq_n_u32,
-    vdupq_n_s32, vreinterpretq_s32_u32, vcgtq_s32, vaddvq_u32
+    over_32,
+    4,
+    i32,
+    u32,
+    uint32x4_t,
+    [1, 2, 4, 8],
+    vld1q_u32,
+    vandq_u32,
+    vdupq_n_u32,
+    vdupq_n_s32,
+    vreinterpretq_s32_u32,
+    vcgtq_s32,
+    vaddvq_u32
 );
 over!(
-    over_16, 8, i16, u16, uint16x8_t, [1, 2, 4, 8, 16, 32, 64, 128], vld1q_u16, vandq_u16,
-    vdupq_n_u16, vdupq_n_s16, vreinterpretq_s16_u16, vcgtq_s16, vaddvq_u16
+    over_16,
+    8,
+    i16,
+    u16,
+    uint16x8_t,
+    [1, 2, 4, 8, 16, 32, 64, 128],
+    vld1q_u16,
+    vandq_u16,
+    vdupq_n_u16,
+    vdupq_n_s16,
+    vreinterpretq_s16_u16,
+    vcgtq_s16,
+    vaddvq_u16
 );
