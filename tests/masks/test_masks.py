@@ -98,18 +98,17 @@ def test_any_layout_is_taken() -> None:
 
 def test_twenty_rounds_equal_pytorch_without_ties() -> None:
     generator = torch.Generator().manual_seed(5)
-    model = nn.Sequential(nn.Linear(40, 30), nn.Linear(30, 20))
-    for param in model.parameters():
-        nn.init.normal_(param, generator=generator)
-    own = {f"{i}.weight": model[i].weight.detach().clone() for i in (0, 1)}
+    layers: list[Any] = [nn.Linear(40, 30), nn.Linear(30, 20)]
+    for layer in layers:
+        nn.init.normal_(layer.weight, generator=generator)
+    own = {f"{i}.weight": layer.weight.detach().clone() for i, layer in enumerate(layers)}
     masks: dwlt.MaskSet | None = None
-    layers: list[Any] = list(model)
     targets = [(layer, "weight") for layer in layers]
     for _ in range(20):
-        prune.global_unstructured(targets, prune.L1Unstructured, amount=0.2)  # type: ignore[no-untyped-call]
+        prune.global_unstructured(targets, prune.L1Unstructured, amount=0.2)
         masks = dwlt.prune_magnitude(own, rate=0.2, within=masks)
-        for i in (0, 1):
-            theirs = layers[i].weight_mask.bool().numpy()
+        for i, layer in enumerate(layers):
+            theirs = layer.weight_mask.bool().numpy()
             assert np.array_equal(masks[f"{i}.weight"], theirs)
 
 

@@ -108,3 +108,34 @@ fn count_chunk(
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::threshold;
+    use crate::select::scan::How;
+    use crate::select::simd::Simd;
+    use crate::select::source::{self, Data, Part};
+    use crate::select::{Dtype, Values};
+
+    #[test]
+    fn finds_the_key_of_every_rank() {
+        let values: Vec<f64> = (0..500).map(|i| f64::from(i * 7919 % 500 / 2) - 100.0).collect();
+        let singles: Vec<f32> = values.iter().map(|&x| x.to_string().parse().unwrap()).collect();
+        let mut order: Vec<f64> = values.iter().map(|x| x.abs()).collect();
+        order.sort_by(|a, b| b.total_cmp(a));
+        for data in [Data::Memory(Values::F64(&values)), Data::Memory(Values::F32(&singles))] {
+            let parts = [Part { name: "w", shape: &[500], len: 500, data }];
+            for wide in [false, true] {
+                let how = How { threads: 2, simd: Simd::Scalar, wide };
+                let chunks = source::chunks(&parts, None);
+                for (rank, value) in order.iter().enumerate() {
+                    let narrow = data.dtype() == Dtype::F32 && !wide;
+                    let single: f32 = value.to_string().parse().unwrap();
+                    let key = if narrow { u64::from(single.to_bits()) } else { value.to_bits() };
+                    assert_eq!(threshold(&chunks, rank as u64 + 1, how).unwrap(), key);
+                }
+            }
+        }
+    }
+}

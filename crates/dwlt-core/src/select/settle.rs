@@ -201,9 +201,13 @@ fn among(found: &[Found], bracket: Bracket, keep: u64, threads: usize) -> Thresh
         to = to.min(begin.saturating_add(1 << shift));
         from = begin;
     }
-    let inside = |key: &&u64| (from..to).contains(*key);
-    let mut keys: Vec<u64> =
-        found.iter().flat_map(|found| found.keys.iter().filter(inside).copied()).collect();
+    let mut keys = Vec::new();
+    let new = Vec::<u64>::new;
+    for part in parallel::share(threads, found.iter().collect(), new, |keys, found: &Found| {
+        keys.extend(found.keys.iter().filter(|&key| (from..to).contains(key)));
+    }) {
+        keys.extend(part);
+    }
     #[allow(clippy::cast_possible_truncation)] // a rank among keys in memory
     let rank = keys.len() - need as usize;
     let (below, &mut key, above) = keys.select_nth_unstable(rank);

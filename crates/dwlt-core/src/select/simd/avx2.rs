@@ -1,16 +1,20 @@
 //! 256-bit vectors: a comparison fills lanes, whose sign bits are then gathered.
 
 use std::arch::x86_64::{
-    __m256i, _mm256_and_si256, _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cmpgt_epi16,
-    _mm256_cmpgt_epi32, _mm256_cmpgt_epi64, _mm256_loadu_si256, _mm256_movemask_epi8,
-    _mm256_movemask_pd, _mm256_movemask_ps, _mm256_packs_epi16, _mm256_permute4x64_epi64,
-    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setzero_si256,
+    __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_and_si256, _mm256_castsi256_pd, _mm256_castsi256_ps,
+    _mm256_cmpgt_epi16, _mm256_cmpgt_epi32, _mm256_cmpgt_epi64, _mm256_loadu_si256,
+    _mm256_movemask_epi8, _mm256_movemask_pd, _mm256_movemask_ps, _mm256_packs_epi16,
+    _mm256_permute4x64_epi64, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_epi64x,
+    _mm256_setzero_si256,
 };
 
 use super::driver::{Block, Cuts, Look, Tally, compare, drive};
 use super::scalar::key;
 use crate::select::input::Values;
 use crate::select::keys::Element;
+
+/// Bytes between what is compared and what is asked for.
+const AHEAD: usize = 4096;
 
 /// # Safety
 /// The machine must have AVX2 and POPCNT.
@@ -67,6 +71,9 @@ macro_rules! over {
                     values[i * 64 + part * $lanes..].first_chunk().expect("a whole block");
                 // SAFETY: an array of 32 bytes; the load asks for no alignment.
                 let raw = unsafe { _mm256_loadu_si256(values.as_ptr().cast()) };
+                // The hardware stops looking ahead at the end of a page. A hint reads nothing, so
+                // it may lie beyond the weights.
+                _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_byte_add(AHEAD).cast());
                 _mm256_and_si256(raw, magnitude)
             };
             let tail = |i: usize| compare(&values[i * 64..], cuts, key);

@@ -1,15 +1,18 @@
 //! 512-bit vectors: a comparison gives its bits directly.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_and_si512, _mm512_cmpgt_epi16_mask, _mm512_cmpgt_epi32_mask,
-    _mm512_cmpgt_epi64_mask, _mm512_loadu_si512, _mm512_set1_epi16, _mm512_set1_epi32,
-    _mm512_set1_epi64,
+    __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_and_si512, _mm512_cmpgt_epi16_mask,
+    _mm512_cmpgt_epi32_mask, _mm512_cmpgt_epi64_mask, _mm512_loadu_si512, _mm512_set1_epi16,
+    _mm512_set1_epi32, _mm512_set1_epi64,
 };
 
 use super::driver::{Block, Cuts, Look, Tally, compare, drive};
 use super::scalar::key;
 use crate::select::input::Values;
 use crate::select::keys::Element;
+
+/// Bytes between what is compared and what is asked for.
+const AHEAD: usize = 4096;
 
 /// # Safety
 /// The machine must have AVX-512 F and BW and POPCNT.
@@ -45,6 +48,9 @@ macro_rules! over {
                     values[i * 64 + part * $lanes..].first_chunk().expect("a whole block");
                 // SAFETY: an array of 64 bytes; the load asks for no alignment.
                 let raw = unsafe { _mm512_loadu_si512(values.as_ptr().cast()) };
+                // The hardware stops looking ahead at the end of a page. A hint reads nothing, so
+                // it may lie beyond the weights.
+                _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_byte_add(AHEAD).cast());
                 _mm512_and_si512(raw, magnitude)
             };
             let tail = |i: usize| compare(&values[i * 64..], cuts, key);
