@@ -41,8 +41,8 @@ macro_rules! over {
         #[allow(clippy::cast_possible_truncation)] // cuts have the bits of the weights' keys
         #[allow(clippy::cast_sign_loss)] // the largest signed number is all bits but the sign
         fn $name<const TIES: bool, T: Element>(values: &[T], cuts: Cuts, at: Look<'_>) -> Tally {
-            const { assert!(size_of::<T>() * $lanes == 16) };
             const WEIGHTS: [$uint; $lanes] = $weights;
+            const { assert!(size_of::<T>() * $lanes == 16) };
             // SAFETY: an array of 16 bytes.
             let weights: $vector = unsafe { $load(WEIGHTS.as_ptr()) };
             let magnitude = $dup_u(<$int>::MAX as $uint);
