@@ -49,7 +49,7 @@ test-python: setup
 test-slow: setup
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
-# The tables of benchmarks/README.md: half an hour, 12 GB of memory, 10 GB of disk.
+# The tables of benchmarks/README.md: some minutes, 12 GB of memory, 6 GB of disk.
 bench-masks: setup
 	$(BIN)/python -m benchmarks.masks
 

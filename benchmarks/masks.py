@@ -49,6 +49,13 @@ def median(call: Callable[[], object], repeats: int) -> float:
     return statistics.median(seconds)
 
 
+def once(call: Callable[[], object]) -> float:
+    """Seconds of one call: for peers that take so long that a second changes nothing."""
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
 def normal(count: int, seed: int = 0) -> Tensor:
     """Normal weights as one tensor."""
     return torch.randn(count, generator=torch.Generator().manual_seed(seed))
@@ -75,9 +82,9 @@ def bench_size(count: int, peers: bool, repeats: int) -> dict[str, Any]:
     row["random_s"] = median(lambda: dwlt.prune_random(named, rate=0.2, seed=1), 3)
     if peers:
         kth = count - int(count * KEEP)
-        row["kthvalue_s"] = median(lambda: weights.abs().kthvalue(kth), 1)
+        row["kthvalue_s"] = once(lambda: weights.abs().kthvalue(kth))
         array = weights.abs().numpy()
-        row["partition_s"] = median(lambda: np.partition(array, kth), 1)
+        row["partition_s"] = once(lambda: np.partition(array, kth))
         del array
         if count <= PEER_LIMIT:
             row["torch_s"] = time_torch(named)
@@ -95,9 +102,9 @@ def time_torch(named: dict[str, Tensor]) -> float:
         module = nn.Module()
         module.weight = nn.Parameter(tensor.clone())
         modules.append((module, "weight"))
-    began = time.perf_counter()
-    prune.global_unstructured(modules, prune.L1Unstructured, amount=1 - KEEP)
-    return time.perf_counter() - began
+    return once(
+        lambda: prune.global_unstructured(modules, prune.L1Unstructured, amount=1 - KEEP)
+    )
 
 
 def bench_bf16(count: int, repeats: int) -> dict[str, Any]:
@@ -120,7 +127,7 @@ def hostile(count: int) -> dict[str, Tensor]:
     coin = torch.rand(count, generator=torch.Generator().manual_seed(1))
     return {
         "random normal": base,
-        "sorted": base.abs().sort().values,
+        "sorted": torch.linspace(0, 4, count),
         "constant": torch.full((count,), 0.25),
         "two values": (coin < 0.5).float() + 0.5,
         "denormal": base * 1e-39,
@@ -316,7 +323,7 @@ def main() -> None:
     """Run everything that was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", default="25.6,200,1000", help="millions of weights")
-    parser.add_argument("--files", default="200:F32,1000:F32,3000:BF16,4400:BF16")
+    parser.add_argument("--files", default="200:F32,1000:F32,3000:BF16")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--out", type=Path, default=OUT)

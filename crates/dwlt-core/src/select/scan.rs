@@ -6,6 +6,8 @@ use crate::buffers::Buffer;
 use crate::error::{Error, Result};
 use crate::masks::Bits;
 use crate::parallel;
+use crate::select::input::Values;
+use crate::select::keys::Element;
 use crate::select::sample::Bracket;
 use crate::select::simd::{self, Cuts, Look, Simd, Tally};
 use crate::select::source::{CHUNK, Chunk};
@@ -61,16 +63,28 @@ pub(crate) fn look(
         places: Vec::with_capacity(tally.open as usize),
         keys: Vec::with_capacity(tally.open as usize),
     };
-    for &(word, bits) in &scratch.open[..tally.open_words] {
+    let open = &scratch.open[..tally.open_words];
+    match values {
+        Values::F64(values) => collect(values, open, how.wide, &mut found),
+        Values::F32(values) => collect(values, open, how.wide, &mut found),
+        Values::F16(values) => collect(values, open, how.wide, &mut found),
+        Values::Bf16(values) => collect(values, open, how.wide, &mut found),
+    }
+    Ok(found)
+}
+
+/// Notes place and key of every open weight.
+fn collect<T: Element>(values: &[T], open: &[(u32, u64)], wide: bool, found: &mut Found) {
+    for &(word, bits) in open {
         let mut left = bits;
         while left != 0 {
             let place = word * 64 + left.trailing_zeros();
+            let value = values[place as usize];
             found.places.push(place);
-            found.keys.push(values.key_at(place as usize, how.wide));
+            found.keys.push(if wide { value.wide_key() } else { value.key() });
             left &= left - 1;
         }
     }
-    Ok(found)
 }
 
 /// Looks at every chunk. None where more than `limit` weights turn out to be open: the bracket

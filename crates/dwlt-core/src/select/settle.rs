@@ -150,10 +150,7 @@ fn settle_open(found: &[Found], bracket: Bracket, keep: u64, how: How, bits: &mu
         return;
     }
     let Threshold { keep_from, tie, ties_kept } = among(found, bracket, keep, how.threads);
-    let shares = tie.map(|tie| {
-        let at = |found: &Found| found.keys.iter().filter(|&&key| key == tie).count() as u64;
-        earliest(&found.iter().map(at).collect::<Vec<_>>(), ties_kept)
-    });
+    let shares = tie.map(|tie| earliest(&count_ties(found, tie, how.threads), ties_kept));
     let share = |i: usize| shares.as_ref().map_or(0, |shares| shares[i]);
     let work: Vec<_> = found
         .iter()
@@ -174,6 +171,21 @@ fn settle_open(found: &[Found], bracket: Bracket, keep: u64, how: How, bits: &mu
             }
         },
     );
+}
+
+/// How many open weights of each chunk have this key.
+fn count_ties(found: &[Found], key: u64, threads: usize) -> Vec<u64> {
+    let mut counts = vec![0; found.len()];
+    let work = found.iter().zip(&mut counts).collect();
+    parallel::share(
+        threads,
+        work,
+        || (),
+        |(), (found, count): (&Found, &mut u64)| {
+            *count = found.keys.iter().filter(|&&other| other == key).count() as u64;
+        },
+    );
+    counts
 }
 
 /// Where to cut among the open keys so that the largest `keep` of them, at least one, are kept.
