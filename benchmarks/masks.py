@@ -102,9 +102,7 @@ def time_torch(named: dict[str, Tensor]) -> float:
         module = nn.Module()
         module.weight = nn.Parameter(tensor.clone())
         modules.append((module, "weight"))
-    return once(
-        lambda: prune.global_unstructured(modules, prune.L1Unstructured, amount=1 - KEEP)
-    )
+    return once(lambda: prune.global_unstructured(modules, prune.L1Unstructured, amount=1 - KEEP))
 
 
 def bench_bf16(count: int, repeats: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dwlt import _core
-from dwlt.errors import MaskError
+from dwlt.errors import MaskError, UserError
 
 
 class TensorLike(Protocol):
@@ -166,6 +166,16 @@ def require_origin(masks: _core.MaskSet, mask: Path, weights: Path) -> None:
             f"{mask} belongs to weights {belongs}, {weights} holds {found}",
             hint="apply masks to the weights they were found on",
         )
+
+
+def require_other(out: Path, *given: Path | None) -> None:
+    """Refuse an output file that is also an input.
+
+    Raises:
+        UserError: it is.
+    """
+    if out.exists() and any(path is not None and out.samefile(path) for path in given):
+        raise UserError(f"{out} would be overwritten by itself", hint="name another -o file")
 
 
 def count_to_keep(

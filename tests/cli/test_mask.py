@@ -67,6 +67,20 @@ def test_masks_of_other_weights_are_refused(tmp_path: Path, weights: Path, cli: 
         assert (code, "belongs to weights b3:" in err) == (2, True)
 
 
+def test_no_input_is_overwritten(tmp_path: Path, weights: Path, cli: Cli) -> None:
+    mask = tmp_path / "m"
+    assert cli("mask", "prune", weights, "--rate", "0.5", "-o", mask)[0] == 0
+    for command in (
+        ("prune", weights, "--rate", "0.5", "-o", weights),
+        ("prune", weights, "--rate", "0.5", "--within", mask, "-o", mask),
+        ("apply", weights, mask, "-o", weights),
+        ("export", mask, "-o", mask),
+        ("import", mask, "-o", mask),
+    ):
+        code, _, err = cli("mask", *command)
+        assert (code, "would be overwritten by itself" in err) == (2, True)
+
+
 def test_export_and_import(tmp_path: Path, weights: Path, cli_json: Json) -> None:
     mask = tmp_path / "m"
     cli_json("mask", "prune", weights, "--rate", "0.5", "-o", mask)

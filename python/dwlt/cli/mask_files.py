@@ -24,8 +24,9 @@ def apply(weights: Path, mask: Path, out: Path, as_json: bool) -> None:
     Both are safetensors files; the weights are read in pieces.
     """
     from dwlt import _core
-    from dwlt.masks import require_origin
+    from dwlt.masks import require_origin, require_other
 
+    require_other(out, weights, mask)
     masks = _core.MaskSet.load(mask)
     require_origin(masks, mask, weights)
     _core.apply_to_file(weights, masks, out)
@@ -45,7 +46,9 @@ def import_(file: Path, round_: int, out: Path, as_json: bool) -> None:
     the file is run.
     """
     from dwlt.exchange import read_masks
+    from dwlt.masks import require_other
 
+    require_other(out, file)
     masks = read_masks(file)
     masks.save(out, round=round_)
     _tell(out, masks, as_json)
@@ -66,8 +69,9 @@ def export(mask: Path, weights: Path | None, out: Path, as_json: bool) -> None:
     """
     from dwlt import _core
     from dwlt.exchange import write_masks
-    from dwlt.masks import require_origin
+    from dwlt.masks import require_origin, require_other
 
+    require_other(out, mask, weights)
     masks = _core.MaskSet.load(mask)
     if weights is not None:
         require_origin(masks, mask, weights)

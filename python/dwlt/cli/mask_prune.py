@@ -56,9 +56,10 @@ def command(
     """
     from dwlt import _core
     from dwlt.cli.show import emit_json
-    from dwlt.masks import prune_checkpoint, require_origin
+    from dwlt.masks import prune_checkpoint, require_origin, require_other
     from dwlt.units import percent
 
+    require_other(out, weights, within)
     parent = _core.MaskSet.load(within) if within else None
     # One file has a digest that the masks can carry; of a sharded one there is none.
     single = weights.is_file() and not weights.name.endswith(".json")
