@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 RUST := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml Cargo.lock
 DEMO := demo
 
-.PHONY: help setup demo test test-rust test-python test-slow lint fmt wheel clean
+.PHONY: help setup demo test test-rust test-python test-slow bench-masks fuzz lint fmt wheel clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -48,6 +48,14 @@ test-python: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow --timeout 3600
+
+# The tables of benchmarks/README.md: some minutes, 12 GB of memory, 6 GB of disk.
+bench-masks: setup
+	$(BIN)/python -m benchmarks.masks
+
+# Ten minutes of bytes for the readers; needs a nightly compiler and `cargo install cargo-fuzz`.
+fuzz:
+	cargo +nightly fuzz run readers -- -max_total_time=600
 
 lint: setup
 	cargo fmt --all --check

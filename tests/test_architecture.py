@@ -19,6 +19,8 @@ LAYERS: dict[str, int] = {
     "results": 1,
     "spec": 1,
     "store": 1,
+    "masks": 1,
+    "exchange": 1,
     "data": 2,
     "models": 2,
     "attacks": 2,
@@ -38,7 +40,10 @@ WITHIN = {
     # The loop scores epochs; scoring knows nothing of the loop.
     "engine": {"scoring"},
 }
-TORCH_FREE = {"errors", "units", "layout", "events", "results", "spec", "store", "report", "cli"}
+TORCH_FREE = {
+    *("errors", "units", "layout", "events", "results", "spec", "store", "masks", "exchange"),
+    *("report", "cli"),
+}
 # Public names that `import dwlt` offers, gathered from any layer and loaded on first use.
 FRONT = {"__init__", "__main__"}
 

@@ -9,6 +9,7 @@ from os import PathLike
 from typing import Any, Literal, TypeAlias, TypedDict, final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
@@ -51,7 +52,14 @@ class MaskSet:
             FormatError: the file cannot be read, or breaks a rule of the format.
         """
 
-    def save(self, path: _Path, *, round: int, weights: str | None, parent: str | None) -> None:
+    def save(
+        self,
+        path: _Path,
+        *,
+        round: int = 0,
+        weights: str | None = None,
+        parent: str | None = None,
+    ) -> None:
         """Write a mask file, atomically. The same masks and arguments give the same bytes.
 
         Args:
@@ -72,6 +80,14 @@ class MaskSet:
     @property
     def total(self) -> int:
         """Number of weights."""
+
+    @property
+    def density(self) -> float:
+        """Share of the weights kept, ``kept / total``; 1 where there are none."""
+
+    @property
+    def sparsity(self) -> float:
+        """Share of the weights removed, ``1 - density``."""
 
     @property
     def names(self) -> list[str]:
@@ -120,6 +136,11 @@ class MaskSet:
         Raises:
             MaskError: names or shapes differ.
         """
+
+    def to_torch(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> dict[str, torch.Tensor]:
+        """The masks as tensors by name, boolean unless ``dtype`` says otherwise (1 = kept)."""
 
     def __and__(self, other: MaskSet, /) -> MaskSet: ...
     def __or__(self, other: MaskSet, /) -> MaskSet: ...
@@ -248,7 +269,7 @@ class Ledger:
 def select_magnitude(
     tensors: Sequence[tuple[str, NDArray[Any], str]],
     *,
-    keep: int,
+    keep: int | Sequence[int],
     within: MaskSet | None = None,
     scope: Literal["global", "tensor"] | str = "global",
 ) -> MaskSet:
@@ -261,13 +282,71 @@ def select_magnitude(
         tensors: name, C-contiguous array (not copied) and element type of each: float64,
             float32, float16 or bfloat16, or as safetensors spells them. bfloat16 comes as the
             uint16 array of its bits.
-        keep: number of weights to keep.
+        keep: number of weights to keep, in all or of each tensor.
         within: only weights kept here compete; the others are not looked at.
         scope: "tensor" gives each tensor its proportional share of ``keep``.
 
     Raises:
         MaskError: a weight is NaN, ``keep`` exceeds the weights that compete, or a tensor fits
             neither its type nor ``within``.
+    """
+
+def select_random(
+    shapes: Sequence[tuple[str, Sequence[int]]],
+    *,
+    keep: int | Sequence[int],
+    seed: int,
+    within: MaskSet | None = None,
+    scope: Literal["global", "tensor"] | str = "global",
+) -> MaskSet:
+    """Keep exactly ``keep`` weights at random.
+
+    A weight's lot hangs on the seed, its tensor's name and its flat index alone. The other
+    arguments are those of ``select_magnitude``, and so are the errors.
+    """
+
+def checkpoint_tensors(path: _Path) -> list[tuple[str, str, list[int]]]:
+    """(name, safetensors type, shape) of a checkpoint's tensors, sorted by name.
+
+    Args:
+        path: a safetensors file, an index (``*.safetensors.index.json``), or a folder with an
+            index or else safetensors files.
+
+    Raises:
+        FormatError: a file cannot be read or is damaged, or index and files disagree.
+    """
+
+def select_checkpoint(
+    path: _Path,
+    names: Sequence[str],
+    *,
+    keep: int | Sequence[int],
+    within: MaskSet | None = None,
+    scope: Literal["global", "tensor"] | str = "global",
+) -> MaskSet:
+    """As ``select_magnitude``, for tensors of a checkpoint, which are read in pieces.
+
+    Args:
+        path: as for ``checkpoint_tensors``.
+        names: the tensors, in the order that breaks ties.
+        keep: number of weights to keep, in all or of each tensor.
+        within: only weights kept here compete.
+        scope: "tensor" gives each tensor its proportional share of ``keep``.
+
+    Raises:
+        FormatError: as ``checkpoint_tensors``.
+        MaskError: as ``select_magnitude``, or there is no such tensor.
+    """
+
+def apply_to_file(weights: _Path, masks: MaskSet, out: _Path) -> None:
+    """Write the safetensors file ``weights`` to ``out`` with every masked weight +0.0.
+
+    It is read in pieces; header, types and all other bytes stay as they are.
+
+    Raises:
+        FormatError: ``weights`` cannot be read, or is damaged.
+        MaskError: a masked tensor is missing, or has another shape.
+        DwltError: ``out`` cannot be written.
     """
 
 def count_to_remove(remaining: int, rate: float) -> int:

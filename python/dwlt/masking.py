@@ -9,30 +9,56 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import Parameter
 
 from dwlt import _core
 from dwlt.errors import MaskError, TrainingError
+from dwlt.masks import as_numpy
 
-_DTYPES = {
-    torch.float64: "f64",
-    torch.float32: "f32",
-    torch.float16: "f16",
-    torch.bfloat16: "bf16",
-}
+
+def to_tensors(
+    mask_set: _core.MaskSet,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> dict[str, Tensor]:
+    """A mask set as tensors of the parameters' shapes, in the set's order; 1 is kept.
+
+    Args:
+        mask_set: the masks.
+        device: where they go; the CPU by default.
+        dtype: their type; ``torch.bool`` by default.
+    """
+    return {
+        name: torch.from_numpy(mask_set[name]).to(device or "cpu", dtype or torch.bool)
+        for name in mask_set.names
+    }
+
+
+def apply_masks(model: nn.Module, mask_set: _core.MaskSet) -> None:
+    """Set a network's masked weights to +0.0 in place. They stay so until something changes them.
+
+    Args:
+        model: any module; masks go by the names of its parameters. Those of dwlt's own models
+            leave out the leading ``network.``, as model files do.
+        mask_set: the masks.
+
+    Raises:
+        MaskError: a mask names no parameter, or has another shape.
+    """
+    params: dict[str, Tensor] = {}
+    for name, param in model.named_parameters():
+        params[name] = param
+        params.setdefault(name.removeprefix("network."), param)
+    apply_(params, to_tensors(mask_set))
 
 
 def to_bool_tensors(
     mask_set: _core.MaskSet, device: torch.device | str = "cpu"
 ) -> dict[str, Tensor]:
     """A mask set as boolean tensors of the parameters' shapes, in the set's order."""
-    return {
-        name: torch.from_numpy(np.array(mask_set[name], dtype=np.bool_)).to(device)
-        for name in mask_set.names
-    }
+    return to_tensors(mask_set, device)
 
 
 def apply_(params: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
@@ -153,18 +179,8 @@ def magnitude_masks(
     Raises:
         MaskError: ``keep`` cannot be met, a weight is NaN, or ``within`` does not fit.
     """
-    tensors = [(name, *_as_numpy(name, tensor)) for name, tensor in params.items()]
+    tensors = [(name, *as_numpy(name, tensor)) for name, tensor in params.items()]
     return _core.select_magnitude(tensors, keep=keep, within=within, scope=scope)
-
-
-def _as_numpy(name: str, tensor: Tensor) -> tuple[np.ndarray[tuple[int, ...], np.dtype], str]:
-    if tensor.dtype not in _DTYPES:
-        raise MaskError(f"{name} has type {tensor.dtype}, which has no magnitude order here")
-    plain = tensor.detach().cpu().contiguous()
-    if plain.dtype == torch.bfloat16:
-        # numpy has no bfloat16; the core reads its bits.
-        plain = plain.view(torch.uint16)
-    return plain.numpy(), _DTYPES[tensor.dtype]
 
 
 def _require_fit(params: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:

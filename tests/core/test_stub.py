@@ -34,8 +34,10 @@ def decorators(node: ast.FunctionDef) -> set[str]:
 def stub_parameters(node: ast.FunctionDef) -> list[tuple[str, bool, str | None]]:
     """Name, whether it is keyword-only, and default of each parameter but self."""
     arguments = node.args
-    assert not arguments.defaults, f"{node.name}: the core gives defaults to keywords alone"
-    plain = [(a.arg, False, None) for a in [*arguments.posonlyargs, *arguments.args]]
+    positional = [*arguments.posonlyargs, *arguments.args]
+    without = [None] * (len(positional) - len(arguments.defaults))
+    defaults = [*without, *(ast.unparse(default) for default in arguments.defaults)]
+    plain = [(a.arg, False, d) for a, d in zip(positional, defaults, strict=True)]
     keywords = [
         (a.arg, True, None if d is None else ast.unparse(d))
         for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)

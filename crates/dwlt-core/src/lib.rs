@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod masks;
 pub mod select;
 
+mod buffers;
 mod clock;
 mod parallel;
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use dwlt_core::digest::{self, RawTensor};
-use dwlt_core::files::atomic;
-use dwlt_core::select::{self, Options, Scope, Tensor};
+use dwlt_core::files::checkpoint::Checkpoint;
+use dwlt_core::files::{apply, atomic};
+use dwlt_core::select::{self, Keep, Options, Scope, Tensor};
 use pyo3::prelude::*;
 
 use crate::arrays::Weights;
@@ -13,16 +14,23 @@ use crate::buffers::Bytes;
 use crate::errors::{Result, mask_error};
 use crate::mask_set::MaskSet;
 
-/// Keep exactly `keep` weights, those of largest magnitude.
-#[pyfunction]
-#[pyo3(signature = (tensors, *, keep, within=None, scope="global"))]
-pub(crate) fn select_magnitude(
-    py: Python<'_>,
-    tensors: Vec<(String, Bound<'_, PyAny>, String)>,
-    keep: u64,
-    within: Option<&MaskSet>,
-    scope: &str,
-) -> Result<MaskSet> {
+/// How many to keep, as Python gives it: a number in all, or one for each tensor.
+#[derive(FromPyObject)]
+pub(crate) enum Count {
+    Total(u64),
+    Each(Vec<u64>),
+}
+
+impl Count {
+    fn keep(&self) -> Keep<'_> {
+        match self {
+            Self::Total(total) => Keep::Total(*total),
+            Self::Each(counts) => Keep::Each(counts),
+        }
+    }
+}
+
+fn options<'a>(within: Option<&'a MaskSet>, scope: &str) -> Result<Options<'a>> {
     let scope = match scope {
         "global" => Scope::Global,
         "tensor" => Scope::Tensor,
@@ -31,6 +39,20 @@ pub(crate) fn select_magnitude(
             return Err(mask_error(message));
         }
     };
+    Ok(Options { within: within.map(MaskSet::inner), scope, ..Options::default() })
+}
+
+/// Keep exactly `keep` weights, those of largest magnitude.
+#[pyfunction]
+#[pyo3(signature = (tensors, *, keep, within=None, scope="global"))]
+pub(crate) fn select_magnitude(
+    py: Python<'_>,
+    tensors: Vec<(String, Bound<'_, PyAny>, String)>,
+    keep: Count,
+    within: Option<&MaskSet>,
+    scope: &str,
+) -> Result<MaskSet> {
+    let options = options(within, scope)?;
     let borrowed: Vec<Weights<'_>> = tensors
         .into_iter()
         .map(|(name, array, dtype)| Weights::borrow(name, &array, &dtype))
@@ -39,9 +61,63 @@ pub(crate) fn select_magnitude(
         .iter()
         .map(|w| Ok(Tensor { name: &w.name, shape: &w.shape, values: w.values()? }))
         .collect::<Result<_>>()?;
-    let options = Options { within: within.map(MaskSet::inner), scope, threads: None };
-    let masks = py.detach(|| select::magnitude(&tensors, keep, options))?;
-    Ok(MaskSet::from(masks))
+    Ok(MaskSet::from(py.detach(|| select::magnitude(&tensors, keep.keep(), options))?))
+}
+
+/// Keep exactly `keep` weights at random, as the seed, names and indices say.
+#[pyfunction]
+#[pyo3(signature = (shapes, *, keep, seed, within=None, scope="global"))]
+pub(crate) fn select_random(
+    py: Python<'_>,
+    shapes: Vec<(String, Vec<usize>)>,
+    keep: Count,
+    seed: u64,
+    within: Option<&MaskSet>,
+    scope: &str,
+) -> Result<MaskSet> {
+    let options = options(within, scope)?;
+    let shapes: Vec<(&str, &[usize])> =
+        shapes.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())).collect();
+    Ok(MaskSet::from(py.detach(|| select::random(&shapes, keep.keep(), seed, options))?))
+}
+
+/// Name, element type and shape of a checkpoint's tensors, sorted by name.
+#[pyfunction]
+pub(crate) fn checkpoint_tensors(
+    py: Python<'_>,
+    path: PathBuf,
+) -> Result<Vec<(String, String, Vec<u64>)>> {
+    let checkpoint = py.detach(|| Checkpoint::open(&path))?;
+    let tensors = checkpoint.tensors().cloned();
+    Ok(tensors.map(|tensor| (tensor.name, tensor.dtype, tensor.shape)).collect())
+}
+
+/// Keep exactly `keep` weights of a checkpoint's tensors, those of largest magnitude.
+#[pyfunction]
+#[pyo3(signature = (path, names, *, keep, within=None, scope="global"))]
+pub(crate) fn select_checkpoint(
+    py: Python<'_>,
+    path: PathBuf,
+    names: Vec<String>,
+    keep: Count,
+    within: Option<&MaskSet>,
+    scope: &str,
+) -> Result<MaskSet> {
+    let options = options(within, scope)?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let select = || Checkpoint::open(&path)?.magnitude(&names, keep.keep(), options);
+    Ok(MaskSet::from(py.detach(select)?))
+}
+
+/// Write a safetensors file with every masked weight +0.0, read in pieces.
+#[pyfunction]
+pub(crate) fn apply_to_file(
+    py: Python<'_>,
+    weights: PathBuf,
+    masks: &MaskSet,
+    out: PathBuf,
+) -> Result<()> {
+    Ok(py.detach(|| apply::apply(&weights, masks.inner(), &out))?)
 }
 
 /// Number of weights that `rate` removes from `remaining`: Python's round(rate * remaining).

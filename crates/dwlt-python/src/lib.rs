@@ -17,7 +17,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use super::functions::{
-        count_to_remove, digest_file, digest_tensors, run_id, select_magnitude, write_atomic,
+        apply_to_file, checkpoint_tensors, count_to_remove, digest_file, digest_tensors, run_id,
+        select_checkpoint, select_magnitude, select_random, write_atomic,
     };
     #[pymodule_export]
     use super::ledger::Ledger;

@@ -77,7 +77,7 @@ impl MaskSet {
     }
 
     /// Write a mask file. The same masks and arguments give the same bytes.
-    #[pyo3(signature = (path, *, round, weights, parent))]
+    #[pyo3(signature = (path, *, round=0, weights=None, parent=None))]
     fn save(
         &self,
         py: Python<'_>,
@@ -100,6 +100,22 @@ impl MaskSet {
     #[getter]
     fn total(&self) -> u64 {
         self.masks.total()
+    }
+
+    /// Share of the weights kept; 1 where there are none.
+    #[getter]
+    #[allow(clippy::cast_precision_loss)] // a ratio for people; the counts stay exact
+    fn density(&self) -> f64 {
+        match self.masks.total() {
+            0 => 1.0,
+            total => self.masks.kept() as f64 / total as f64,
+        }
+    }
+
+    /// Share of the weights removed.
+    #[getter]
+    fn sparsity(&self) -> f64 {
+        1.0 - self.density()
     }
 
     /// Names of the tensors, in the set's order.
@@ -197,6 +213,17 @@ impl MaskSet {
             py.detach(|| mask.bits().unpack(out));
         }
         flat.reshape(mask.shape().to_vec()).map_err(Failure::from)
+    }
+
+    /// The masks as tensors of PyTorch, which is imported only here.
+    #[pyo3(signature = (device=None, dtype=None))]
+    fn to_torch<'py>(
+        slf: &Bound<'py, Self>,
+        device: Option<Bound<'py, PyAny>>,
+        dtype: Option<Bound<'py, PyAny>>,
+    ) -> Result<Bound<'py, PyAny>> {
+        let convert = slf.py().import("dwlt.masking")?.getattr("to_tensors")?;
+        Ok(convert.call1((slf, device, dtype))?)
     }
 
     fn __contains__(&self, name: &str) -> bool {

@@ -1,4 +1,4 @@
-"""``dwlt mask``: look at, compare and apply mask files."""
+"""``dwlt mask``: the group, and the commands that look at mask files."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from pathlib import Path
 
 import click
 
-from dwlt.cli.options import json_option
-
-mask_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+from dwlt.cli import mask_files, mask_prune
+from dwlt.cli.options import json_option, mask_file
 
 
 @click.group()
 def command() -> None:
-    """Look at, compare and apply mask files.
+    """Make, look at, compare, apply and convert mask files.
 
     \b
     Examples:
+      dwlt mask prune model.safetensors --rate 0.2 -o mask.safetensors
       dwlt mask show runs/prune/digits-0a1b2c3d/round-10/mask.safetensors
       dwlt mask compare A.safetensors B.safetensors
       dwlt mask apply model.safetensors mask.safetensors -o ticket.safetensors
+      dwlt mask import pruned.pth -o mask.safetensors
     """
 
 
@@ -115,25 +116,7 @@ def overlap_row(
     }
 
 
-@command.command()
-@click.argument("weights", type=mask_file)
-@click.argument("mask", type=mask_file)
-@click.option(
-    "--out",
-    "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
-    help="The safetensors file to write.",
-)
-@json_option
-def apply(weights: Path, mask: Path, out: Path, as_json: bool) -> None:
-    """Write WEIGHTS with every masked weight set to zero. Types and other tensors stay."""
-    from dwlt.cli.show import emit_json
-    from dwlt.stages.ticket import apply_file
-    from dwlt.units import percent
-
-    kept, total = apply_file(weights, mask, out)
-    if as_json:
-        emit_json({"out": str(out), "kept": kept, "total": total})
-    else:
-        click.echo(f"{out}: {kept:,} of {total:,} kept, sparsity {percent(kept, total)}", err=True)
+command.add_command(mask_prune.command, "prune")
+command.add_command(mask_files.apply)
+command.add_command(mask_files.import_)
+command.add_command(mask_files.export)

@@ -23,6 +23,14 @@ runs_option = click.option(
     envvar="DWLT_RUNS",
     help="Folder that holds all runs.",
 )
+mask_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+out_option = click.option(
+    "--out",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The file to write.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Data to stdout as JSON.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
 config_options = (

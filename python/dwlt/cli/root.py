@@ -18,7 +18,7 @@ COMMANDS = {
     "transfer": "Fine-tune tickets and the dense network on the downstream task.",
     "evaluate": "Score a model file: SA and RA with n and interval.",
     "report": "The double-win table, figures and one HTML page.",
-    "mask": "Look at, compare and apply mask files.",
+    "mask": "Make, look at, compare, apply and convert mask files.",
     "runs": "List, show and verify runs.",
     "presets": "List the presets, or show one with every value.",
     "doctor": "Say what is installed, which device there is, and whether dwlt can write.",

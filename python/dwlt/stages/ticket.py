@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
+from torch import nn
 
 from dwlt import _core
-from dwlt.errors import MaskError, UserError
-from dwlt.masking import to_bool_tensors
+from dwlt.errors import MaskError, ModelError
+from dwlt.masking import apply_masks
+from dwlt.masks import require_origin
+from dwlt.models import Model, load_state
 from dwlt.spec import ModelSpec
-from dwlt.stages.weights import digest, read_tensors
+from dwlt.stages.weights import read_tensors
 
 
 @dataclass(frozen=True)
@@ -68,35 +71,29 @@ class Ticket:
         return masks
 
 
-def apply_file(weights: Path, mask: Path, out: Path) -> tuple[int, int]:
-    """Write a safetensors file with masked weights set to zero; metadata and types are kept.
+def load_ticket(
+    model: nn.Module, weights_path: str | PathLike[str], mask_path: str | PathLike[str]
+) -> None:
+    """Fill a network with a ticket: the weights of a file, with the masked ones +0.0.
 
-    Returns:
-        (kept, total) of the masks.
+    Args:
+        model: dwlt's or any other; its state must have the names and shapes of the file.
+        weights_path: a safetensors file.
+        mask_path: the mask file that was found on these weights.
 
     Raises:
         FormatError: a file is damaged.
-        MaskError: a masked tensor is missing from the weights or has another shape.
+        MaskError: the masks belong to other weights.
+        ModelError: the weights do not fit the network; the first bad name is told.
     """
-    for given in (weights, mask):
-        if out.exists() and out.samefile(given):
-            raise UserError(f"{out} would be overwritten by itself", hint="name another -o file")
-    tensors, meta = read_tensors(weights)
-    masks = _core.MaskSet.load(str(mask))
-    belongs, found = masks.meta.get("weights"), digest(weights)
-    for name, keep in to_bool_tensors(masks, "cpu").items():
-        if name not in tensors:
-            raise MaskError(f"{weights} has no tensor {name!r}, which {mask} covers")
-        if tensors[name].shape != keep.shape:
-            raise MaskError(
-                f"tensor {name!r} is {list(tensors[name].shape)} in {weights} "
-                f"and {list(keep.shape)} in {mask}"
-            )
-        tensors[name] = tensors[name].masked_fill(~keep, 0)
-    if belongs and belongs != found:
-        raise MaskError(
-            f"{mask} belongs to weights {belongs}, {weights} holds {found}",
-            hint="apply masks to the weights they were found on",
-        )
-    _core.write_atomic(str(out), save(tensors, metadata=dict(meta) or None))
-    return masks.kept, masks.total
+    masks = _core.MaskSet.load(mask_path)
+    require_origin(masks, Path(mask_path), Path(weights_path))
+    tensors, _ = read_tensors(Path(weights_path))
+    if isinstance(model, Model):
+        load_state(model, tensors)
+    else:
+        try:
+            model.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise ModelError(f"{weights_path} does not fit the network: {error}") from error
+    apply_masks(model, masks)

@@ -37,7 +37,7 @@ pub fn save(path: &Path, masks: &MaskSet, origin: &Origin) -> Result<()> {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(header.as_bytes())?;
         for (_, mask) in masks.sorted() {
-            mask.bits().for_each_bytes(|bytes| file.write_all(bytes))?;
+            file.write_all(mask.bits().as_bytes())?;
         }
         Ok(())
     })
@@ -95,26 +95,22 @@ pub fn load(path: &Path) -> Result<(MaskSet, Origin)> {
     for tensor in &header.tensors {
         let shape = about.shape_of(tensor).map_err(|message| Error::format(path, message))?;
         file.seek(SeekFrom::Start(header.data_start + tensor.begin)).map_err(read)?;
-        let mut bytes = Vec::new();
-        (&mut file).take(tensor.end - tensor.begin).read_to_end(&mut bytes).map_err(read)?;
-        let mask = unpack(&shape, tensor, &bytes).map_err(|what| Error::format(path, what))?;
+        let len = numel(&shape).ok_or_else(|| {
+            Error::format(path, format!("{}: shape {shape:?} is too large", tensor.name))
+        })?;
+        // The length was checked against the file's, so this never makes room for a lie.
+        let bits = Bits::filled(len, |bytes| file.read_exact(bytes)).map_err(read)?;
+        let bits = bits.ok_or_else(|| {
+            let (name, last) = (&tensor.name, tensor.end - 1);
+            let what = format!("{name}: a padding bit is set in its last byte, data byte {last}");
+            Error::format(path, what)
+        })?;
+        let mask = Mask::new(shape, bits)?;
         masks.push((tensor.name.clone(), mask));
     }
     let masks = MaskSet::new(masks)?;
     about.check(&masks).map_err(|message| Error::format(path, message))?;
     Ok((masks, about.origin))
-}
-
-fn unpack(shape: &[usize], tensor: &TensorInfo, bytes: &[u8]) -> std::result::Result<Mask, String> {
-    let name = &tensor.name;
-    if bytes.len() as u64 != tensor.end - tensor.begin {
-        return Err(format!("{name}: the file became shorter while it was read"));
-    }
-    let len = numel(shape).ok_or_else(|| format!("{name}: shape {shape:?} is too large"))?;
-    let bits = Bits::from_bytes(len, bytes).ok_or_else(|| {
-        format!("{name}: a padding bit is set in its last byte, data byte {}", tensor.end - 1)
-    })?;
-    Mask::new(shape.to_vec(), bits).map_err(|error| format!("{name}: {error}"))
 }
 
 /// What a mask file's metadata says.

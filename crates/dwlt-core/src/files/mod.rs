@@ -1,6 +1,8 @@
 //! What is written to disk and how it is read back.
 
+pub mod apply;
 pub mod atomic;
+pub mod checkpoint;
 pub mod mask_file;
 pub mod safetensors;
 

@@ -1,5 +1,42 @@
 //! Packed bits: 64 to a word, least significant first; what lies beyond the length is zero.
 
+use crate::{buffers, parallel};
+
+/// Bits per unit of work when many are packed or unpacked.
+const PIECE: usize = 1 << 20;
+
+/// The eight bits of each byte as booleans.
+const UNPACKED: [[bool; 8]; 256] = {
+    let mut table = [[false; 8]; 256];
+    let mut i = 0;
+    while i < 256 * 8 {
+        table[i / 8][i % 8] = ((i / 8) >> (i % 8)) & 1 == 1;
+        i += 1;
+    }
+    table
+};
+
+/// Threads for so many bits: starting one for a few would take longer than the work.
+fn pieces(len: usize) -> usize {
+    if len > PIECE { parallel::threads(None) } else { 1 }
+}
+
+/// Up to 64 booleans as a word.
+fn pack(values: &[bool]) -> u64 {
+    let mut word = 0;
+    for (i, eight) in values.chunks(8).enumerate() {
+        let byte = match eight.first_chunk::<8>() {
+            // The product moves the lowest bit of byte i to bit 56 + i; nothing else meets there.
+            Some(eight) => {
+                u64::from_le_bytes(eight.map(u8::from)).wrapping_mul(0x0102_0408_1020_4080) >> 56
+            }
+            None => eight.iter().rev().fold(0, |byte, &bit| byte << 1 | u64::from(bit)),
+        };
+        word |= byte << (i * 8);
+    }
+    word
+}
+
 /// A fixed number of bits. Equality and counts rely on the unused bits of the last word being 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bits {
@@ -27,10 +64,19 @@ impl Bits {
     /// Bits from booleans.
     #[must_use]
     pub fn from_bools(values: &[bool]) -> Self {
-        let pack = |chunk: &[bool]| {
-            chunk.iter().enumerate().fold(0, |word, (i, &bit)| word | (u64::from(bit) << i))
-        };
-        Self { len: values.len(), words: values.chunks(64).map(pack).collect() }
+        let mut bits = Self::zeros(values.len());
+        let work = values.chunks(PIECE).zip(bits.words.chunks_mut(PIECE / 64)).collect();
+        parallel::share(
+            pieces(values.len()),
+            work,
+            || (),
+            |(), (values, words)| {
+                for (values, word) in values.chunks(64).zip(words) {
+                    *word = pack(values);
+                }
+            },
+        );
+        bits
     }
 
     /// Bits from `ceil(len / 8)` bytes, bit `i % 8` of byte `i / 8`.
@@ -42,34 +88,31 @@ impl Bits {
     #[must_use]
     pub fn from_bytes(len: usize, bytes: &[u8]) -> Option<Self> {
         assert_eq!(bytes.len(), len.div_ceil(8), "byte count of {len} bits");
-        let words: Vec<u64> = bytes
-            .chunks(8)
-            .map(|chunk| {
-                let mut word = [0; 8];
-                word[..chunk.len()].copy_from_slice(chunk);
-                u64::from_le_bytes(word)
-            })
-            .collect();
-        match words.last() {
-            Some(last) if last & !tail(len) != 0 => None,
-            _ => Some(Self { len, words }),
-        }
+        let filled: Result<_, std::convert::Infallible> = Self::filled(len, |room| {
+            room.copy_from_slice(bytes);
+            Ok(())
+        });
+        let Ok(bits) = filled;
+        bits
     }
 
-    /// Hands out the `ceil(len / 8)` bytes in pieces, in order.
-    pub fn for_each_bytes<E>(&self, mut take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        const WORDS: usize = 1024;
-        let mut buffer = [0; WORDS * 8];
-        let mut left = self.len.div_ceil(8);
-        for chunk in self.words.chunks(WORDS) {
-            for (slot, word) in buffer.chunks_exact_mut(8).zip(chunk) {
-                slot.copy_from_slice(&word.to_le_bytes());
-            }
-            let now = left.min(chunk.len() * 8);
-            take(&buffer[..now])?;
-            left -= now;
-        }
-        Ok(())
+    /// Bits whose `ceil(len / 8)` bytes `fill` writes; None where a bit beyond `len` is set.
+    pub(crate) fn filled<E>(
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Option<Self>, E> {
+        let mut bits = Self::zeros(len);
+        fill(&mut buffers::bytes_of_mut(&mut bits.words)[..len.div_ceil(8)])?;
+        Ok(match bits.words.last() {
+            Some(last) if last & !tail(len) != 0 => None,
+            _ => Some(bits),
+        })
+    }
+
+    /// The `ceil(len / 8)` bytes, bit `i % 8` of byte `i / 8`.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &buffers::bytes_of(&self.words)[..self.len.div_ceil(8)]
     }
 
     /// Writes each bit as a boolean.
@@ -78,11 +121,17 @@ impl Bits {
     /// If `out` has another length.
     pub fn unpack(&self, out: &mut [bool]) {
         assert_eq!(out.len(), self.len, "bits to unpack");
-        for (slots, word) in out.chunks_mut(64).zip(&self.words) {
-            for (i, slot) in slots.iter_mut().enumerate() {
-                *slot = word >> i & 1 == 1;
-            }
-        }
+        let work = out.chunks_mut(PIECE).zip(self.as_bytes().chunks(PIECE / 8)).collect();
+        parallel::share(
+            pieces(self.len),
+            work,
+            || (),
+            |(), (out, bytes): (&mut [bool], &[u8])| {
+                for (slots, &byte) in out.chunks_mut(8).zip(bytes) {
+                    slots.copy_from_slice(&UNPACKED[byte as usize][..slots.len()]);
+                }
+            },
+        );
     }
 
     /// Number of bits.
@@ -143,17 +192,24 @@ mod tests {
         // 1 0 1 1 0 0 0 0 | 0 1 -> 0b00001101 = 13, 0b10 = 2
         let bools = [true, false, true, true, false, false, false, false, false, true];
         let bits = Bits::from_bools(&bools);
-        let mut bytes = Vec::new();
-        let copied: Result<(), ()> = bits.for_each_bytes(|piece| {
-            bytes.extend_from_slice(piece);
-            Ok(())
-        });
-        assert_eq!((copied, bytes.as_slice()), (Ok(()), &[13, 2][..]));
-        assert_eq!(Bits::from_bytes(10, &bytes), Some(bits.clone()));
+        assert_eq!(bits.as_bytes(), [13, 2]);
+        assert_eq!(Bits::from_bytes(10, bits.as_bytes()), Some(bits.clone()));
         assert_eq!(bits.count(), 4);
         let mut back = [false; 10];
         bits.unpack(&mut back);
         assert_eq!(back, bools);
+    }
+
+    #[test]
+    fn packing_and_unpacking_is_identity_at_every_remainder() {
+        for len in (0..200).chain([(1 << 21) + 77]) {
+            let bools: Vec<bool> = (0..len).map(|i: usize| i * i % 7 < 3).collect();
+            let bits = Bits::from_bools(&bools);
+            assert_eq!(bits.count(), bools.iter().filter(|&&bit| bit).count() as u64);
+            let mut back = vec![true; len];
+            bits.unpack(&mut back);
+            assert_eq!(back, bools);
+        }
     }
 
     #[test]

@@ -142,12 +142,7 @@ impl MaskSet {
         for (name, mask) in self.sorted() {
             let shape: Vec<u64> = mask.shape.iter().map(|&size| size as u64).collect();
             digest::frame(&mut hasher, name, "BOOL", &shape);
-            let hashed: std::result::Result<(), std::convert::Infallible> =
-                mask.bits.for_each_bytes(|bytes| {
-                    hasher.update(bytes);
-                    Ok(())
-                });
-            let Ok(()) = hashed;
+            hasher.update(mask.bits.as_bytes());
         }
         digest::text(&hasher)
     }

@@ -1,4 +1,4 @@
-//! The weights as they are handed in: borrowed, never copied, cut into chunks for the threads.
+//! The weights as they are handed in: borrowed, never copied.
 
 use std::collections::HashSet;
 
@@ -6,10 +6,7 @@ use half::{bf16, f16};
 
 use crate::error::{Error, Result};
 use crate::masks::MaskSet;
-
-/// Weights per unit of work: a multiple of 64, so that chunks own whole mask words, and small
-/// enough (1 MiB of f32) that a few tensors already keep every thread busy.
-pub(crate) const CHUNK: usize = 1 << 18;
+use crate::select::source::{Data, Part};
 
 /// Element types that have a magnitude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +32,16 @@ impl Dtype {
             "F16" | "f16" | "float16" => Some(Self::F16),
             "BF16" | "bf16" | "bfloat16" => Some(Self::Bf16),
             _ => None,
+        }
+    }
+
+    /// Bytes of a weight.
+    #[must_use]
+    pub fn width(self) -> usize {
+        match self {
+            Self::F64 => 8,
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
         }
     }
 }
@@ -70,7 +77,18 @@ impl Values<'_> {
         self.len() == 0
     }
 
-    fn slice(&self, from: usize, to: usize) -> Self {
+    /// Their element type.
+    #[must_use]
+    pub fn dtype(&self) -> Dtype {
+        match self {
+            Self::F64(_) => Dtype::F64,
+            Self::F32(_) => Dtype::F32,
+            Self::F16(_) => Dtype::F16,
+            Self::Bf16(_) => Dtype::Bf16,
+        }
+    }
+
+    pub(crate) fn slice(&self, from: usize, to: usize) -> Self {
         match *self {
             Self::F64(values) => Self::F64(&values[from..to]),
             Self::F32(values) => Self::F32(&values[from..to]),
@@ -91,35 +109,27 @@ pub struct Tensor<'a> {
     pub values: Values<'a>,
 }
 
-/// At most [`CHUNK`] consecutive weights of one tensor.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Chunk<'a> {
-    /// Which tensor, by its place in the list.
-    pub(crate) tensor: usize,
-    /// Flat index of the first weight, a multiple of 64.
-    pub(crate) start: usize,
-    /// The weights.
-    pub(crate) values: Values<'a>,
-    /// One bit per weight: which of them compete. None: all.
-    pub(crate) within: Option<&'a [u64]>,
+impl<'a> Tensor<'a> {
+    pub(crate) fn part(&self) -> Part<'a> {
+        let Tensor { name, shape, values } = *self;
+        Part { name, shape, len: values.len(), data: Data::Memory(values) }
+    }
 }
 
 /// Refuses tensors that do not fit their shapes, each other or `within`; returns how many weights
 /// of each tensor compete.
-pub(crate) fn check(tensors: &[Tensor<'_>], within: Option<&MaskSet>) -> Result<Vec<u64>> {
+pub(crate) fn check(parts: &[Part<'_>], within: Option<&MaskSet>) -> Result<Vec<u64>> {
     let mut names = HashSet::new();
-    let mut competing = Vec::with_capacity(tensors.len());
-    for tensor in tensors {
-        let Tensor { name, shape, values } = tensor;
+    let mut competing = Vec::with_capacity(parts.len());
+    for Part { name, shape, len, .. } in parts {
         if !names.insert(*name) {
             return Err(Error::mask(format!("two tensors are named {name:?}")));
         }
-        if crate::masks::numel(shape) != Some(values.len()) {
-            let len = values.len();
+        if crate::masks::numel(shape) != Some(*len) {
             return Err(Error::mask(format!("{name}: {len} weights do not fill shape {shape:?}")));
         }
         competing.push(match within {
-            None => values.len() as u64,
+            None => *len as u64,
             Some(set) => match set.get(name) {
                 None => return Err(Error::mask(format!("{name}: the mask set has no such mask"))),
                 Some(mask) if mask.shape() != *shape => {
@@ -139,29 +149,4 @@ pub(crate) fn check(tensors: &[Tensor<'_>], within: Option<&MaskSet>) -> Result<
             Err(Error::mask(format!("{name}: the mask set has it, but no such tensor is given")))
         }
     }
-}
-
-/// Whether magnitudes of different element types have to be compared.
-pub(crate) fn is_mixed(tensors: &[Tensor<'_>]) -> bool {
-    let mut kinds = tensors.iter().map(|tensor| std::mem::discriminant(&tensor.values));
-    let first = kinds.next();
-    kinds.any(|kind| Some(kind) != first)
-}
-
-/// All weights in order, in chunks. The masks of `within` must fit, as [`check`] found.
-pub(crate) fn chunks<'a>(tensors: &[Tensor<'a>], within: Option<&'a MaskSet>) -> Vec<Chunk<'a>> {
-    let mut chunks = Vec::new();
-    for (number, tensor) in tensors.iter().enumerate() {
-        let words = within.and_then(|set| set.get(tensor.name)).map(|mask| mask.bits().words());
-        for start in (0..tensor.values.len()).step_by(CHUNK) {
-            let end = tensor.values.len().min(start + CHUNK);
-            chunks.push(Chunk {
-                tensor: number,
-                start,
-                values: tensor.values.slice(start, end),
-                within: words.map(|words| &words[start / 64..end.div_ceil(64)]),
-            });
-        }
-    }
-    chunks
 }

@@ -1,25 +1,40 @@
 //! Which weights to keep: exactly `keep` of them, the largest magnitudes, ties to the earliest.
 //!
 //! Equal magnitudes are kept in the order (tensor, flat index): the earlier weight wins. -0.0
-//! equals 0.0, infinities are largest, NaN is refused. Weights outside `within` are not looked
-//! at, so what they hold, NaN included, does not matter. Tensors of different element types are
-//! compared by value. The result does not depend on the number of threads.
+//! equals 0.0, infinities are largest, NaN is refused. Weights outside `within` do not matter,
+//! whatever they hold, NaN included. Tensors of different element types are compared by value.
+//! The result does not depend on the number of threads or on the instruction set.
+//!
+//! How: a random sample gives a bracket that the threshold lies in, almost surely ([`sample`]).
+//! One pass ([`scan`]) writes the mask bits of what lies above the bracket, and collects the few
+//! weights inside; among these the selection is exact ([`settle`]). Counts of what lies above,
+//! inside and at the ends tell whether the bracket was right; if not, another sample is drawn,
+//! and after that [`radix`] finds the threshold without one.
 
 mod input;
-mod kernels;
 mod keys;
-mod threshold;
+mod radix;
+mod random;
+mod sample;
+mod scan;
+mod settle;
+mod simd;
+mod source;
 
 use std::num::NonZeroUsize;
 
 pub use input::{Dtype, Tensor, Values};
+pub use random::random;
+pub use simd::Simd;
+pub(crate) use source::{Data, Part};
 
 use crate::counts::apportion;
 use crate::error::{Error, Result};
 use crate::masks::{Bits, Mask, MaskSet};
 use crate::parallel;
-use input::Chunk;
-use threshold::Threshold;
+use sample::Bracket;
+use scan::How;
+use settle::Place;
 
 /// What competes with what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,33 +47,80 @@ pub enum Scope {
     Tensor,
 }
 
+/// How many weights to keep.
+#[derive(Debug, Clone, Copy)]
+pub enum Keep<'a> {
+    /// So many in all.
+    Total(u64),
+    /// So many of each tensor, in the tensors' order; the weights of one compete with each other.
+    Each(&'a [u64]),
+}
+
+impl From<u64> for Keep<'_> {
+    fn from(total: u64) -> Self {
+        Self::Total(total)
+    }
+}
+
 /// How to select.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options<'a> {
     /// Only weights kept here compete; nothing else is kept. None: all compete.
     pub within: Option<&'a MaskSet>,
-    /// What competes with what.
+    /// What competes with what, where a total is to be kept.
     pub scope: Scope,
     /// Threads to use; None: as many as the machine offers.
     pub threads: Option<NonZeroUsize>,
+    /// Instruction set to use; None, or one that the machine lacks: the fastest.
+    pub simd: Option<Simd>,
 }
 
-/// Keeps the `keep` weights of largest magnitude.
-pub fn magnitude(tensors: &[Tensor<'_>], keep: u64, options: Options<'_>) -> Result<MaskSet> {
-    let competing = input::check(tensors, options.within)?;
+/// Keeps the weights of largest magnitude.
+pub fn magnitude<'k>(
+    tensors: &[Tensor<'_>],
+    keep: impl Into<Keep<'k>>,
+    options: Options<'_>,
+) -> Result<MaskSet> {
+    let parts: Vec<Part<'_>> = tensors.iter().map(Tensor::part).collect();
+    of_parts(&parts, keep.into(), options)
+}
+
+/// Keeps the weights of largest magnitude, wherever they are.
+pub(crate) fn of_parts(
+    parts: &[Part<'_>],
+    keep: Keep<'_>,
+    options: Options<'_>,
+) -> Result<MaskSet> {
+    let competing = input::check(parts, options.within)?;
     let available: u64 = competing.iter().sum();
-    if keep > available {
-        let among = if options.within.is_some() { " kept by the mask set" } else { "" };
-        return Err(Error::mask(format!("cannot keep {keep} of {available} weights{among}")));
-    }
-    let threads = parallel::threads(options.threads);
-    let masks = match options.scope {
-        Scope::Global => select(tensors, keep, options.within, threads)?,
-        Scope::Tensor => {
-            let mut masks = Vec::with_capacity(tensors.len());
-            for (tensor, share) in tensors.iter().zip(apportion(keep, &competing)) {
-                let one = std::slice::from_ref(tensor);
-                masks.extend(select(one, share, options.within, threads)?);
+    let among = if options.within.is_some() { " kept by the mask set" } else { "" };
+    let shares = match keep {
+        Keep::Total(keep) if keep > available => {
+            return Err(Error::mask(format!("cannot keep {keep} of {available} weights{among}")));
+        }
+        Keep::Total(keep) => match options.scope {
+            Scope::Global => None,
+            Scope::Tensor => Some(apportion(keep, &competing)),
+        },
+        Keep::Each(counts) => Some(counts.to_vec()),
+    };
+    let masks = match (shares, keep) {
+        (None, Keep::Total(keep)) => select(parts, keep, available, options)?,
+        (None, Keep::Each(_)) => unreachable!("given counts are shares"),
+        (Some(shares), _) => {
+            if shares.len() != parts.len() {
+                let (counts, tensors) = (shares.len(), parts.len());
+                return Err(Error::mask(format!("{counts} counts for {tensors} tensors")));
+            }
+            let mut masks = Vec::with_capacity(parts.len());
+            for ((part, share), have) in parts.iter().zip(shares).zip(competing) {
+                if share > have {
+                    let name = part.name;
+                    return Err(Error::mask(format!(
+                        "{name}: cannot keep {share} of {have} weights{among}"
+                    )));
+                }
+                masks.extend(select(std::slice::from_ref(part), share, have, options)?);
             }
             masks
         }
@@ -66,54 +128,45 @@ pub fn magnitude(tensors: &[Tensor<'_>], keep: u64, options: Options<'_>) -> Res
     MaskSet::new(masks)
 }
 
-/// Selects among tensors that were checked, `keep` of at least as many.
-fn select(
-    tensors: &[Tensor<'_>],
-    keep: u64,
-    within: Option<&MaskSet>,
-    threads: usize,
-) -> Result<Vec<(String, Mask)>> {
-    let chunks = input::chunks(tensors, within);
-    let wide = input::is_mixed(tensors);
-    let threshold =
-        threshold::find(&chunks, wide, keep, threads).map_err(|(tensor, index)| Error::Mask {
-            message: format!("{}: weight {index} is NaN", tensors[tensor].name),
-            hint: Some("weights that are not numbers cannot be ranked; look at the training run"),
-        })?;
-    let quotas = tie_quotas(&chunks, wide, threshold, threads);
-    let mut bits: Vec<Bits> =
-        tensors.iter().map(|tensor| Bits::zeros(tensor.values.len())).collect();
-    let outputs = bits.iter_mut().flat_map(|bits| bits.words_mut().chunks_mut(input::CHUNK / 64));
-    let work: Vec<_> = chunks.iter().zip(quotas).zip(outputs).collect();
-    parallel::share(
-        threads,
-        work,
-        || (),
-        |(), ((chunk, quota), out)| {
-            kernels::write(chunk, wide, threshold, quota, out);
-        },
-    );
-    let named = tensors.iter().zip(bits);
-    named
-        .map(|(tensor, bits)| Ok((tensor.name.to_owned(), Mask::new(tensor.shape.to_vec(), bits)?)))
-        .collect()
+fn how(parts: &[Part<'_>], options: Options<'_>) -> How {
+    How {
+        threads: parallel::threads(options.threads),
+        simd: Simd::choose(options.simd),
+        wide: source::is_mixed(parts),
+    }
 }
 
-/// How many weights at the threshold itself each chunk keeps: earlier chunks first.
-fn tie_quotas(chunks: &[Chunk<'_>], wide: bool, threshold: Threshold, threads: usize) -> Vec<u64> {
-    let Some(key) = threshold.tie else { return vec![0; chunks.len()] };
-    let numbered: Vec<_> = chunks.iter().enumerate().collect();
-    let counted = parallel::share(threads, numbered, Vec::new, |counts, (i, chunk)| {
-        counts.push((i, kernels::count_equal(chunk, wide, key)));
-    });
-    let mut quotas = vec![0; chunks.len()];
-    for (i, count) in counted.into_iter().flatten() {
-        quotas[i] = count;
+/// Selects among tensors that were checked, `keep` of `competing` weights, which are at least as
+/// many.
+fn select(
+    parts: &[Part<'_>],
+    keep: u64,
+    competing: u64,
+    options: Options<'_>,
+) -> Result<Vec<(String, Mask)>> {
+    let how = how(parts, options);
+    let chunks = source::chunks(parts, options.within);
+    let names: Vec<&str> = parts.iter().map(|part| part.name).collect();
+    let mut bits: Vec<Bits> = parts.iter().map(|part| Bits::zeros(part.len)).collect();
+    // Open weights cost 12 bytes each: with this limit 2% of the weights' bytes and 64 MiB.
+    let bytes: usize = parts.iter().map(|part| part.len * part.data.dtype().width()).sum();
+    let limit = bytes as u64 / 600 + (5 << 20);
+    for attempt in 0.. {
+        let bracket = match attempt {
+            0 | 1 => sample::bracket(&chunks, how.wide, keep, competing, how.threads)?,
+            _ => Bracket::at(radix::threshold(&chunks, keep, how)?),
+        };
+        let Some(found) = scan::all(&chunks, &names, bracket, limit, how, &mut bits)? else {
+            continue;
+        };
+        let place = settle::place(&found, bracket, keep);
+        if place != Place::Missed {
+            settle::settle(&chunks, &found, bracket, place, how, &mut bits)?;
+            break;
+        }
     }
-    let mut left = threshold.ties_kept;
-    for quota in &mut quotas {
-        *quota = left.min(*quota);
-        left -= *quota;
-    }
-    quotas
+    let named = parts.iter().zip(bits);
+    named
+        .map(|(part, bits)| Ok((part.name.to_owned(), Mask::new(part.shape.to_vec(), bits)?)))
+        .collect()
 }

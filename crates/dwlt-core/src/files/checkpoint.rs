@@ -1,0 +1,189 @@
+//! A network's weights on disk: one safetensors file, several with an index, or a folder.
+//!
+//! Only headers are read until weights are asked for, and those are read in pieces.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::files::entries::Entries;
+use crate::files::safetensors::{Header, TensorInfo};
+use crate::masks::{self, MaskSet};
+use crate::select::{self, Data, Dtype, Keep, Options, Part};
+
+/// What the name of an index ends in.
+const INDEX: &str = ".safetensors.index.json";
+
+/// Largest index accepted: far above that of any network.
+const MAX_INDEX: u64 = 100_000_000;
+
+/// An open checkpoint. Its tensors are sorted by name, so how they are spread over files does not
+/// matter to anything.
+#[derive(Debug)]
+pub struct Checkpoint {
+    shards: Vec<Shard>,
+    tensors: Vec<(usize, TensorInfo)>,
+}
+
+#[derive(Debug)]
+struct Shard {
+    path: PathBuf,
+    file: File,
+    data_start: u64,
+}
+
+/// An index file: which tensor is in which file beside it.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: Entries<String>,
+}
+
+impl Checkpoint {
+    /// Opens a safetensors file, an index (`*.safetensors.index.json`), or a folder that holds
+    /// an index or else safetensors files. Headers, and an index and its files, are checked
+    /// against each other.
+    pub fn open(path: &Path) -> Result<Self> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() {
+            Self::open_folder(path)
+        } else if name.ends_with(INDEX) {
+            Self::open_index(path)
+        } else {
+            Self::open_files(&[path.to_owned()])
+        }
+    }
+
+    /// The tensors, sorted by name.
+    #[must_use]
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = &TensorInfo> {
+        self.tensors.iter().map(|(_, tensor)| tensor)
+    }
+
+    /// Keeps the weights of largest magnitude of the tensors named, in that order. The weights
+    /// are read in pieces, once.
+    pub fn magnitude<'k>(
+        &self,
+        names: &[&str],
+        keep: impl Into<Keep<'k>>,
+        options: Options<'_>,
+    ) -> Result<MaskSet> {
+        let shapes = names.iter().map(|name| self.shape(name)).collect::<Result<Vec<_>>>()?;
+        let parts = names.iter().zip(&shapes).map(|(name, shape)| self.part(name, shape));
+        select::of_parts(&parts.collect::<Result<Vec<_>>>()?, keep.into(), options)
+    }
+
+    fn find(&self, name: &str) -> Result<(&Shard, &TensorInfo)> {
+        match self.tensors.binary_search_by(|(_, tensor)| tensor.name.as_str().cmp(name)) {
+            Ok(i) => Ok((&self.shards[self.tensors[i].0], &self.tensors[i].1)),
+            Err(_) => Err(Error::mask(format!("{name}: the checkpoint has no such tensor"))),
+        }
+    }
+
+    fn shape(&self, name: &str) -> Result<Vec<usize>> {
+        let (_, tensor) = self.find(name)?;
+        let sizes = tensor.shape.iter().map(|&size| usize::try_from(size));
+        sizes.collect::<std::result::Result<_, _>>().map_err(|_| {
+            Error::mask(format!("{name}: shape {:?} is too large for this machine", tensor.shape))
+        })
+    }
+
+    fn part<'a>(&'a self, name: &'a str, shape: &'a [usize]) -> Result<Part<'a>> {
+        let (shard, tensor) = self.find(name)?;
+        let dtype = Dtype::parse(&tensor.dtype).ok_or_else(|| {
+            Error::mask(format!("{name}: weights of type {} have no order", tensor.dtype))
+        })?;
+        let len = masks::numel(shape).expect("its bytes are in the file");
+        let at = shard.data_start + tensor.begin;
+        Ok(Part {
+            name,
+            shape,
+            len,
+            data: Data::File { file: &shard.file, path: &shard.path, at, dtype },
+        })
+    }
+
+    fn open_folder(folder: &Path) -> Result<Self> {
+        let read = |error| Error::read(folder, error);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(folder).map_err(read)? {
+            names.push(entry.map_err(read)?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        let ending = |end: &str| -> Vec<PathBuf> {
+            names.iter().filter(|name| name.ends_with(end)).map(|name| folder.join(name)).collect()
+        };
+        match ending(INDEX).as_slice() {
+            [] => {}
+            [index] => return Self::open_index(index),
+            _ => return Err(Error::format(folder, "there are several index files; name one")),
+        }
+        let files = ending(".safetensors");
+        if files.is_empty() {
+            return Err(Error::format(folder, "no safetensors file in this folder"));
+        }
+        Self::open_files(&files)
+    }
+
+    fn open_index(path: &Path) -> Result<Self> {
+        let fault = |message: String| Error::format(path, message);
+        let read = |error| Error::read(path, error);
+        if fs::metadata(path).map_err(read)?.len() > MAX_INDEX {
+            return Err(fault("too long for an index".to_owned()));
+        }
+        let Index { weight_map } = serde_json::from_slice(&fs::read(path).map_err(read)?)
+            .map_err(|error| fault(format!("not an index of safetensors files: {error}")))?;
+        let map: BTreeMap<String, String> = weight_map.0.into_iter().collect();
+        let files: BTreeSet<&String> = map.values().collect();
+        // The files lie beside the index: a name that leads elsewhere is a fault or an attack.
+        if let Some(name) = files
+            .iter()
+            .find(|name| Path::new(name.as_str()).file_name() != Some(name.as_str().as_ref()))
+        {
+            return Err(fault(format!("{name:?} is not the name of a file beside the index")));
+        }
+        let paths: Vec<PathBuf> = files.into_iter().map(|name| path.with_file_name(name)).collect();
+        let checkpoint = Self::open_files(&paths)?;
+        for (shard, tensor) in &checkpoint.tensors {
+            let name = &tensor.name;
+            let file = checkpoint.shards[*shard].path.file_name().unwrap_or_default();
+            match map.get(name) {
+                None => {
+                    let file = file.display();
+                    return Err(fault(format!("{name}: {file} has it, the index does not")));
+                }
+                Some(said) if file != said.as_str() => {
+                    let file = file.display();
+                    return Err(fault(format!("{name}: in {file}, the index says {said}")));
+                }
+                Some(_) => {}
+            }
+        }
+        match map.iter().find(|(name, _)| checkpoint.find(name).is_err()) {
+            None => Ok(checkpoint),
+            Some((name, file)) => Err(fault(format!("{name}: the index has it, {file} does not"))),
+        }
+    }
+
+    fn open_files(paths: &[PathBuf]) -> Result<Self> {
+        let mut shards: Vec<Shard> = Vec::with_capacity(paths.len());
+        let mut tensors: Vec<(usize, TensorInfo)> = Vec::new();
+        for (number, path) in paths.iter().enumerate() {
+            let mut file = File::open(path).map_err(|error| Error::read(path, error))?;
+            let header = Header::read(path, &mut file)?;
+            tensors.extend(header.tensors.into_iter().map(|tensor| (number, tensor)));
+            shards.push(Shard { path: path.clone(), file, data_start: header.data_start });
+        }
+        tensors.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+        match tensors.windows(2).find(|pair| pair[0].1.name == pair[1].1.name) {
+            None => Ok(Self { shards, tensors }),
+            Some(pair) => {
+                let (first, second) = (&shards[pair[0].0].path, &shards[pair[1].0].path);
+                let name = &pair[0].1.name;
+                Err(Error::format(second, format!("{name}: {} has it too", first.display())))
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Where weights come from: memory, a file, or a seed. Always looked at in chunks.
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::buffers::Buffer;
+use crate::error::{Error, Result};
+use crate::masks::MaskSet;
+use crate::select::input::{Dtype, Values};
+use crate::select::keys::Element;
+
+/// Weights per unit of work: a multiple of 64, so that chunks own whole mask words, and small
+/// enough (1 MiB of f32) to stay in a core's cache and to keep every thread busy.
+pub(crate) const CHUNK: usize = 1 << 18;
+
+/// Where the weights of one tensor are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Data<'a> {
+    /// In memory, never copied.
+    Memory(Values<'a>),
+    /// In a file, from byte `at` on.
+    File { file: &'a File, path: &'a Path, at: u64, dtype: Dtype },
+    /// Nowhere: numbers that the seed and the place alone decide, as f64 between 0 and 2.
+    Random { seed: u64 },
+}
+
+/// The weights of one tensor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) shape: &'a [usize],
+    pub(crate) len: usize,
+    pub(crate) data: Data<'a>,
+}
+
+impl Data<'_> {
+    pub(crate) fn dtype(&self) -> Dtype {
+        match self {
+            Self::Memory(values) => values.dtype(),
+            Self::File { dtype, .. } => *dtype,
+            Self::Random { .. } => Dtype::F64,
+        }
+    }
+}
+
+/// At most [`CHUNK`] consecutive weights of one tensor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Chunk<'a> {
+    /// Which tensor, by its place in the list.
+    pub(crate) tensor: usize,
+    /// Flat index of the first weight, a multiple of 64.
+    pub(crate) start: usize,
+    /// Number of weights.
+    pub(crate) len: usize,
+    /// The whole tensor's weights.
+    pub(crate) data: Data<'a>,
+    /// One bit per weight: which of them compete. None: all.
+    pub(crate) within: Option<&'a [u64]>,
+}
+
+impl<'a> Chunk<'a> {
+    /// The weights, read into `buffer` where they are not in memory already.
+    pub(crate) fn load<'b>(&self, buffer: &'b mut Buffer) -> Result<Values<'b>>
+    where
+        'a: 'b,
+    {
+        let (start, len) = (self.start, self.len);
+        Ok(match self.data {
+            Data::Memory(values) => values.slice(start, start + len),
+            Data::File { file, path, at, dtype } => {
+                let bytes = buffer.view_mut(len * dtype.width());
+                let from = at + (start * dtype.width()) as u64;
+                read_at(file, bytes, from).map_err(|error| Error::read(path, error))?;
+                match dtype {
+                    Dtype::F64 => Values::F64(buffer.view(len)),
+                    Dtype::F32 => Values::F32(buffer.view(len)),
+                    Dtype::F16 => Values::F16(buffer.view(len)),
+                    Dtype::Bf16 => Values::Bf16(buffer.view(len)),
+                }
+            }
+            Data::Random { seed } => {
+                for (place, slot) in buffer.view_mut::<u64>(len).iter_mut().enumerate() {
+                    *slot = noise(seed, (start + place) as u64);
+                }
+                Values::F64(buffer.view(len))
+            }
+        })
+    }
+
+    /// The key of the weight at `place`, counted from the chunk's start.
+    pub(crate) fn key_at(&self, place: usize, wide: bool) -> Result<u64> {
+        let index = self.start + place;
+        Ok(match self.data {
+            Data::Memory(values) => values.key_at(index, wide),
+            Data::File { file, path, at, dtype } => {
+                let mut bytes = [0; 8];
+                let bytes = &mut bytes[..dtype.width()];
+                read_at(file, bytes, at + (index * dtype.width()) as u64)
+                    .map_err(|error| Error::read(path, error))?;
+                dtype.key_of(bytes, wide)
+            }
+            Data::Random { seed } => noise(seed, index as u64),
+        })
+    }
+}
+
+impl Values<'_> {
+    pub(crate) fn key_at(&self, index: usize, wide: bool) -> u64 {
+        fn key<T: Element>(value: T, wide: bool) -> u64 {
+            if wide { value.wide_key() } else { value.key() }
+        }
+        match self {
+            Self::F64(values) => key(values[index], wide),
+            Self::F32(values) => key(values[index], wide),
+            Self::F16(values) => key(values[index], wide),
+            Self::Bf16(values) => key(values[index], wide),
+        }
+    }
+}
+
+/// Numbers below 2^62, so that as bits of an f64 they are ordinary: `SplitMix64` at a place.
+#[inline]
+fn noise(seed: u64, place: u64) -> u64 {
+    mix(seed.wrapping_add(place.wrapping_mul(0x9e37_79b9_7f4a_7c15))) >> 2
+}
+
+/// The finaliser of `SplitMix64`: every bit of the result hangs on every bit of `z`.
+#[inline]
+pub(crate) fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Fills `bytes` from a place of the file, whatever other threads read.
+fn read_at(file: &File, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::read_exact_at(file, bytes, at);
+    #[cfg(windows)]
+    {
+        let mut done = 0;
+        while done < bytes.len() {
+            let place = at + done as u64;
+            match std::os::windows::fs::FileExt::seek_read(file, &mut bytes[done..], place)? {
+                0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                n => done += n,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether magnitudes of different element types have to be compared.
+pub(crate) fn is_mixed(parts: &[Part<'_>]) -> bool {
+    parts.windows(2).any(|pair| pair[0].data.dtype() != pair[1].data.dtype())
+}
+
+/// All weights in order, in chunks. The masks of `within` must fit.
+pub(crate) fn chunks<'a>(parts: &[Part<'a>], within: Option<&'a MaskSet>) -> Vec<Chunk<'a>> {
+    let mut chunks = Vec::new();
+    for (tensor, part) in parts.iter().enumerate() {
+        let words = within.and_then(|set| set.get(part.name)).map(|mask| mask.bits().words());
+        for start in (0..part.len).step_by(CHUNK) {
+            let end = part.len.min(start + CHUNK);
+            chunks.push(Chunk {
+                tensor,
+                start,
+                len: end - start,
+                data: part.data,
+                within: words.map(|words| &words[start / 64..end.div_ceil(64)]),
+            });
+        }
+    }
+    chunks
+}

@@ -1,0 +1,90 @@
+"""``dwlt mask apply``, ``import`` and ``export``: masks laid on weights, and other formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dwlt.cli.options import json_option, mask_file, out_option
+
+if TYPE_CHECKING:
+    from dwlt._core import MaskSet
+
+
+@click.command()
+@click.argument("weights", type=mask_file)
+@click.argument("mask", type=mask_file)
+@out_option
+@json_option
+def apply(weights: Path, mask: Path, out: Path, as_json: bool) -> None:
+    """Write WEIGHTS with every masked weight set to zero. Types and other tensors stay.
+
+    Both are safetensors files; the weights are read in pieces.
+    """
+    from dwlt import _core
+    from dwlt.masks import require_origin, require_other
+
+    require_other(out, weights, mask)
+    masks = _core.MaskSet.load(mask)
+    require_origin(masks, mask, weights)
+    _core.apply_to_file(weights, masks, out)
+    _tell(out, masks, as_json)
+
+
+@click.command("import")
+@click.argument("file", type=mask_file)
+@click.option("--round", "round_", type=int, default=0, help="Round to note in the mask file.")
+@out_option
+@json_option
+def import_(file: Path, round_: int, out: Path, as_json: bool) -> None:
+    """Make a mask file of FILE: masks in another format, told by its ending.
+
+    PyTorch's files (.pth, .pt, .bin, .tar, .ckpt) with NAME_mask, as its pruning writes them, with
+    or without a wrapper and the prefix "module."; safetensors with booleans; .npz. No code from
+    the file is run.
+    """
+    from dwlt.exchange import read_masks
+    from dwlt.masks import require_other
+
+    require_other(out, file)
+    masks = read_masks(file)
+    masks.save(out, round=round_)
+    _tell(out, masks, as_json)
+
+
+@click.command()
+@click.argument("mask", type=mask_file)
+@click.option(
+    "--weights", type=mask_file, help="Safetensors file whose tensors go along into a .pth file."
+)
+@out_option
+@json_option
+def export(mask: Path, weights: Path | None, out: Path, as_json: bool) -> None:
+    """Write MASK in another format, told by the ending of the output.
+
+    .npz and .safetensors get booleans; .pth gets NAME_mask as PyTorch's pruning has it, and with
+    --weights NAME_orig and all other tensors.
+    """
+    from dwlt import _core
+    from dwlt.exchange import write_masks
+    from dwlt.masks import require_origin, require_other
+
+    require_other(out, mask, weights)
+    masks = _core.MaskSet.load(mask)
+    if weights is not None:
+        require_origin(masks, mask, weights)
+    write_masks(masks, out, weights)
+    _tell(out, masks, as_json)
+
+
+def _tell(out: Path, masks: MaskSet, as_json: bool) -> None:
+    from dwlt.cli.show import emit_json
+    from dwlt.units import percent
+
+    kept, total = masks.kept, masks.total
+    if as_json:
+        emit_json({"out": str(out), "kept": kept, "total": total, "digest": masks.digest})
+    else:
+        click.echo(f"{out}: {kept:,} of {total:,} kept, sparsity {percent(kept, total)}", err=True)

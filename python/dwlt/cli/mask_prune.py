@@ -1,0 +1,101 @@
+"""``dwlt mask prune``: masks by magnitude from a checkpoint, which is read in pieces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dwlt.cli.options import json_option, mask_file, out_option, quiet_option
+
+
+@click.command()
+@click.argument("weights", type=click.Path(exists=True, path_type=Path))
+@click.option("--rate", type=float, help="Share of the remaining weights to remove.")
+@click.option("--sparsity", type=float, help="Share of all weights to be without in the end.")
+@click.option("--keep", type=int, help="Number of weights to keep.")
+@click.option("--within", type=mask_file, help="Mask file: only the weights it keeps compete.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="GLOB",
+    help="Names of the tensors to prune, as in '*.conv?.weight'. Repeatable. Default: those of "
+    "--within, or every floating-point tensor of two dimensions or more.",
+)
+@click.option(
+    "--scope",
+    type=click.Choice(["global", "tensor"]),
+    default="global",
+    show_default=True,
+    help="Whether all weights compete, or each tensor keeps its share.",
+)
+@out_option
+@json_option
+@quiet_option
+def command(
+    weights: Path,
+    rate: float | None,
+    sparsity: float | None,
+    keep: int | None,
+    within: Path | None,
+    only: tuple[str, ...],
+    scope: str,
+    out: Path,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Write the masks that keep the weights of largest magnitude of WEIGHTS.
+
+    WEIGHTS is a safetensors file, an index of several, or a folder with either.
+
+    \b
+    Examples:
+      dwlt mask prune model.safetensors --rate 0.2 -o mask.safetensors
+      dwlt mask prune model.safetensors --rate 0.2 --within mask.safetensors -o next.safetensors
+      dwlt mask prune checkpoint/ --sparsity 0.5 --only '*.mlp.*' --scope tensor -o mask.safetensors
+    """
+    from dwlt import _core
+    from dwlt.cli.show import emit_json
+    from dwlt.masks import prune_checkpoint, require_origin, require_other
+    from dwlt.units import percent
+
+    require_other(out, weights, within)
+    parent = _core.MaskSet.load(within) if within else None
+    # One file has a digest that the masks can carry; of a sharded one there is none.
+    single = weights.is_file() and not weights.name.endswith(".json")
+    if parent is not None and within is not None and single:
+        require_origin(parent, within, weights)
+    masks = prune_checkpoint(
+        weights,
+        rate=rate,
+        sparsity=sparsity,
+        keep=keep,
+        within=parent,
+        scope="tensor" if scope == "tensor" else "global",
+        only=only or None,
+    )
+    masks.save(
+        out,
+        round=(parent.meta.get("round", 0) if parent is not None else 0) + 1,
+        weights=_core.digest_file(weights) if single else None,
+        parent=None if parent is None else parent.digest,
+    )
+    empty = [name for name, kept, total in masks.layers() if total and not kept]
+    if as_json:
+        emit_json(
+            {
+                "out": str(out),
+                "kept": masks.kept,
+                "total": masks.total,
+                "digest": masks.digest,
+                "empty": empty,
+            }
+        )
+    elif not quiet:
+        for name in empty:
+            click.echo(f"warning: nothing is kept of {name}", err=True)
+        click.echo(
+            f"{out}: {masks.kept:,} of {masks.total:,} kept, "
+            f"sparsity {percent(masks.kept, masks.total)}",
+            err=True,
+        )

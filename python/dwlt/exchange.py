@@ -1,0 +1,158 @@
+"""Masks in the formats of others: PyTorch's pruning, boolean safetensors, NumPy's ``.npz``.
+
+PyTorch is imported only for its own files, and those are read without running code from them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dwlt import _core
+from dwlt.errors import FormatError, MaskError
+
+TORCH = (".pth", ".pt", ".bin", ".tar", ".ckpt")
+_MASK, _ORIG = "_mask", "_orig"
+
+
+def read_masks(path: Path) -> _core.MaskSet:
+    """The masks in a file of another format, told by its ending.
+
+    Raises:
+        FormatError: the file cannot be read as its ending says.
+        MaskError: it has no masks, or values other than 0 and 1.
+    """
+    if path.suffix == ".npz":
+        arrays = _read_npz(path)
+    elif path.suffix == ".safetensors":
+        arrays = _read_safetensors(path)
+    elif path.suffix in TORCH:
+        masks = [(key, value) for key, value in _state(path).items() if key.endswith(_MASK)]
+        arrays = {key.removesuffix(_MASK): value.numpy() for key, value in masks}
+    else:
+        raise FormatError(f"{path}: masks are imported from .npz, .safetensors and .pth files")
+    if not arrays:
+        raise MaskError(
+            f"{path} has no masks",
+            hint="PyTorch's pruning calls them NAME_mask, beside NAME_orig",
+        )
+    return _core.MaskSet.from_bools({name: _bools(name, array) for name, array in arrays.items()})
+
+
+def write_masks(masks: _core.MaskSet, out: Path, weights: Path | None = None) -> None:
+    """Write masks in another format, told by the ending of ``out``.
+
+    Args:
+        masks: the masks.
+        out: ``.npz`` and ``.safetensors`` get booleans; ``.pth`` gets ``NAME_mask`` as PyTorch's
+            pruning writes them.
+        weights: for ``.pth``, a safetensors file whose tensors go along: masked ones as
+            ``NAME_orig``.
+
+    Raises:
+        FormatError: the ending is another one, or ``weights`` cannot be read.
+        MaskError: a masked tensor is missing from ``weights``, or has another shape.
+    """
+    if out.suffix in TORCH:
+        _core.write_atomic(out, _as_torch(masks, weights))
+    elif weights is not None:
+        raise FormatError(f"{out}: weights go along only in a .pth file")
+    elif out.suffix == ".npz":
+        buffer = io.BytesIO()
+        arrays: dict[str, Any] = {name: masks[name] for name in masks}
+        np.savez_compressed(buffer, **arrays)
+        _core.write_atomic(out, buffer.getvalue())
+    elif out.suffix == ".safetensors":
+        from safetensors.numpy import save
+
+        _core.write_atomic(out, save({name: masks[name] for name in masks}))
+    else:
+        raise FormatError(f"{out}: masks are exported to .npz, .safetensors and .pth files")
+
+
+def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        # From memory: given a path, NumPy leaves the file open where it is damaged.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except Exception as error:  # zipfile and zlib have error classes of their own
+        raise FormatError(f"{path}: not a plain .npz file: {error}") from error
+
+
+def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    found = {name: dtype for name, dtype, _ in _core.checkpoint_tensors(path)}
+    try:
+        with safe_open(path, framework="np") as file:
+            if (file.metadata() or {}).get("format") == "dwlt-mask":
+                raise FormatError(f"{path} is a mask file of dwlt already")
+            return {name: file.get_tensor(name) for name, dtype in found.items() if dtype == "BOOL"}
+    except SafetensorError as error:
+        raise FormatError(f"{path}: {error}") from error
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """The tensors of a PyTorch file by plain name: wrappers and ``module.`` taken off."""
+    import torch
+
+    try:
+        value = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # unpickling can fail in any way
+        raise FormatError(
+            f"{path}: not a PyTorch file that can be read without running code from it: "
+            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        ) from error
+    while isinstance(value, Mapping):
+        inner = next((value[k] for k in ("state_dict", "model") if k in value), None)
+        if not isinstance(inner, Mapping):
+            break
+        value = inner
+    if not isinstance(value, Mapping):
+        raise FormatError(f"{path} holds {type(value).__name__}, not tensors by name")
+    return {
+        str(key).removeprefix("module."): tensor
+        for key, tensor in value.items()
+        if isinstance(tensor, torch.Tensor)
+    }
+
+
+def _bools(name: str, array: NDArray[Any]) -> NDArray[np.bool_]:
+    if array.dtype == np.bool_:
+        return array
+    bools = array != 0
+    if not np.array_equal(bools, array):
+        raise MaskError(f"{name}: a mask holds 0 and 1 alone, this one has other values")
+    return np.asarray(bools)
+
+
+def _as_torch(masks: _core.MaskSet, weights: Path | None) -> bytes:
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    state: dict[str, torch.Tensor] = {}
+    if weights is not None:
+        try:
+            state = load_file(weights)
+        except (SafetensorError, OSError) as error:
+            raise FormatError(f"{weights}: {error}") from error
+    for name, mask in masks.to_torch(dtype=torch.float32).items():
+        if weights is not None:
+            if name not in state:
+                raise MaskError(f"{weights} has no tensor {name!r}, which the masks cover")
+            if state[name].shape != mask.shape:
+                raise MaskError(
+                    f"{name}: shape {list(state[name].shape)}, its mask has {list(mask.shape)}"
+                )
+            state[name + _ORIG] = state.pop(name)
+            mask = mask.to(state[name + _ORIG].dtype)
+        state[name + _MASK] = mask
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()

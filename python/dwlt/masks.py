@@ -1,0 +1,254 @@
+"""Masks without PyTorch: pruning of arrays, tensors and checkpoints by magnitude or at random.
+
+These are the functions that ``import dwlt`` offers. Counting, selecting and reading are the
+core's; here arguments become the core's arguments.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dwlt import _core
+from dwlt.errors import MaskError, UserError
+
+
+class TensorLike(Protocol):
+    """What is used of a ``torch.Tensor`` before it is known to be one."""
+
+    @property
+    def shape(self) -> Any: ...
+    @property
+    def dtype(self) -> Any: ...
+    def detach(self) -> Any: ...
+
+
+Array: TypeAlias = NDArray[Any] | TensorLike
+Scope: TypeAlias = Literal["global", "tensor"]
+Keep: TypeAlias = int | Mapping[str, int]
+
+_FLOATS = {"F64", "F32", "F16", "BF16"}
+
+
+def prune_magnitude(
+    weights: Mapping[str, Array],
+    *,
+    rate: float | None = None,
+    sparsity: float | None = None,
+    keep: Keep | None = None,
+    within: _core.MaskSet | None = None,
+    scope: Scope = "global",
+) -> _core.MaskSet:
+    """Keep the weights of largest magnitude, exactly as many as asked for.
+
+    Exactly one of ``rate``, ``sparsity`` and ``keep`` is given.
+
+    Args:
+        weights: tensors or arrays by name, in the order that breaks ties. CPU tensors and arrays
+            in row-major order are not copied; of other devices one tensor at a time is.
+        rate: share of the weights that still compete to remove, rounded half to even.
+        sparsity: share of all weights to be without in the end, rounded half to even.
+        keep: number of weights to keep, or one number for each tensor.
+        within: only weights kept there compete; nothing removed comes back.
+        scope: "tensor" gives each tensor its proportional share instead of comparing all.
+
+    Raises:
+        MaskError: a weight is NaN, a count cannot be met, or ``within`` does not fit.
+    """
+    tensors = [(name, *as_numpy(name, array)) for name, array in weights.items()]
+    shapes = {name: array.shape for name, array, _ in tensors}
+    count = count_to_keep(shapes, rate=rate, sparsity=sparsity, keep=keep, within=within)
+    return _core.select_magnitude(tensors, keep=count, within=within, scope=scope)
+
+
+def prune_random(
+    weights: Mapping[str, Sequence[int] | Array],
+    *,
+    rate: float | None = None,
+    sparsity: float | None = None,
+    keep: Keep | None = None,
+    within: _core.MaskSet | None = None,
+    scope: Scope = "global",
+    seed: int,
+) -> _core.MaskSet:
+    """Keep weights at random, exactly as many as asked for.
+
+    Whether a weight is kept hangs on the seed, its tensor's name, its index and the counts, not
+    on what was drawn before. With ``keep={name: kept for name, kept, _ in masks.layers()}`` the
+    result is a shuffled control of ``masks``.
+
+    Args:
+        weights: shapes, or tensors or arrays, by name.
+        rate, sparsity, keep, within, scope: as in ``prune_magnitude``.
+        seed: at least 0 and below 2^64.
+
+    Raises:
+        MaskError: a count cannot be met, or ``within`` does not fit.
+    """
+    shapes = {name: _shape_of(given) for name, given in weights.items()}
+    count = count_to_keep(shapes, rate=rate, sparsity=sparsity, keep=keep, within=within)
+    return _core.select_random(
+        list(shapes.items()), keep=count, seed=seed, within=within, scope=scope
+    )
+
+
+def prune_checkpoint(
+    path: str | PathLike[str],
+    *,
+    rate: float | None = None,
+    sparsity: float | None = None,
+    keep: Keep | None = None,
+    within: _core.MaskSet | None = None,
+    scope: Scope = "global",
+    only: Sequence[str] | None = None,
+) -> _core.MaskSet:
+    """As ``prune_magnitude`` for weights on disk, which may be larger than memory.
+
+    Ties go to the tensor whose name sorts first, so the result does not depend on how the
+    tensors are spread over files.
+
+    Args:
+        path: a safetensors file, an index (``*.safetensors.index.json``), or a folder of such.
+        rate, sparsity, keep, within, scope: as in ``prune_magnitude``.
+        only: patterns (``*``, ``?``) of the names to prune. By default those of ``within``, or
+            else every floating-point tensor of two dimensions or more.
+
+    Raises:
+        FormatError: a file is damaged, or an index and its files disagree.
+        MaskError: as ``prune_magnitude``, or no tensor fits ``only``.
+    """
+    found = _core.checkpoint_tensors(path)
+    shapes = {
+        name: tuple(shape)
+        for name, dtype, shape in found
+        if _is_wanted(name, dtype, shape, within, only)
+    }
+    if not shapes:
+        raise MaskError(
+            f"{path} has no tensor to prune",
+            hint="`only` patterns are compared with whole names, as in '*.weight'",
+        )
+    count = count_to_keep(shapes, rate=rate, sparsity=sparsity, keep=keep, within=within)
+    return _core.select_checkpoint(path, list(shapes), keep=count, within=within, scope=scope)
+
+
+def _is_wanted(
+    name: str,
+    dtype: str,
+    shape: Sequence[int],
+    within: _core.MaskSet | None,
+    only: Sequence[str] | None,
+) -> bool:
+    if only:
+        return any(fnmatchcase(name, pattern) for pattern in only)
+    if within is not None:
+        return name in within
+    return dtype in _FLOATS and len(shape) >= 2
+
+
+def require_origin(masks: _core.MaskSet, mask: Path, weights: Path) -> None:
+    """Refuse masks that say they were found on other weights.
+
+    Raises:
+        FormatError: ``weights`` cannot be read.
+        MaskError: the digests differ.
+    """
+    belongs = masks.meta.get("weights")
+    if belongs and belongs != (found := _core.digest_file(weights)):
+        raise MaskError(
+            f"{mask} belongs to weights {belongs}, {weights} holds {found}",
+            hint="apply masks to the weights they were found on",
+        )
+
+
+def require_other(out: Path, *given: Path | None) -> None:
+    """Refuse an output file that is also an input.
+
+    Raises:
+        UserError: it is.
+    """
+    if out.exists() and any(path is not None and out.samefile(path) for path in given):
+        raise UserError(f"{out} would be overwritten by itself", hint="name another -o file")
+
+
+def count_to_keep(
+    shapes: Mapping[str, Sequence[int]],
+    *,
+    rate: float | None = None,
+    sparsity: float | None = None,
+    keep: Keep | None = None,
+    within: _core.MaskSet | None = None,
+) -> int | list[int]:
+    """The number of weights to keep, or one for each tensor where ``keep`` is a mapping.
+
+    Raises:
+        MaskError: not exactly one of the three is given, it is out of range, or ``keep`` names
+            other tensors.
+    """
+    if [rate, sparsity, keep].count(None) != 2:
+        raise MaskError("give exactly one of rate, sparsity and keep")
+    if isinstance(keep, Mapping):
+        if keep.keys() != shapes.keys():
+            name = min(keep.keys() ^ shapes.keys())
+            raise MaskError(f"{name}: keep has it and the weights do not, or the reverse")
+        return [_whole(keep[name]) for name in shapes]
+    if keep is not None:
+        return _whole(keep)
+    total = sum(_numel(shape) for shape in shapes.values())
+    if sparsity is not None:
+        return total - _core.count_to_remove(total, sparsity)
+    assert rate is not None
+    remaining = total if within is None else within.kept
+    return remaining - _core.count_to_remove(remaining, rate)
+
+
+def _shape_of(given: Sequence[int] | Array) -> tuple[int, ...]:
+    shape: Sequence[int] = given if isinstance(given, Sequence) else given.shape
+    return tuple(int(size) for size in shape)
+
+
+def _whole(count: int) -> int:
+    if count < 0:
+        raise MaskError(f"cannot keep {count} weights")
+    return count
+
+
+def _numel(shape: Sequence[int]) -> int:
+    numel = 1
+    for size in shape:
+        numel *= size
+    return numel
+
+
+def as_numpy(name: str, array: Array) -> tuple[NDArray[Any], str]:
+    """A tensor's or array's weights for the core, not copied where that can be, and their type.
+
+    Raises:
+        MaskError: the type has no order of magnitudes.
+    """
+    torch = sys.modules.get("torch")
+    # Nobody can hold a tensor without having imported PyTorch.
+    if torch is not None and isinstance(array, torch.Tensor):
+        plain = array.detach().cpu().contiguous()
+        dtype = str(plain.dtype).removeprefix("torch.")
+        if dtype == "bfloat16":
+            # NumPy has no bfloat16; the core reads its bits.
+            plain = plain.view(torch.uint16)
+        if dtype not in ("float64", "float32", "float16", "bfloat16"):
+            raise MaskError(f"{name} has type {array.dtype}, which has no magnitude order here")
+        return plain.numpy(), dtype
+    values = np.asarray(array)
+    if str(values.dtype) == "bfloat16":  # as the package ml_dtypes has it
+        return np.ascontiguousarray(values).view(np.uint16), "bfloat16"
+    if values.dtype not in (np.float64, np.float32, np.float16):
+        raise MaskError(f"{name} has type {values.dtype}, which has no magnitude order here")
+    if not values.flags.aligned:
+        values = values.copy()
+    return np.require(values, requirements="C"), str(values.dtype)

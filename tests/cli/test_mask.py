@@ -1,0 +1,108 @@
+"""``dwlt mask``: every command on small files, with its JSON."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from tests.conftest import Cli
+
+Json = Callable[..., Any]
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    save_file(
+        {
+            "a.weight": np.array([[1, -4], [0.5, 3]], np.float32),
+            "b.weight": np.array([[-2, 0.25]], np.float32),
+            "b.bias": np.ones(2, np.float32),
+        },
+        path,
+    )
+    return path
+
+
+def test_prune_show_compare_apply(tmp_path: Path, weights: Path, cli_json: Json, cli: Cli) -> None:
+    first, second, out = tmp_path / "1", tmp_path / "2", tmp_path / "out"
+    made = cli_json("mask", "prune", weights, "--rate", "0.5", "-o", first)
+    assert (made["kept"], made["total"], made["empty"]) == (3, 6, [])
+    made = cli_json("mask", "prune", weights, "--keep", "1", "--within", first, "-o", second)
+    assert made["empty"] == ["b.weight"]
+    shown = cli_json("mask", "show", second)
+    assert shown["meta"]["round"] == 2
+    assert shown["meta"]["parent"] == cli_json("mask", "show", first)["digest"]
+    assert shown["layers"][0] == {"name": "a.weight", "kept": 1, "total": 4}
+    assert cli_json("mask", "compare", first, second)["nested"] == "second"
+    assert cli_json("mask", "apply", weights, second, "-o", out)["kept"] == 1
+    assert load_file(out)["a.weight"].tolist() == [[0, -4], [0, 0]]
+    code, _, err = cli("mask", "prune", weights, "--keep", "1", "-o", second)
+    assert (code, "warning: nothing is kept of b.weight" in err) == (0, True)
+
+
+def test_prune_options(tmp_path: Path, weights: Path, cli_json: Json, cli: Cli) -> None:
+    out = tmp_path / "m"
+    made = cli_json("mask", "prune", weights, "--keep", "2", "--only", "b.*", "-o", out)
+    assert (made["kept"], made["total"]) == (2, 4)
+    cli_json("mask", "prune", weights, "--sparsity", "0.5", "--scope", "tensor", "-o", out)
+    assert [layer["kept"] for layer in cli_json("mask", "show", out)["layers"]] == [2, 1]
+    code, _, err = cli("mask", "prune", weights, "-o", out)
+    assert (code, err) == (2, "dwlt: give exactly one of rate, sparsity and keep\n")
+
+
+def test_masks_of_other_weights_are_refused(tmp_path: Path, weights: Path, cli: Cli) -> None:
+    mask = tmp_path / "m"
+    assert cli("mask", "prune", weights, "--rate", "0.5", "-o", mask)[0] == 0
+    save_file({"a.weight": np.zeros((2, 2), np.float32)}, weights)
+    for command in (("apply", weights, mask), ("export", mask, "--weights", weights)):
+        code, _, err = cli("mask", *command, "-o", tmp_path / "out.pth")
+        assert (code, "belongs to weights b3:" in err) == (2, True)
+
+
+def test_no_input_is_overwritten(tmp_path: Path, weights: Path, cli: Cli) -> None:
+    mask = tmp_path / "m"
+    assert cli("mask", "prune", weights, "--rate", "0.5", "-o", mask)[0] == 0
+    for command in (
+        ("prune", weights, "--rate", "0.5", "-o", weights),
+        ("prune", weights, "--rate", "0.5", "--within", mask, "-o", mask),
+        ("apply", weights, mask, "-o", weights),
+        ("export", mask, "-o", mask),
+        ("import", mask, "-o", mask),
+    ):
+        code, _, err = cli("mask", *command)
+        assert (code, "would be overwritten by itself" in err) == (2, True)
+
+
+def test_export_and_import(tmp_path: Path, weights: Path, cli_json: Json) -> None:
+    mask = tmp_path / "m"
+    cli_json("mask", "prune", weights, "--rate", "0.5", "-o", mask)
+    digest = cli_json("mask", "show", mask)["digest"]
+    for name in ("x.npz", "x.safetensors", "x.pth"):
+        cli_json("mask", "export", mask, "-o", tmp_path / name)
+        back = cli_json("mask", "import", tmp_path / name, "-o", tmp_path / "back", "--round", "3")
+        assert back["digest"] == digest
+    assert cli_json("mask", "show", tmp_path / "back")["meta"]["round"] == 3
+
+
+def test_torch_is_not_imported(tmp_path: Path, weights: Path) -> None:
+    mask = tmp_path / "m"
+    program = "import sys; from dwlt.cli.root import run\n"
+    for arguments in (
+        ["prune", str(weights), "--rate", "0.5", "-o", str(mask)],
+        ["show", str(mask)],
+        ["compare", str(mask), str(mask)],
+        ["apply", str(weights), str(mask), "-o", str(tmp_path / "out")],
+        ["export", str(mask), "-o", str(tmp_path / "out.npz")],
+        ["import", str(tmp_path / "out.npz"), "-o", str(tmp_path / "back")],
+    ):
+        program += f"assert run({['mask', *arguments]!r}) == 0\n"
+    program += "assert 'torch' not in sys.modules\n"
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
