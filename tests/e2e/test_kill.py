@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
 import subprocess
@@ -40,21 +41,26 @@ def run_whole(stage: str, config: Path, runs: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def working(runs: Path, stage: str) -> int:
-    """How many files the stage has written: it grows while the stage works."""
-    return len(list((runs / stage).rglob("*")))
+def last_write(runs: Path, stage: str) -> int:
+    """When the stage last wrote: it moves on with every epoch, on a first try and on a later one."""
+    times = [0]
+    for path in (runs / stage).rglob("*"):
+        # Temporary files come and go between listing and looking.
+        with contextlib.suppress(FileNotFoundError):
+            times.append(path.stat().st_mtime_ns)
+    return max(times)
 
 
 def run_and_kill(stage: str, config: Path, runs: Path, delay: float) -> bool:
     """Start the stage, kill it ``delay`` seconds after it first writes. True: it was killed."""
-    before = working(runs, stage)
+    before = last_write(runs, stage)
     with subprocess.Popen(
         command(stage, config, runs),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
         deadline = time.monotonic() + 60
-        while process.poll() is None and working(runs, stage) == before:
+        while process.poll() is None and last_write(runs, stage) == before:
             assert time.monotonic() < deadline
             time.sleep(0.005)
         time.sleep(delay)
