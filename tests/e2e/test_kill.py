@@ -42,7 +42,7 @@ def run_whole(stage: str, config: Path, runs: Path) -> None:
 
 
 def last_write(runs: Path, stage: str) -> int:
-    """When the stage last wrote: it moves on with every epoch, on a first try and on a later one."""
+    """When the stage last wrote: it moves on with every epoch, at a first try and a later one."""
     times = [0]
     for path in (runs / stage).rglob("*"):
         # Temporary files come and go between listing and looking.
