@@ -27,7 +27,8 @@ $(VENV)/.packages: pyproject.toml requirements.txt
 	touch $@
 
 $(VENV)/.extension: $(VENV)/.packages $(RUST)
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --quiet --locked
+	PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1 VIRTUAL_ENV=$(CURDIR)/$(VENV) \
+	  $(BIN)/maturin develop --release --quiet --locked
 	touch $@
 
 setup: $(VENV)/.extension

@@ -28,6 +28,7 @@ class Context:
         runs: the folder that holds all runs.
         data_dir: where data sets are looked for and downloaded to.
         device: "auto", "cpu", "cuda" or "cuda:i".
+        threads: CPU threads to compute with; None leaves PyTorch's choice.
         workers: processes that read images of large sets.
         observe: is told of everything that happens.
         stop: polled between steps; True asks to stop at the next safe point.
@@ -37,6 +38,7 @@ class Context:
     data_dir: Path
     device: str
     workers: int
+    threads: int | None
     observe: Observer
     stop: Callable[[], bool]
 

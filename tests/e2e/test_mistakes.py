@@ -47,11 +47,11 @@ def test_a_run_that_another_process_finished_meanwhile_is_left_alone(
 ) -> None:
     first: list[Any] = []
 
-    def slow_pick(name: str) -> torch.device:
+    def slow_pick(name: str, threads: int | None) -> torch.device:
         # Between the look for a result and the lock, the same command runs to its end.
         monkeypatch.setattr("dwlt.stages.pretrain.pick", pick)
         first.append(cli_json("pretrain", *base))
-        return pick(name)
+        return pick(name, threads)
 
     monkeypatch.setattr("dwlt.stages.pretrain.pick", slow_pick)
     second = cli_json("pretrain", *base)

@@ -84,7 +84,7 @@ def command(
         quarter = str(parse_fraction(eps) / 4)
         attacking = experiment.attack.evaluate.model_copy(update={"step": Eps(quarter)})
         score = score.model_copy(update={"attack": attacking})
-    with session(settings) as (context, show):
+    with session(settings, experiment.threads) as (context, show):
         folder, result = evaluate.run(experiment, score, file, context, own_task=task is None)
     if settings.as_json:
         emit_json({"folder": str(folder), "result": result})

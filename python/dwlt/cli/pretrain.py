@@ -31,7 +31,7 @@ def command(settings: Settings, regime: str | None) -> None:
     from dwlt.stages import pretrain
 
     experiment = settings.experiment(pretrain__regime=regime)
-    with session(settings) as (context, show):
+    with session(settings, experiment.threads) as (context, show):
         folder, result = pretrain.run(experiment.pretrain_spec(), context)
     if settings.as_json:
         emit_json({"folder": str(folder), "result": result})

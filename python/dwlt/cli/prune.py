@@ -62,7 +62,7 @@ def command(
         prune__regime=regime,
         pretrain__regime=pretrain_regime,
     )
-    with session(settings) as (context, show):
+    with session(settings, experiment.threads) as (context, show):
         source = (
             prune.weights_file(weights, experiment.prune_spec(), context)
             if weights is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ STOPS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "S
 
 
 @contextmanager
-def session(settings: Settings) -> Iterator[tuple[Context, Show]]:
+def session(settings: Settings, threads: int | None) -> Iterator[tuple[Context, Show]]:
     """Work under a live view. The first Ctrl-C asks stages to stop, the second one insists."""
     asked = False
 
@@ -34,6 +35,7 @@ def session(settings: Settings) -> Iterator[tuple[Context, Show]]:
         data_dir=settings.data_dir,
         device=settings.device,
         workers=settings.workers,
+        threads=None if "OMP_NUM_THREADS" in os.environ else threads,
         observe=show.event,
         stop=lambda: asked,
     )

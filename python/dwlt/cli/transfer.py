@@ -73,7 +73,7 @@ def command(
         prune__regime=regime,
         pretrain__regime=pretrain_regime,
     )
-    with session(settings) as (context, show):
+    with session(settings, experiment.threads) as (context, show):
         cells = transfer.run_grid(
             experiment, "adversarial" if adv else "standard", context, weights=weights
         )

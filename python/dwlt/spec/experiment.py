@@ -82,11 +82,17 @@ class TransferPart(TrainingPart):
 
 
 class Experiment(Spec):
-    """The whole of a config file, validated, stages resolved on demand."""
+    """The whole of a config file, validated, stages resolved on demand.
+
+    Attributes:
+        threads: CPU threads to compute with; None: PyTorch's choice. Small networks run faster
+            on one, and the last bits of a result depend on the number. OMP_NUM_THREADS wins.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
     description: str = ""
     seed: int = 0
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     source: TaskSpec
     downstream: TaskSpec
     model: ModelSpec = ModelSpec()

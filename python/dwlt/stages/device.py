@@ -10,12 +10,17 @@ from dwlt.results import cpu_name
 _NAMES = "use auto, cpu, cuda or cuda:0"
 
 
-def pick(name: str) -> torch.device:
+def pick(name: str, threads: int | None) -> torch.device:
     """The device that ``--device`` asks for; "auto" takes the first GPU, else the CPU.
+
+    Args:
+        threads: CPU threads to use from now on; None leaves PyTorch's choice.
 
     Raises:
         UserError: the name is unknown, or that device is not on this machine.
     """
+    if threads is not None:
+        torch.set_num_threads(threads)
     if name == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     try:

@@ -87,7 +87,7 @@ def run(
     if result is not None:
         context.observe(StageDone("evaluate", str(folder), reused=True))
         return folder, result
-    device = pick(context.device)
+    device = pick(context.device, context.threads)
     task = open_task(spec, context)
     blueprint.require(task)
     with Run(folder, spec, starts, [("evaluate", layout.RESULT)]) as run_:

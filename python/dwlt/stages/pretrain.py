@@ -40,7 +40,7 @@ def run(spec: PretrainSpec, context: Context) -> tuple[Path, dict[str, Any]]:
         slot_of(folder, {}).clear()
         context.observe(StageDone("pretrain", str(folder), reused=True))
         return folder, result
-    device = pick(context.device)
+    device = pick(context.device, context.threads)
     # Before the folder is made: a task or model that cannot be had leaves nothing behind.
     task = open_task(spec, context)
     model = new_model(spec.model, task, seed=spec.seed)

@@ -120,7 +120,7 @@ def run(
         slot_of(layout.round_folder(folder, spec.rounds), {}).clear()
         context.observe(StageDone("prune", str(folder), reused=True))
         return folder, results
-    device = pick(context.device)
+    device = pick(context.device, context.threads)
     starts = {"weights": source.digest}
     plan = [
         (layout.round_name(r), str(Path(layout.round_name(r)) / layout.RESULT))

@@ -110,7 +110,7 @@ def _walk(
             sum(cell.spec.train.epochs for cell in todo),
         )
     )
-    device = pick(context.device)
+    device = pick(context.device, context.threads)
     busy: list[BusyError] = []
     for cell in todo:
         try:
