@@ -22,7 +22,9 @@ from dwlt.cli.options import Settings, working
     metavar="R,R,...|all|spread",
     help="Which tickets. Round 0, the dense network, is always among them. Default: spread.",
 )
-@click.option("--seeds", type=click.IntRange(1, 1000), help="Runs per ticket. Default: 1.")
+@click.option(
+    "--seeds", type=click.IntRange(1, 1000), help="Runs per ticket. Default: the config's."
+)
 @click.option(
     "--regime",
     type=click.Choice(["standard", "fast", "adversarial"]),
