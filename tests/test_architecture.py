@@ -19,6 +19,7 @@ LAYERS: dict[str, int] = {
     "results": 1,
     "spec": 1,
     "store": 1,
+    "plan": 1,
     "masks": 1,
     "exchange": 1,
     "data": 2,
@@ -37,12 +38,13 @@ WITHIN = {
     "units": {"errors"},
     "results": {"layout"},
     "store": {"layout", "events", "results", "spec"},
+    "plan": {"layout", "results", "spec", "store"},
     # The loop scores epochs; scoring knows nothing of the loop.
     "engine": {"scoring"},
 }
 TORCH_FREE = {
-    *("errors", "units", "layout", "events", "results", "spec", "store", "masks", "exchange"),
-    *("report", "cli"),
+    *("errors", "units", "layout", "events", "results", "spec", "store", "plan", "masks"),
+    *("exchange", "report", "cli"),
 }
 # Public names that `import dwlt` offers, gathered from any layer and loaded on first use.
 FRONT = {"__init__", "__main__"}

@@ -37,6 +37,11 @@ def adopted(runs: Path, name: str, digest8: str) -> Path:
     return runs / "weights" / f"{name}-{digest8}.safetensors"
 
 
+def given(runs: Path, key: str) -> Path:
+    """``runs/weights/given-<key>.json``: what weights that were given turned out to be."""
+    return runs / "weights" / f"given-{key}.json"
+
+
 def round_name(round_: int) -> str:
     """``round-07``: two digits, so that up to 99 rounds sort by name."""
     return f"round-{round_:02d}"

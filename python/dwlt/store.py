@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +14,7 @@ from typing import Any, Self
 import tomli_w
 
 from dwlt import _core, layout
-from dwlt.errors import DataError
+from dwlt.errors import DataError, InterruptError
 from dwlt.events import Observer
 from dwlt.results import FORMAT, environment, to_json
 from dwlt.spec import StageSpec, identity_values
@@ -32,6 +32,7 @@ class Context:
         workers: processes that read images of large sets.
         observe: is told of everything that happens.
         stop: polled between steps; True asks to stop at the next safe point.
+        memo: what one command has opened and may need again, by name.
     """
 
     runs: Path
@@ -41,6 +42,7 @@ class Context:
     threads: int | None
     observe: Observer
     stop: Callable[[], bool]
+    memo: dict[str, Any] = field(default_factory=dict)
 
 
 def run_id(stage: str, spec: StageSpec, starts: Mapping[str, str]) -> str:
@@ -87,6 +89,10 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if isinstance(error, Exception) and not isinstance(error, InterruptError):
+            # For whoever walks a grid or lists the runs. What is done stays done.
+            text = str(error).strip() or type(error).__name__
+            self.ledger.note(json.dumps({"event": "failed", "error": text.splitlines()[0]}))
         self.ledger.close()
 
     def write(self, name: str, content: bytes) -> None:

@@ -70,6 +70,7 @@ def test_regimes_are_laid_over_shared_settings() -> None:
         ]
     )
     train = experiment.prune_spec().train
+    assert train is not None
     assert (train.epochs, train.lr) == (7, 0.5)
     assert train.attack is not None
     assert (train.attack.steps, train.attack.eps) == (3, "1/16")
@@ -85,8 +86,11 @@ def test_a_config_may_extend_a_preset(tmp_path: Path) -> None:
     config.write_text('extends = "digits"\nname = "mine"\n[prune.train]\nepochs = 2\n')
     experiment = load_experiment(str(config))
     assert experiment.name == "mine"
-    assert experiment.prune_spec().train.epochs == 2
-    assert experiment.prune_spec().train.lr == load_experiment().prune_spec().train.lr
+    train, default = experiment.prune_spec().train, load_experiment().prune_spec().train
+    assert train is not None
+    assert default is not None
+    assert train.epochs == 2
+    assert train.lr == default.lr
 
 
 def test_a_config_that_extends_itself_is_refused(tmp_path: Path) -> None:

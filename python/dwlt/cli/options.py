@@ -23,6 +23,46 @@ runs_option = click.option(
     envvar="DWLT_RUNS",
     help="Folder that holds all runs.",
 )
+REGIMES = click.Choice(["standard", "fast", "adversarial"])
+pretrain_options = (
+    click.option(
+        "--pretrain-regime",
+        type=REGIMES,
+        help="Which pre-training to start from. Default: the config's.",
+    ),
+    click.option(
+        "--weights",
+        metavar="FILE",
+        help="Start from these pre-trained weights instead of pre-training: a model file or other "
+        "safetensors file, or a run folder.",
+    ),
+)
+search_options = (
+    click.option(
+        "--method",
+        type=click.Choice(["imp", "oneshot", "random", "layerwise-random", "shuffled", "reinit"]),
+        help="How tickets are made: imp, iterative magnitude pruning; or a control. "
+        "Default: the config's.",
+    ),
+    click.option(
+        "--regime",
+        type=REGIMES,
+        help="How a pruning round is trained. Default: the config's.",
+    ),
+    *pretrain_options,
+)
+grid_options = (
+    click.option(
+        "--keep-going/--fail-fast",
+        default=False,
+        help="After a failure, do everything else first, or stop at once (default).",
+    ),
+    click.option(
+        "--retry-failed",
+        is_flag=True,
+        help="With --keep-going: try again what failed before, instead of leaving it alone.",
+    ),
+)
 mask_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 out_option = click.option(
     "--out",
@@ -100,6 +140,22 @@ class Settings:
         if self.seed is not None:
             given["seed"] = self.seed
         return load_experiment(self.config, self.changes, given)
+
+
+def sharing(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Give a command options that it shares with others, in this order."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def given_weights(weights: str | None, regime: str | None) -> str | dict[str, str] | None:
+    """``pretrain.weights`` as --weights and --pretrain-regime say it."""
+    return weights if weights is None or regime is None else {regime: weights}
 
 
 def working(function: F) -> Callable[..., Any]:

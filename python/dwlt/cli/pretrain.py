@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from dwlt.cli.options import Settings, working
+from dwlt.cli.options import REGIMES, Settings, working
+from dwlt.errors import UserError
 
 
 @click.command()
 @click.option(
     "--regime",
-    type=click.Choice(["standard", "fast", "adversarial"]),
+    type=REGIMES,
     help="standard: clean images; fast: FGSM with random start; adversarial: PGD. "
     "Default: the config's.",
 )
@@ -18,7 +19,8 @@ from dwlt.cli.options import Settings, working
 def command(settings: Settings, regime: str | None) -> None:
     """Train the whole network on the source task.
 
-    The other commands do this first when it is still missing.
+    The other commands do this first when it is still missing. A config with a [grid] has all its
+    pre-trainings done.
 
     \b
     Examples:
@@ -28,13 +30,24 @@ def command(settings: Settings, regime: str | None) -> None:
     """
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
+    from dwlt.plan import Plan
+    from dwlt.spec import narrowed
     from dwlt.stages import pretrain
 
-    experiment = settings.experiment(pretrain__regime=regime)
+    experiment = narrowed(settings.experiment(pretrain__regime=regime), pretrain=regime)
     with session(settings, experiment.threads) as (context, show):
-        folder, result = pretrain.run(experiment.pretrain_spec(), context)
+        plan = Plan.of(experiment, context.runs, cells=False)
+        trained = [
+            pretrain.run(each.spec, context) for each in plan.pretrainings if each.given is None
+        ]
+    if not trained:
+        raise UserError(
+            "the config gives pre-trained weights, so there is nothing to train",
+            hint="remove pretrain.weights, or go on with `dwlt prune`",
+        )
     if settings.as_json:
-        emit_json({"folder": str(folder), "result": result})
+        values = [{"folder": str(folder), "result": result} for folder, result in trained]
+        emit_json(values[0] if experiment.grid is None else values)
         return
     from dwlt.cli.cells import score_row
 
@@ -43,6 +56,7 @@ def command(settings: Settings, regime: str | None) -> None:
         ["pre-training", "regime", "split", "SA", "RA", "n", "attack"],
         [
             [folder.name, result["regime"], split, *score_row(result[split])]
+            for folder, result in trained
             for split in ("validation", "test")
         ],
         left=3,

@@ -16,6 +16,7 @@ COMMANDS = {
     "pretrain": "Train the whole network on the source task.",
     "prune": "Find tickets: rounds of training, pruning and rewinding.",
     "transfer": "Fine-tune tickets and the dense network on the downstream task.",
+    "run": "Do all of that, for every combination of a config's grid.",
     "evaluate": "Score a model file: SA and RA with n and interval.",
     "report": "The double-win table, figures and one HTML page.",
     "mask": "Make, look at, compare, apply and convert mask files.",

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from dwlt import layout
-from dwlt.cli.options import json_option, runs_option
+from dwlt.cli.options import config_options, json_option, runs_option, sharing
 from dwlt.errors import DwltError, UserError
 from dwlt.results import asked_rounds, read_result, read_spec
 
@@ -27,6 +27,7 @@ def command(ctx: click.Context, runs: Path, as_json: bool) -> None:
       dwlt runs
       dwlt runs show 0a1b2c3d
       dwlt runs verify
+      dwlt runs matrix --config study-digits
     """
     ctx.obj = runs
     if ctx.invoked_subcommand is None:
@@ -108,6 +109,63 @@ def verify(run: str | None, runs: Path, as_json: bool) -> int:
     return 1 if bad else 0
 
 
+@command.command("matrix")
+@sharing(*config_options)
+@runs_option
+@json_option
+def matrix_(
+    config: str | None, changes: tuple[str, ...], seed: int | None, runs: Path, as_json: bool
+) -> None:
+    """How far a config's experiment is: done, running, failed, to do, and the time left.
+
+    A line per search, task, fraction and transfer regime, a column per round. A cell says how
+    many of its seeds are done; "…" marks running ones, "!" failed ones.
+    """
+    from dwlt.cli.show import Show, duration, emit_json
+    from dwlt.plan import Plan, State, matrix
+    from dwlt.spec import load_experiment
+
+    experiment = load_experiment(config, changes, {} if seed is None else {"seed": seed})
+    found = matrix(Plan.of(experiment, runs))
+    if as_json:
+        emit_json(found.values())
+        return
+    show = Show()
+    show.table(
+        "",
+        ["pre-training", "search", "rounds", "state"],
+        [
+            *([label, "", "", state.value] for label, state in found.pretrainings),
+            *(
+                [*label.split(" pre-training, ", 1), f"{done}/{of}", state.value]
+                for label, done, of, state in found.searches
+            ),
+        ],
+        left=2,
+    )
+    rounds = sorted({round_ for line in found.lines for round_ in line.counts})
+    show.table(
+        "",
+        ["transfers, by round", *map(str, rounds)],
+        [[line.label, *(cell_text(line.counts.get(r)) for r in rounds)] for line in found.lines],
+    )
+    totals = found.totals
+    words = ", ".join(f"{totals[state]} {state.value}" for state in State)
+    click.echo(f"\n{words}; {found.workers} at work", err=True)
+    if found.seconds_left is not None and totals[State.DONE] < totals.total():
+        click.echo(f"about {duration(found.seconds_left)} left", err=True)
+
+
+def cell_text(count: Mapping[Any, int] | None) -> str:
+    """``2/3``, with "…" for running ones and "!" for failed ones; "" where there is no cell."""
+    if count is None:
+        return ""
+    from dwlt.plan import State
+
+    marks = "…" * bool(count[State.RUNNING]) + "!" * bool(count[State.FAILED])
+    return f"{count[State.DONE]}/{sum(count.values())}{marks}"
+
+
 def find(runs: Path, run: str) -> Path:
     """The folder of a run given by id, by name, or by path.
 
@@ -133,6 +191,8 @@ def describe(folder: Path) -> dict[str, Any]:
     from dwlt import _core
 
     stage = folder.parent.name
+    from dwlt.plan.state import failure
+
     try:
         spec = read_spec(folder)
         rounds = len(list(folder.glob(f"round-*/{layout.RESULT}")))
@@ -142,6 +202,8 @@ def describe(folder: Path) -> dict[str, Any]:
     except DwltError as error:
         return _row(folder, "damaged", str(error), None)
     state = "done" if result is not None else "unfinished"
+    if result is None and (fault := failure(folder)) is not None:
+        state = f"failed: {fault}"
     if holder is not None:
         state = f"running (pid {holder['pid']} on {holder['host']})"
     words = [str(spec.get("data", {}).get("task", "?"))]

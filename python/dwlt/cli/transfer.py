@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from dwlt.cli.options import Settings, working
+from dwlt.cli.options import (
+    Settings,
+    given_weights,
+    grid_options,
+    search_options,
+    sharing,
+    working,
+)
 
 
 @click.command()
@@ -25,21 +30,7 @@ from dwlt.cli.options import Settings, working
 @click.option(
     "--seeds", type=click.IntRange(1, 1000), help="Runs per ticket. Default: the config's."
 )
-@click.option(
-    "--regime",
-    type=click.Choice(["standard", "fast", "adversarial"]),
-    help="The tickets of this pruning regime. Default: the config's.",
-)
-@click.option(
-    "--pretrain-regime",
-    type=click.Choice(["standard", "fast", "adversarial"]),
-    help="The tickets of this pre-training. Default: the config's.",
-)
-@click.option(
-    "--weights",
-    type=click.Path(exists=True, path_type=Path),
-    help="The tickets of these pre-trained weights, as given to `dwlt prune`.",
-)
+@sharing(*search_options, *grid_options)
 @working
 def command(
     settings: Settings,
@@ -48,14 +39,20 @@ def command(
     fraction: float | None,
     rounds: str | None,
     seeds: int | None,
+    method: str | None,
     regime: str | None,
     pretrain_regime: str | None,
-    weights: Path | None,
+    weights: str | None,
+    keep_going: bool,
+    retry_failed: bool,
 ) -> None:
     """Fine-tune tickets and the dense network on the downstream task.
 
     Run it once without --adv and once with it: a double win needs both. Earlier stages that are
-    missing are run first.
+    missing are run first. A config with a [grid] has all its cells under that regime done, which
+    the options narrow down; `dwlt run` does both regimes.
+
+    Several processes may work on one runs folder: each cell is done by one of them.
 
     \b
     Examples:
@@ -65,20 +62,34 @@ def command(
     """
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
-    from dwlt.stages import transfer
+    from dwlt.plan import Plan
+    from dwlt.spec import narrowed
+    from dwlt.stages import grid
 
     experiment = settings.experiment(
         downstream__task=task,
         downstream__fraction=fraction,
         transfer__rounds=_rounds(rounds),
         transfer__seeds=seeds,
+        prune__method=method,
         prune__regime=regime,
         pretrain__regime=pretrain_regime,
+        pretrain__weights=given_weights(weights, pretrain_regime),
+    )
+    experiment = narrowed(
+        experiment,
+        pretrain=pretrain_regime,
+        prune=regime,
+        methods=method,
+        tasks=task,
+        fractions=fraction,
     )
     with session(settings, experiment.threads) as (context, show):
-        cells = transfer.run_grid(
-            experiment, "adversarial" if adv else "standard", context, weights=weights
+        plan = Plan.of(
+            experiment, context.runs, ["adversarial" if adv else "standard"], whole=False
         )
+        grid.walk(plan, context, grid.Policy(keep_going, retry_failed), asked=False)
+        cells = grid.cells(plan)
     if settings.as_json:
         emit_json([{"folder": str(folder), "result": result} for folder, result in cells])
         return

@@ -2,6 +2,7 @@
 
 from dwlt.spec.base import Spec, identity_values
 from dwlt.spec.experiment import Attacks, Experiment, describe, spread
+from dwlt.spec.grid import TRANSFER_REGIMES, Grid, GridTask, TransferRegime
 from dwlt.spec.load import DEFAULT_PRESET, load_experiment, presets, validate_spec
 from dwlt.spec.parts import (
     REGIMES,
@@ -12,15 +13,33 @@ from dwlt.spec.parts import (
     TaskSpec,
     TrainSpec,
 )
-from dwlt.spec.stages import EvaluateSpec, PretrainSpec, PruneSpec, StageSpec, TransferSpec
+from dwlt.spec.stages import (
+    METHODS,
+    OF_A_SEARCH,
+    TRAINED,
+    EvaluateSpec,
+    Method,
+    PretrainSpec,
+    PruneSpec,
+    StageSpec,
+    TransferSpec,
+)
+from dwlt.spec.variants import Variant, narrowed, variants
 
 __all__ = [
     "DEFAULT_PRESET",
+    "METHODS",
+    "OF_A_SEARCH",
     "REGIMES",
+    "TRAINED",
+    "TRANSFER_REGIMES",
     "AttackSpec",
     "Attacks",
     "EvaluateSpec",
     "Experiment",
+    "Grid",
+    "GridTask",
+    "Method",
     "ModelSpec",
     "PretrainSpec",
     "PruneSpec",
@@ -30,11 +49,15 @@ __all__ = [
     "StageSpec",
     "TaskSpec",
     "TrainSpec",
+    "TransferRegime",
     "TransferSpec",
+    "Variant",
     "describe",
     "identity_values",
     "load_experiment",
+    "narrowed",
     "presets",
     "spread",
     "validate_spec",
+    "variants",
 ]

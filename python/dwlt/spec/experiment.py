@@ -10,8 +10,17 @@ from pydantic import Field, ValidationError, model_validator
 from dwlt.errors import SpecError
 from dwlt.spec.base import Spec
 from dwlt.spec.explain import explain
+from dwlt.spec.grid import Grid
 from dwlt.spec.parts import AttackSpec, ModelSpec, Regime, ScoreSpec, TaskSpec, TrainSpec
-from dwlt.spec.stages import EvaluateSpec, PretrainSpec, PruneSpec, TransferSpec
+from dwlt.spec.stages import (
+    TRAINED,
+    EvaluateSpec,
+    Method,
+    PretrainSpec,
+    PruneSpec,
+    Rewind,
+    TransferSpec,
+)
 from dwlt.units import Eps
 
 Settings = dict[str, Any]
@@ -55,16 +64,41 @@ class TrainingPart(Spec):
 
 
 class PretrainPart(TrainingPart):
-    """``[pretrain]``: how the source network is trained."""
+    """``[pretrain]``: how the source network is trained.
+
+    Attributes:
+        weights: given weights instead of a training: one text for all, or one per regime
+            (``weights.adversarial = "robust.safetensors"``). A model file, or
+            ``torchvision:NAME``.
+    """
 
     regime: Regime = "adversarial"
+    weights: str | dict[Regime, str] | None = None
+
+    @property
+    def given(self) -> tuple[str, str] | None:
+        """The weights given for this regime and what to call their regime; None: they are trained.
+
+        Weights that were given without a regime are "given": only their owner knows it.
+        """
+        if isinstance(self.weights, str):
+            return self.weights, "given"
+        text = (self.weights or {}).get(self.regime)
+        return None if text is None else (text, self.regime)
 
 
 class PrunePart(TrainingPart):
-    """``[prune]``: how tickets are looked for."""
+    """``[prune]``: how tickets are looked for.
+
+    Attributes:
+        on: the task that rounds train on: "source" or "downstream".
+        method, rewind, rate, rounds: as in ``PruneSpec``.
+    """
 
     regime: Regime = "adversarial"
-    method: Literal["imp"] = "imp"
+    on: Literal["source", "downstream"] = "source"
+    method: Method = "imp"
+    rewind: Rewind = "pretrained"
     rate: Annotated[float, Field(gt=0, lt=1)] = 0.2
     rounds: Annotated[int, Field(ge=1, le=1000)] = 20
 
@@ -101,6 +135,7 @@ class Experiment(Spec):
     pretrain: PretrainPart
     prune: PrunePart
     transfer: TransferPart
+    grid: Grid | None = None
 
     @model_validator(mode="after")
     def _every_stage_resolves(self) -> Self:
@@ -133,16 +168,18 @@ class Experiment(Spec):
 
     def prune_spec(self) -> PruneSpec:
         """The spec of ``dwlt prune``."""
+        part = self.prune
         return PruneSpec(
             name=self.name,
-            data=self.source,
+            data=self.source if part.on == "source" else self.downstream,
             model=self.model,
-            train=self.prune.settings(self.prune.regime, self.attack),
+            train=part.settings(part.regime, self.attack) if part.method in TRAINED else None,
             score=self.scoring(),
             seed=self.seed,
-            method=self.prune.method,
-            rate=self.prune.rate,
-            rounds=self.prune.rounds,
+            method=part.method,
+            rewind=part.rewind if part.method == "imp" else "pretrained",
+            rate=part.rate,
+            rounds=part.rounds,
         )
 
     def transfer_spec(self, regime: Regime, round_: int, seed: int) -> TransferSpec:

@@ -14,6 +14,7 @@ from dwlt.errors import SpecError
 from dwlt.spec.base import Spec
 from dwlt.spec.experiment import Experiment
 from dwlt.spec.explain import explain
+from dwlt.spec.variants import variants
 
 S = TypeVar("S", bound=Spec)
 
@@ -49,9 +50,12 @@ def load_experiment(
     for key, value in overrides.items():
         _assign(raw, key, value)
     try:
-        return Experiment.model_validate(raw)
+        experiment = Experiment.model_validate(raw)
     except ValidationError as error:
         raise explain(error, config or DEFAULT_PRESET, Experiment) from error
+    # Every combination of a grid, for the same reason as every stage: a mistake must show early.
+    variants(experiment)
+    return experiment
 
 
 def validate_spec(kind: type[S], values: Mapping[str, Any], where: str) -> S:

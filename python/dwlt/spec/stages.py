@@ -5,12 +5,28 @@ Device, folders and worker counts are not here: they must not change a result's 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dwlt.spec.base import Spec, label
-from dwlt.spec.parts import ModelSpec, ScoreSpec, TaskSpec, TrainSpec
+from dwlt.spec.parts import Epochs, ModelSpec, ScoreSpec, TaskSpec, TrainSpec
+
+Method = Literal["imp", "oneshot", "random", "layerwise-random", "shuffled", "reinit"]
+METHODS: tuple[Method, ...] = (
+    "imp",
+    "oneshot",
+    "random",
+    "layerwise-random",
+    "shuffled",
+    "reinit",
+)
+TRAINED: tuple[Method, ...] = ("imp", "oneshot")
+"""Methods that train; the others only draw."""
+OF_A_SEARCH: tuple[Method, ...] = ("shuffled", "reinit")
+"""Controls that are made from the masks of a search by `imp`."""
+
+Rewind = Literal["pretrained", "none"] | Annotated[Epochs, Field(ge=1)]
 
 
 class StageSpec(Spec):
@@ -42,11 +58,19 @@ class PretrainSpec(StageSpec):
 
 
 class PruneSpec(StageSpec):
-    """Find tickets: rounds of training, pruning by magnitude, and rewinding.
+    """Find tickets: rounds of training, pruning by magnitude, and rewinding; or a control.
 
     Attributes:
         rate: share of the remaining convolution weights removed per round.
-        method: how a round chooses what to remove.
+        method: how tickets are made. ``imp``: iterative magnitude pruning. ``oneshot``: trained
+            once, then cut to the sparsity of each round. ``random``: drawn from all weights.
+            ``layerwise-random``: the same share of each layer. ``shuffled``: as many weights of
+            each layer as an `imp` search keeps, at other places. ``reinit``: the masks of an
+            `imp` search on newly initialised weights.
+        train: how a round trains; None for methods that do not.
+        rewind: which weights a round of `imp` starts from, and its ticket is made of:
+            ``pretrained``; those after so many epochs of the first round's training; or
+            ``none``: those that the round before ended with.
         rounds: how far to go. Not part of the identity: round r does not depend on how many
             follow, so 10 rounds can be carried on to 20.
         score: not part of the identity either: it changes no mask.
@@ -55,10 +79,28 @@ class PruneSpec(StageSpec):
     score: ScoreSpec = label(ScoreSpec())
 
     stage: Literal["prune"] = "prune"
-    train: TrainSpec
-    method: Literal["imp"] = "imp"
+    train: TrainSpec | None
+    method: Method = "imp"
+    rewind: Rewind = "pretrained"
     rate: Annotated[float, Field(gt=0, lt=1)] = 0.2
     rounds: Annotated[int, Field(ge=1, le=1000)] = label(20)
+
+    @model_validator(mode="after")
+    def _settings_agree(self) -> Self:
+        if (self.train is not None) != (self.method in TRAINED):
+            raise ValueError(f"method {self.method!r} and the training do not go together")
+        if self.rewind != "pretrained" and self.method != "imp":
+            raise ValueError(f"rewind belongs to method 'imp', not to {self.method!r}")
+        if isinstance(self.rewind, int) and self.train and self.rewind > self.train.epochs:
+            raise ValueError(
+                f"rewind is epoch {self.rewind}, but a round trains for {self.train.epochs}"
+            )
+        return self
+
+    @property
+    def regime(self) -> str:
+        """The regime that rounds train under, or "none"."""
+        return "none" if self.train is None else self.train.regime
 
 
 class TransferSpec(StageSpec):

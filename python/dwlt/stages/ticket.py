@@ -9,33 +9,13 @@ from typing import Any
 
 from torch import nn
 
-from dwlt import _core
+from dwlt import _core, layout
 from dwlt.errors import MaskError, ModelError
 from dwlt.masking import apply_masks
 from dwlt.masks import require_origin
 from dwlt.models import Model, load_state
-from dwlt.spec import ModelSpec
+from dwlt.plan import Source
 from dwlt.stages.weights import read_tensors
-
-
-@dataclass(frozen=True)
-class Source:
-    """The pre-trained weights that a search starts from.
-
-    Attributes:
-        path: the model file.
-        digest: of its tensors.
-        model: which network it is, as the file says.
-        images: fingerprint of the images it was pre-trained on; None for a given file.
-        pretrain: what results say of its origin: ``id`` (None for a given file), ``name`` and
-            ``regime`` ("given" for a given file).
-    """
-
-    path: Path
-    digest: str
-    model: ModelSpec
-    images: str | None
-    pretrain: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -43,16 +23,21 @@ class Ticket:
     """One round's masks together with the weights they belong to.
 
     Attributes:
-        source: the pre-trained weights.
+        weights: the model file.
         mask: the mask file.
-        round: 0 is the dense network.
         result: the round's result file, read.
     """
 
-    source: Source
+    weights: Path
     mask: Path
-    round: int
     result: dict[str, Any]
+
+    @classmethod
+    def of(cls, source: Source, folder: Path, result: dict[str, Any]) -> Ticket:
+        """The ticket of a finished round of the search in ``folder``."""
+        own = result.get("weights_file")
+        mask = layout.round_folder(folder, result["round"]) / layout.MASK
+        return cls(source.path if own is None else folder / own, mask, result)
 
     def masks(self) -> _core.MaskSet:
         """The mask set, checked against the weights it is to be laid on.
@@ -62,10 +47,10 @@ class Ticket:
         """
         masks = _core.MaskSet.load(str(self.mask))
         belongs = masks.meta.get("weights")
-        if belongs != self.source.digest:
+        if belongs != self.result["weights"]:
             raise MaskError(
-                f"{self.mask} belongs to weights {belongs}, not to {self.source.path} "
-                f"({self.source.digest})",
+                f"{self.mask} belongs to weights {belongs}, not to {self.weights} "
+                f"({self.result['weights']})",
                 hint="give the model file that the tickets were found on",
             )
         return masks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ from dwlt.errors import InterruptError
 from dwlt.events import EpochDone, Notice, StepStarted
 from dwlt.models import Model, prunable
 from dwlt.scoring import Flag, Score, score
-from dwlt.spec import ScoreSpec, StageSpec, TrainSpec
+from dwlt.spec import ScoreSpec, StageSpec, TaskSpec, TrainSpec
 from dwlt.store import Context, Run
+
+OPEN_TASKS = 2
+"""Tasks that one command keeps open: the source and a downstream one, decoded once."""
 
 
 class Training:
@@ -58,6 +61,7 @@ class Training:
         scoring: ScoreSpec | None,
         masks: Mapping[str, Tensor] | None = None,
         keep_best: bool = False,
+        at_epoch: Callable[[int], None] | None = None,
     ) -> TrainOutcome:
         """Train ``model`` in place, or go on where an earlier try was stopped.
 
@@ -65,6 +69,8 @@ class Training:
             scoring: how validation is scored, every ``scoring.every`` epochs and after the last
                 one; None leaves it unscored.
             keep_best: keep the best epochs by validation SA and RA in ``slot``.
+            at_epoch: called with the epoch (from 1) when its training is done, before its
+                checkpoint is written.
 
         Raises:
             InterruptError: the user asked to stop; the last complete epoch is saved.
@@ -81,7 +87,7 @@ class Training:
             augment=augment,
             prunable=prunable(model),
             masks=masks,
-            score_epoch=None if scoring is None else self._scorer(model, scoring, spec.epochs),
+            score_epoch=self._scorer(model, scoring, spec.epochs, at_epoch),
             held_out=self._task.validation,
             keep_best=keep_best,
             on_epoch=lambda record: self._epoch(record, spec.epochs),
@@ -94,9 +100,17 @@ class Training:
             self._context.observe(Notice(flag.text, warning=True))
         return outcome
 
-    def _scorer(self, model: Model, spec: ScoreSpec, epochs: int) -> Any:
+    def _scorer(
+        self,
+        model: Model,
+        spec: ScoreSpec | None,
+        epochs: int,
+        at_epoch: Callable[[int], None] | None,
+    ) -> Callable[[int], Score | None]:
         def score_epoch(epoch: int) -> Score | None:
-            if epoch % spec.every and epoch != epochs:
+            if at_epoch is not None:
+                at_epoch(epoch)
+            if spec is None or (epoch % spec.every and epoch != epochs):
                 return None
             return score(model, self._task.validation, spec, device=self._device)
 
@@ -162,9 +176,16 @@ def flag_values(flags: Iterable[Flag]) -> list[dict[str, str]]:
 
 
 def open_task(spec: StageSpec, context: Context) -> Task:
-    """Load a run's task.
+    """Load a run's task, or take the one that the run before has opened.
 
     Raises:
         DataError: the images cannot be found, read or split as asked.
     """
-    return load_task(spec.data, data_dir=context.data_dir, workers=context.workers)
+    opened: dict[TaskSpec, Task] = context.memo.setdefault("tasks", {})
+    task = opened.pop(spec.data, None)
+    if task is None:
+        task = load_task(spec.data, data_dir=context.data_dir, workers=context.workers)
+    while len(opened) >= OPEN_TASKS:
+        del opened[next(iter(opened))]
+    opened[spec.data] = task
+    return task

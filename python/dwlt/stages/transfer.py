@@ -1,4 +1,4 @@
-"""``transfer``: fine-tune tickets and the dense network on the downstream task."""
+"""``transfer``: fine-tune a ticket, or the dense network, on the downstream task."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from typing import Any
 
 import torch
 
-from dwlt import layout, store
+from dwlt import layout
 from dwlt.data import Task
 from dwlt.engine import Best
-from dwlt.errors import BusyError, SpecError
-from dwlt.events import Notice, StageDone, StageStarted, StepDone
+from dwlt.errors import LedgerError, SpecError
+from dwlt.events import StepDone
 from dwlt.masking import to_bool_tensors
 from dwlt.models import Model, swap_head
-from dwlt.results import read_result
+from dwlt.plan import Cell
 from dwlt.scoring import Flag, score
-from dwlt.spec import Experiment, Regime, TransferSpec, spread
-from dwlt.stages import pretrain, prune
+from dwlt.spec import TransferSpec
 from dwlt.stages.device import describe, pick
-from dwlt.stages.ticket import Source, Ticket
+from dwlt.stages.ticket import Ticket
 from dwlt.stages.training import (
     Training,
     flag_values,
@@ -32,142 +31,66 @@ from dwlt.stages.weights import Blueprint, model_bytes, read_model
 from dwlt.store import Context, Run
 from dwlt.units import derive_seed, percent
 
-Cell = tuple[Path, dict[str, Any]]
-"""A cell's run folder and the content of its result file."""
 
+def run(cell: Cell, context: Context) -> tuple[Path, dict[str, Any]]:
+    """Transfer one ticket under one regime with one seed, or find that it is done.
 
-def run_grid(
-    experiment: Experiment, regime: Regime, context: Context, *, weights: Path | None = None
-) -> list[Cell]:
-    """Transfer the chosen tickets under one regime, once per seed; earlier stages first.
-
-    Args:
-        weights: pre-trained weights given as a file instead of a pre-training.
+    Fine-tunes, chooses on validation, and looks at the test images once per chosen checkpoint.
 
     Returns:
-        All cells in the order of rounds, then seeds.
+        The run folder and the content of its ``result.json``.
 
     Raises:
-        BusyError: another process works on a cell; all others are done by then.
-        InterruptError: the user asked to stop.
+        BusyError: another process works on this cell.
+        InterruptError: the user asked to stop; the last complete epoch is saved.
+        LedgerError: the ticket has not been found yet.
     """
-    spec = experiment.prune_spec()
-    # A downstream task that cannot be read must show before the earlier stages cost hours.
-    open_task(experiment.transfer_spec(regime, 0, experiment.seed), context)
-    source = (
-        prune.weights_file(weights, spec, context)
-        if weights is not None
-        else prune.pretrained(*pretrain.run(experiment.pretrain_spec(), context))
-    )
-    rounds = _rounds(experiment, prune.asked(spec, source, context))
-    folder, results = prune.run(
-        spec.model_copy(update={"rounds": max(1, *rounds)}), source, context, asked=False
-    )
-    tickets = [prune.ticket(folder, source, round_) for round_ in rounds]
-    work = [
-        (experiment.transfer_spec(regime, ticket.round, experiment.seed + offset), ticket)
-        for ticket in tickets
-        for offset in range(experiment.transfer.seeds)
-    ]
-    return _walk(work, regime, experiment.downstream.task, results[0], context)
-
-
-def _rounds(experiment: Experiment, asked: int | None) -> tuple[int, ...]:
-    wanted = experiment.transfer.rounds
-    # What `dwlt prune` was asked for says how far "all" goes; else the config does.
-    last = asked if asked is not None else experiment.prune.rounds
-    if not isinstance(wanted, str) and max(wanted, default=0) > max(last, experiment.prune.rounds):
-        raise SpecError(
-            f"round {max(wanted)} is beyond the search's {last} rounds",
-            hint=f"run `dwlt prune --rounds {max(wanted)}` first, or choose lower rounds",
+    found, folder = cell.ticket(), cell.folder()
+    if found is None or folder is None or cell.search.folder is None:
+        raise LedgerError(
+            f"{cell.search.label} has no finished round {cell.spec.round}", hint="run `dwlt prune`"
         )
-    if wanted == "spread":
-        return spread(last)
-    if wanted == "all":
-        return tuple(range(last + 1))
-    return tuple(sorted({0, *wanted}))
+    result = cell.result()
+    if result is None:
+        ticket = Ticket.of(cell.source(), cell.search.folder, found)
+        result = _Transfer(cell, ticket, folder, context).run()
+    else:
+        # A kill right after the result may have left the checkpoint behind.
+        slot_of(folder, {}).clear()
+    return folder, result
 
 
-def _walk(
-    work: list[tuple[TransferSpec, Ticket]],
-    regime: Regime,
-    to: str,
-    search: dict[str, Any],
-    context: Context,
-) -> list[Cell]:
-    cells = [_Cell(spec, ticket, search, context) for spec, ticket in work]
-    todo = [cell for cell in cells if cell.result() is None]
-    stage_folder = str(context.runs / "transfer")
-    if not todo:
-        for cell in cells:
-            cell.tidy()
-        context.observe(StageDone("transfer", stage_folder, reused=True))
-        return [cell.done() for cell in cells]
-    context.observe(
-        StageStarted(
-            "transfer",
-            f"{regime} training on {to}, {len(todo)} of {len(cells)} cells to do",
-            sum(cell.spec.train.epochs for cell in todo),
-        )
-    )
-    device = pick(context.device, context.threads)
-    busy: list[BusyError] = []
-    for cell in todo:
-        try:
-            cell.run(device)
-        except BusyError as error:
-            # Somebody shares the work. Do what is left, then see.
-            context.observe(Notice(f"{cell.label}: {error}"))
-            busy.append(error)
-    if any(cell.result() is None for cell in cells):
-        raise busy[0]
-    context.observe(StageDone("transfer", stage_folder, reused=False))
-    return [cell.done() for cell in cells]
+class _Transfer:
+    """One cell at work."""
 
-
-class _Cell:
-    """One ticket under one regime with one seed: a run of its own."""
-
-    def __init__(
-        self, spec: TransferSpec, ticket: Ticket, search: dict[str, Any], context: Context
-    ) -> None:
-        self.spec = spec
+    def __init__(self, cell: Cell, ticket: Ticket, folder: Path, context: Context) -> None:
+        self.cell = cell
+        self.spec = cell.spec
         self.ticket = ticket
-        self.search = search
+        self.folder = folder
         self.context = context
-        self.label = f"round {spec.round} seed {spec.seed}"
-        self.starts = {"weights": ticket.source.digest, "mask": ticket.result["mask"]}
-        run_id = store.run_id("transfer", spec, self.starts)
-        self.folder = layout.run_folder(context.runs, "transfer", spec.name, run_id)
+        self.label = cell.label
 
-    def result(self) -> dict[str, Any] | None:
-        """The cell's result file, or None while it is not done."""
-        return read_result(self.folder / layout.RESULT)
-
-    def done(self) -> Cell:
-        """The cell, which must be done."""
-        result = self.result()
-        assert result is not None
-        return self.folder, result
-
-    def tidy(self) -> None:
-        """Remove a checkpoint that a kill right after the result may have left."""
-        slot_of(self.folder, {}).clear()
-
-    def run(self, device: torch.device) -> None:
-        """Fine-tune, choose on validation, test once, commit."""
+    def run(self) -> dict[str, Any]:
+        """Do it, unless somebody else has meanwhile."""
         if self.context.stop():
             raise stopped(f"transfer, before {self.label}")
-        with Run(self.folder, self.spec, self.starts, [("transfer", layout.RESULT)]) as run_:
-            if self.result() is None:
-                self._train(run_, device)
+        device = pick(self.context.device, self.context.threads)
+        # Before the folder is made: a task that cannot be had leaves nothing behind.
+        task = open_task(self.spec, self.context)
+        starts = {"weights": self.ticket.result["weights"], "mask": self.ticket.result["mask"]}
+        with Run(self.folder, self.spec, starts, [("transfer", layout.RESULT)]) as run_:
+            if self.cell.result() is None:
+                self._train(run_, task, device)
+        result = self.cell.result()
+        assert result is not None
+        return result
 
-    def _train(self, run_: Run, device: torch.device) -> None:
+    def _train(self, run_: Run, task: Task, device: torch.device) -> None:
         spec = self.spec
-        task = open_task(spec, self.context)
         run_.begin(task.fingerprint, describe(device))
         masks = self.ticket.masks()
-        model, blueprint = _ready(self.ticket.source, task, spec)
+        model, blueprint = _ready(self.ticket.weights, task, spec)
         training = Training(run_, task, self.context, device, into="", label=self.label)
         outcome = training.fit(
             model,
@@ -222,12 +145,12 @@ class _Cell:
                 "total": found["total"],
                 "layers": found["layers"],
                 "mask": found["mask"],
-                "weights": self.ticket.source.digest,
+                "weights": found["weights"],
                 "regime": self.spec.train.regime,
                 "seed": self.spec.seed,
                 "fraction": self.spec.data.fraction,
-                "pretrain": self.ticket.source.pretrain,
-                "prune": {key: self.search[key] for key in ("id", "name", "method", "regime")},
+                "pretrain": found["pretrain"],
+                "prune": _search_values(found),
                 "task": task_values(task),
                 "flags": flag_values(flags),
                 **best,
@@ -247,9 +170,18 @@ class _Cell:
         )
 
 
-def _ready(source: Source, task: Task, spec: TransferSpec) -> tuple[Model, Blueprint]:
-    """The pre-trained network with a new head for the task, and its blueprint."""
-    model, blueprint = read_model(source.path)
+def _search_values(found: dict[str, Any]) -> dict[str, Any]:
+    """What a cell's result says of the search that its ticket comes from."""
+    values = {key: found[key] for key in ("id", "name", "method", "regime")}
+    values["rewind"] = found.get("rewind", "pretrained")
+    values["of"] = found.get("of")
+    values["task"] = found["task"]["name"]
+    return values
+
+
+def _ready(weights: Path, task: Task, spec: TransferSpec) -> tuple[Model, Blueprint]:
+    """The ticket's network with a new head for the task, and its blueprint."""
+    model, blueprint = read_model(weights)
     blueprint.require_channels(task)
     swap_head(model, len(task.classes), seed=derive_seed(spec.seed, "head"))
     return model, Blueprint.of(blueprint.model, task)

@@ -1,0 +1,66 @@
+"""``[grid]``: many experiments in one config, as the lists that their settings are taken from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from dwlt.spec.base import Spec
+from dwlt.spec.parts import Regime
+from dwlt.spec.stages import Method
+
+TransferRegime = Literal["standard", "adversarial"]
+TRANSFER_REGIMES: tuple[TransferRegime, ...] = ("standard", "adversarial")
+"""The two regimes that a verdict needs."""
+
+
+class GridTask(Spec):
+    """One downstream task of a grid.
+
+    Attributes:
+        task: as in ``TaskSpec``.
+        data: what differs from ``[downstream]``.
+        transfer: what differs from ``[transfer]``: its tables ``train``, ``standard``, ``fast``
+            and ``adversarial``.
+    """
+
+    task: str
+    data: dict[str, Any] = Field(default_factory=dict)
+    transfer: dict[Literal["train", "standard", "fast", "adversarial"], dict[str, Any]] = Field(
+        default_factory=dict
+    )
+
+
+def _named(value: Any) -> Any:
+    return {"task": value} if isinstance(value, str) else value
+
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Round = Annotated[int, Field(ge=1)]
+
+
+class Grid(Spec):
+    """Every combination of these is an experiment. An empty list stands for the config's own value.
+
+    Attributes:
+        pretrain: pre-training regimes.
+        prune: regimes of the searches; "same" is that of the pre-training.
+        methods: how tickets are made; see ``PruneSpec``.
+        on: what searches train on: "source", "downstream" or both.
+        tasks: downstream tasks, by name or as tables.
+        fractions: shares of the downstream training images.
+        regimes: transfer regimes. A verdict needs both.
+        control_rounds: rounds that methods other than `imp` are transferred at; empty: as `imp`.
+        control_fractions: fractions that they are transferred at; empty: all.
+    """
+
+    pretrain: tuple[Regime, ...] = ()
+    prune: Literal["same"] | tuple[Regime, ...] = ()
+    methods: tuple[Method, ...] = ()
+    on: tuple[Literal["source", "downstream"], ...] = ()
+    tasks: tuple[Annotated[GridTask, BeforeValidator(_named)], ...] = ()
+    fractions: tuple[Fraction, ...] = ()
+    regimes: tuple[TransferRegime, ...] = TRANSFER_REGIMES
+    control_rounds: tuple[Round, ...] = ()
+    control_fractions: tuple[Fraction, ...] = ()

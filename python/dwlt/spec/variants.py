@@ -1,0 +1,148 @@
+"""From an experiment with a grid to the single experiments that it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from pydantic import ValidationError
+
+from dwlt.errors import SpecError
+from dwlt.spec.experiment import Experiment
+from dwlt.spec.explain import explain
+from dwlt.spec.grid import TRANSFER_REGIMES, Grid, GridTask, TransferRegime
+from dwlt.spec.parts import TaskSpec
+from dwlt.spec.stages import TRAINED, Method
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One combination of a grid: an experiment without a grid, transferred under one regime.
+
+    Attributes:
+        experiment: with one pre-training regime, search, task and fraction.
+        regime: of the transfer.
+        rounds: the rounds to transfer where the grid says them (for controls); else None.
+        dense: whether round 0, the dense network, is among the cells. Controls leave it to the
+            tickets that they are compared with.
+    """
+
+    experiment: Experiment
+    regime: TransferRegime
+    rounds: tuple[int, ...] | None
+    dense: bool
+
+    @property
+    def label(self) -> str:
+        """What tells it from the other combinations."""
+        one = self.experiment
+        search: str = one.prune.method
+        if one.prune.method in TRAINED:
+            search += f"/{one.prune.regime}"
+        if one.prune.on == "downstream":
+            search += " on downstream"
+        part = f" {100 * one.downstream.fraction:.6g}%" if one.downstream.fraction < 1 else ""
+        return f"{one.pretrain.regime}, {search}, {one.downstream.task}{part}, {self.regime}"
+
+
+def variants(experiment: Experiment) -> tuple[Variant, ...]:
+    """Every combination, tickets before controls, each under every transfer regime.
+
+    Without a grid: the experiment itself under both regimes.
+
+    Raises:
+        SpecError: a combination is not valid; the message names it.
+    """
+    grid = experiment.grid or Grid()
+    return tuple(_combinations(experiment, grid))
+
+
+def narrowed(experiment: Experiment, **only: Any) -> Experiment:
+    """The experiment with lists of its grid replaced by the values that a command was given.
+
+    Args:
+        only: field of the grid and its one value; None leaves the list.
+    """
+    if experiment.grid is None:
+        return experiment
+    changes: dict[str, tuple[Any, ...]] = {
+        name: (value,) for name, value in only.items() if value is not None
+    }
+    if "tasks" in changes:
+        tasks = [t for t in experiment.grid.tasks if t.task in changes["tasks"]]
+        changes["tasks"] = tuple(tasks) or tuple(GridTask(task=t) for t in changes["tasks"])
+    if "fractions" in changes:
+        changes["control_fractions"] = changes["fractions"]
+    return experiment.model_copy(update={"grid": experiment.grid.model_copy(update=changes)})
+
+
+def _combinations(experiment: Experiment, grid: Grid) -> Iterator[Variant]:
+    for pretrain, search, on, method in _searches(experiment, grid):
+        control = method != "imp" and len(_methods(experiment, grid)) > 1
+        fractions = grid.fractions or (experiment.downstream.fraction,)
+        if control and grid.control_fractions:
+            fractions = tuple(f for f in fractions if f in grid.control_fractions)
+        tasks = grid.tasks or (GridTask(task=experiment.downstream.task),)
+        for task, fraction in product(tasks, fractions):
+            one = _single(experiment, task, fraction, pretrain, search, on, method)
+            for regime in grid.regimes or TRANSFER_REGIMES:
+                rounds = grid.control_rounds if control and grid.control_rounds else None
+                yield Variant(one, regime, rounds, dense=not control)
+
+
+def _methods(experiment: Experiment, grid: Grid) -> tuple[Method, ...]:
+    return grid.methods or (experiment.prune.method,)
+
+
+def _searches(experiment: Experiment, grid: Grid) -> Iterator[tuple[Any, Any, Any, Method]]:
+    methods = sorted(_methods(experiment, grid), key=lambda method: method != "imp")
+    seen = set()
+    for pretrain in grid.pretrain or (experiment.pretrain.regime,):
+        same = (pretrain,) if grid.prune == "same" else grid.prune
+        for on, search in product(
+            grid.on or (experiment.prune.on,), same or (experiment.prune.regime,)
+        ):
+            for method in methods:
+                # What is drawn and not trained is one search, whatever the regimes.
+                key = (pretrain, *(() if _untrained(method) else (search, on)), method)
+                if key not in seen:
+                    seen.add(key)
+                    yield pretrain, search, on, method
+
+
+def _untrained(method: Method) -> bool:
+    return method in ("random", "layerwise-random")
+
+
+def _single(
+    experiment: Experiment,
+    task: GridTask,
+    fraction: float,
+    pretrain: str,
+    search: str,
+    on: str,
+    method: Method,
+) -> Experiment:
+    values: dict[str, Any] = experiment.model_dump(exclude={"grid"})
+    values["pretrain"]["regime"] = pretrain
+    values["prune"] |= {"regime": search, "on": on, "method": method}
+    downstream = {**values["downstream"], "task": task.task, **task.data, "fraction": fraction}
+    values["downstream"] = downstream
+    for table, settings in task.transfer.items():
+        values["transfer"][table] = {**values["transfer"][table], **settings}
+    _require_keys(task)
+    try:
+        return Experiment.model_validate(values)
+    except ValidationError as error:
+        raise explain(error, f"[grid] with task {task.task}", Experiment) from error
+
+
+def _require_keys(task: GridTask) -> None:
+    unknown = sorted(set(task.data) - (set(TaskSpec.model_fields) - {"task", "fraction"}))
+    if unknown:
+        raise SpecError(
+            f"[grid] task {task.task}: data has no key {unknown[0]!r}",
+            hint="data takes the keys of [downstream]; fractions stand in grid.fractions",
+        )

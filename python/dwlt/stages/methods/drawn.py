@@ -1,0 +1,34 @@
+"""Controls that draw their masks: from all weights, layer by layer, or like a ticket's layers."""
+
+from __future__ import annotations
+
+from dwlt import _core
+from dwlt.stages.methods.round import Found, Rounds
+from dwlt.units import derive_seed
+
+
+def random(rounds: Rounds, round_: int) -> Found:
+    """Keep weights drawn from all that were kept, each as likely as the other."""
+    before = rounds.masks(round_ - 1)
+    return _drawn(rounds, rounds.keep(before), before, "global")
+
+
+def layerwise_random(rounds: Rounds, round_: int) -> Found:
+    """Keep the same share of each layer, drawn at random."""
+    before = rounds.masks(round_ - 1)
+    return _drawn(rounds, rounds.keep(before), before, "tensor")
+
+
+def shuffled(rounds: Rounds, round_: int) -> Found:
+    """Keep as many weights of each layer as the ticket does, at places drawn at random."""
+    kept = [count for _, count, _ in rounds.base(round_).layers()]
+    return _drawn(rounds, kept, rounds.masks(round_ - 1), "global")
+
+
+def _drawn(rounds: Rounds, keep: int | list[int], within: _core.MaskSet, scope: str) -> Found:
+    # One seed for all rounds: a weight's lot stays the same, so the rounds are nested.
+    seed = derive_seed(rounds.spec.seed, rounds.spec.method)
+    masks = _core.select_random(
+        list(rounds.shapes().items()), keep=keep, seed=seed, within=within, scope=scope
+    )
+    return Found(masks, rounds.source.digest)

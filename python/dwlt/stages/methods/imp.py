@@ -1,0 +1,59 @@
+"""Iterative magnitude pruning: train under the last mask, prune the smallest, rewind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dwlt import layout
+from dwlt.masking import apply_, magnitude_masks, to_bool_tensors
+from dwlt.models import prunable
+from dwlt.stages.methods.round import Found, Rounds
+
+REWOUND = "rewound.safetensors"
+"""The weights of an early epoch that later rounds start from."""
+
+
+def imp(rounds: Rounds, round_: int) -> Found:
+    """Train from the weights that ``spec.rewind`` says; keep the largest of what was kept."""
+    spec = rounds.spec
+    assert spec.train is not None
+    before = rounds.masks(round_ - 1)
+    early = spec.rewind if isinstance(spec.rewind, int) else None
+    ended = _ended(round_ - 1)
+    if round_ == 1 or spec.rewind == "pretrained":
+        start = rounds.rewind()
+    else:
+        start = rounds.load(ended if early is None else REWOUND)
+
+    def at_epoch(epoch: int) -> None:
+        # Before the epoch's checkpoint is written: killed in between, the epoch is done again
+        # and writes the same bytes.
+        if round_ == 1 and epoch == early:
+            rounds.save(REWOUND)
+
+    outcome, training = rounds.train(round_, before, spec.train, at_epoch)
+    masks = magnitude_masks(prunable(rounds.model), keep=rounds.keep(before), within=before)
+    search = {
+        "under_round": round_ - 1,
+        "rewound_to": start,
+        "validation": outcome.records[-1].validation if outcome.records else None,
+    }
+    files = training.files
+    if spec.rewind == "pretrained":
+        weights, file = rounds.source.digest, None
+    elif early is not None:
+        file = REWOUND
+        weights = rounds.bound(file)
+        files = [*files, file] if round_ == 1 else files
+    else:
+        # Its own trained weights are what this round's ticket is made of.
+        apply_(prunable(rounds.model), to_bool_tensors(masks))
+        file = _ended(round_)
+        rounds.save(file)
+        weights = rounds.bound(file)
+        files = [*files, file]
+    return Found(masks, weights, file, search, outcome.flags, files)
+
+
+def _ended(round_: int) -> str:
+    return str(Path(layout.round_name(round_)) / layout.MODEL)

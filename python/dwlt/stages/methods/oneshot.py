@@ -1,0 +1,34 @@
+"""One-shot magnitude pruning: train once, then cut to the sparsity of every round."""
+
+from __future__ import annotations
+
+from dwlt.masking import magnitude_masks
+from dwlt.models import prunable
+from dwlt.stages.methods.round import Found, Rounds
+
+TRAINED = "trained.safetensors"
+"""The weights whose magnitudes decide."""
+
+
+def oneshot(rounds: Rounds, round_: int) -> Found:
+    """Keep the largest weights of one dense training; with 0 epochs, of the pre-trained network.
+
+    The counts are those of ``imp`` at the same round, and the rounds are nested.
+    """
+    assert rounds.spec.train is not None
+    before = rounds.masks(round_ - 1)
+    if round_ > 1:
+        rounds.load(TRAINED)
+        masks = magnitude_masks(prunable(rounds.model), keep=rounds.keep(before), within=before)
+        return Found(masks, rounds.source.digest)
+    start = rounds.rewind()
+    outcome, training = rounds.train(round_, before, rounds.spec.train)
+    rounds.save(TRAINED)
+    masks = magnitude_masks(prunable(rounds.model), keep=rounds.keep(before), within=before)
+    search = {
+        "under_round": 0,
+        "rewound_to": start,
+        "validation": outcome.records[-1].validation if outcome.records else None,
+    }
+    files = [*training.files, TRAINED]
+    return Found(masks, rounds.source.digest, None, search, outcome.flags, files)

@@ -1,0 +1,196 @@
+"""What every method of making tickets is given for a round, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from dwlt import _core, layout
+from dwlt.data import Task
+from dwlt.engine import TrainOutcome
+from dwlt.errors import LedgerError, ModelError
+from dwlt.masking import to_bool_tensors
+from dwlt.models import Model, prunable, swap_head
+from dwlt.plan import Search, Source
+from dwlt.scoring import Flag
+from dwlt.spec import PruneSpec, TrainSpec
+from dwlt.stages.training import Training
+from dwlt.stages.weights import Blueprint, digest, digest_of, load_into, model_bytes, read_model
+from dwlt.store import Context, Run
+from dwlt.units import derive_seed
+
+
+@dataclass(frozen=True)
+class Found:
+    """One round's ticket.
+
+    Attributes:
+        masks: what is kept.
+        weights: digest of the weights that the masks belong to.
+        weights_file: where these are, relative to the run folder; None: the source's own file.
+        search: what results say of the round's training; None without one.
+        flags: of the training.
+        files: what the round has written besides, relative to the run folder.
+    """
+
+    masks: _core.MaskSet
+    weights: str
+    weights_file: str | None = None
+    search: dict[str, Any] | None = None
+    flags: tuple[Flag, ...] = ()
+    files: list[str] = field(default_factory=list)
+
+
+class Rounds:
+    """The rounds of one search. One model object serves all of them."""
+
+    def __init__(
+        self,
+        run: Run,
+        search: Search,
+        source: Source,
+        task: Task,
+        context: Context,
+        device: torch.device,
+        rounds: int,
+    ) -> None:
+        self.run = run
+        self.spec: PruneSpec = search.spec
+        self.search = search
+        self.source = source
+        self.task = task
+        self.context = context
+        self.device = device
+        self.rounds = rounds
+        self.model: Model
+        self.model, self.blueprint = read_model(source.path)
+        # On another task than its own, the network needs another head.
+        self.own_head = search.spec.data == search.pretraining.spec.data
+        if self.own_head:
+            self.blueprint.require(task)
+        else:
+            self.blueprint.require_channels(task)
+            self._new_head()
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the prunable weights, in the order that breaks ties.
+
+        Raises:
+            ModelError: there are none.
+        """
+        shapes = {name: tuple(p.shape) for name, p in prunable(self.model).items()}
+        if not shapes:
+            raise ModelError(
+                f"{self.blueprint.model.name} has no 2-d convolution, so there is nothing to prune",
+                hint="dwlt prunes the weights of nn.Conv2d layers",
+            )
+        return shapes
+
+    def masks(self, round_: int) -> _core.MaskSet:
+        """The masks of a finished round."""
+        folder = layout.round_folder(self.run.folder, round_)
+        return _core.MaskSet.load(str(folder / layout.MASK))
+
+    def keep(self, before: _core.MaskSet) -> int:
+        """How many weights are kept after one more round."""
+        return before.kept - _core.count_to_remove(before.kept, self.spec.rate)
+
+    def rewind(self) -> str:
+        """Load the pre-trained weights anew, and prove it: the model's digest is the file's.
+
+        Raises:
+            LedgerError: the file has changed since the search began.
+        """
+        if self.own_head:
+            load_into(self.model, self.source.path)
+        else:
+            self.model, _ = read_model(self.source.path)
+        found = digest_of(self.model)
+        if found != self.source.digest:
+            raise LedgerError(
+                f"{self.source.path} now holds {found}; the search began from {self.source.digest}",
+                hint="put the old weights back, or start another search from these",
+            )
+        if not self.own_head:
+            self._new_head()
+        return found
+
+    def load(self, name: str) -> str:
+        """Load weights that this search has written, and prove that they are the same ones.
+
+        Args:
+            name: relative to the run folder.
+
+        Returns:
+            Their digest.
+
+        Raises:
+            DataError: they have changed since.
+        """
+        load_into(self.model, self.run.folder / name)
+        return self.bound(name)
+
+    def bound(self, name: str) -> str:
+        """The digest of a model file that this search has written, tied to the run.
+
+        Raises:
+            DataError: the file has changed since.
+        """
+        found = digest(self.run.folder / name)
+        self.run.bind(name, found)
+        return found
+
+    def save(self, name: str) -> None:
+        """Write the model's present weights into the run folder."""
+        self.run.write(name, model_bytes(self.model, Blueprint.of(self.blueprint.model, self.task)))
+
+    def train(
+        self,
+        round_: int,
+        masks: _core.MaskSet,
+        spec: TrainSpec,
+        at_epoch: Callable[[int], None] | None = None,
+    ) -> tuple[TrainOutcome, Training]:
+        """Train the model from its present weights under masks, or go on with that."""
+        training = Training(
+            self.run,
+            self.task,
+            self.context,
+            self.device,
+            into=layout.round_name(round_),
+            label=f"round {round_}/{self.rounds}",
+        )
+        outcome = training.fit(
+            self.model,
+            spec,
+            augment=self.spec.data.augment,
+            seed=self.spec.seed,
+            scoring=self.spec.score,
+            masks=to_bool_tensors(masks, self.device),
+            at_epoch=at_epoch,
+        )
+        return outcome, training
+
+    def base(self, round_: int) -> _core.MaskSet:
+        """The masks of a round of the search that this control is made from.
+
+        Raises:
+            LedgerError: that round is not there.
+        """
+        assert self.search.of is not None
+        folder = self.search.of.folder_from(self.source)
+        path = layout.round_folder(folder, round_) / layout.MASK
+        if not path.is_file():
+            raise LedgerError(f"{folder} has no finished round {round_}", hint="run `dwlt prune`")
+        return _core.MaskSet.load(str(path))
+
+    def _new_head(self) -> None:
+        classes = len(self.task.classes)
+        swap_head(self.model, classes, seed=derive_seed(self.spec.seed, "head"))
+
+
+Making = Callable[[Rounds, int], Found]
+"""A method: makes the ticket of a round (1 or later) from the rounds before it."""
