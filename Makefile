@@ -1,6 +1,7 @@
 # The one list of commands: people, CI and the README use these targets.
 #   make demo   set up, then run the main job on the embedded default
 #   make test   set up, then run every test (Rust and Python)
+#   make study  the paper's questions at a laptop's scale, with controls; about an hour
 #   make lint   formatters, linters, type checker
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 RUST := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml Cargo.lock
 DEMO := demo
 
-.PHONY: help setup demo test test-rust test-python test-slow bench-masks fuzz lint fmt wheel clean
+.PHONY: help setup demo test test-rust test-python test-slow bench-masks study fuzz lint fmt wheel clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -53,6 +54,12 @@ test-slow: setup
 # The tables of benchmarks/README.md: some minutes, 12 GB of memory, 6 GB of disk.
 bench-masks: setup
 	$(BIN)/python -m benchmarks.masks
+
+# The studies of docs/study.md: about an hour on two cores; killed anywhere, it goes on.
+# STUDY_DATA names a folder with the Parquet sets; without them only the digits are studied.
+STUDY_DATA ?= ../shared/data
+study: setup
+	$(BIN)/python -m benchmarks.study study --data-dir $(STUDY_DATA)
 
 # Ten minutes of bytes for the readers; needs a nightly compiler and `cargo install cargo-fuzz`.
 fuzz:
