@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -153,6 +154,15 @@ def sharing(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+LOADING = "loading PyTorch ..."
+
+
+def tell_loading() -> None:
+    """Say on a terminal what the first seconds go to. The next line that is shown replaces it."""
+    if sys.stderr.isatty() and "torch" not in sys.modules:
+        click.echo(LOADING + "\r", nl=False, err=True)
+
+
 def given_weights(weights: str | None, regime: str | None) -> str | dict[str, str] | None:
     """``pretrain.weights`` as --weights and --pretrain-regime say it."""
     return weights if weights is None or regime is None else {regime: weights}
@@ -164,7 +174,10 @@ def working(function: F) -> Callable[..., Any]:
     @wraps(function)
     def inner(**arguments: Any) -> Any:
         shared = {name: arguments.pop(name) for name in Settings.__dataclass_fields__}
-        return function(settings=Settings(**shared), **arguments)
+        settings = Settings(**shared)
+        if not settings.quiet:
+            tell_loading()
+        return function(settings=settings, **arguments)
 
     decorated: Callable[..., Any] = inner
     for option in reversed((*config_options, *work_options)):

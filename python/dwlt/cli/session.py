@@ -29,6 +29,7 @@ def session(settings: Settings, threads: int | None) -> Iterator[tuple[Context, 
         show.stopping()
 
     show = Show(quiet=settings.quiet)
+    show.clear_line()
     old = {number: signal.signal(number, ask) for number in STOPS}
     context = Context(
         runs=settings.runs,

@@ -98,6 +98,11 @@ class Show:
             case Notice():
                 self.say(f"{'warning: ' if event.warning else ''}{event.text}")
 
+    def clear_line(self) -> None:
+        """On a terminal, wipe what a command has said while it was loading."""
+        if self._live:
+            self._console.print("\x1b[2K\r", end="")
+
     def say(self, text: str) -> None:
         """A line for people, on stderr."""
         self._console.print(Text(text), soft_wrap=True)
