@@ -9,12 +9,12 @@ import time
 import click
 import pytest
 
-from dwlt.cli.root import COMMANDS
+from dwlt.cli.root import COMMANDS, module_of
 from tests.conftest import Cli
 
 
 def commands() -> list[click.Command]:
-    return [importlib.import_module(f"dwlt.cli.{name}").command for name in COMMANDS]
+    return [importlib.import_module(module_of(name)).command for name in COMMANDS]
 
 
 def test_every_command_is_listed_and_loads() -> None:
