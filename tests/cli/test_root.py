@@ -79,6 +79,20 @@ def test_mistakes_name_the_culprit_and_exit_with_2(
     assert "Traceback" not in err
 
 
+def test_presets_show_their_values_and_their_sources(cli: Cli) -> None:
+    code, out, _ = cli("presets")
+    assert code == 0
+    assert "The paper: ImageNet to SVHN, ResNet-50, 224 pixels; for GPUs" in out
+    code, out, _ = cli("presets", "paper-svhn")
+    assert (code, 'step = "16/765"' in out, "paper" in out) == (0, True, True)
+    code, out, _ = cli("presets", "paper-cifar10", "--source")
+    assert code == 0
+    assert 'step = "16/765"               # paper: 16/(3*255), exactly' in out
+    code, _, err = cli("presets", "paper-cifar", "--source")
+    assert (code, "did you mean 'paper-cifar10'?" in err) == (2, True)
+    assert cli("presets", "--source")[0] == 2
+
+
 def loaded_by(code: str) -> set[str]:
     script = f"import sys\n{code}\nprint(' '.join(sys.modules))"
     done = subprocess.run(

@@ -2,7 +2,7 @@
 
 from dwlt.spec.base import Spec, identity_values
 from dwlt.spec.experiment import Attacks, Experiment, describe, spread
-from dwlt.spec.load import DEFAULT_PRESET, load_experiment, presets, validate_spec
+from dwlt.spec.load import DEFAULT_PRESET, load_experiment, preset_text, presets, validate_spec
 from dwlt.spec.parts import (
     REGIMES,
     AttackSpec,
@@ -34,6 +34,7 @@ __all__ = [
     "describe",
     "identity_values",
     "load_experiment",
+    "preset_text",
     "presets",
     "spread",
     "validate_spec",
