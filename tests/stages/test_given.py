@@ -137,6 +137,9 @@ def test_an_imported_network_is_pruned_and_transferred(
     assert first["kept"] == dense["kept"] - round(0.2 * dense["kept"])
     cells = cli_json("transfer", "--rounds", "0,1", "--weights", out, *base, *colour)
     assert cells
+    on = ["--on", "digits:5-9", "--attack", "pgd-2", "--eps", "8/255"]
+    scored = cli_json("evaluate", out, *on, *base, "--set", "downstream.channels=3")
+    assert scored["result"]["weights"] == digest(out)
     # The digits have ten classes, the head has five: numbered or not, that does not fit.
     ten = ["--set", "source.task=digits"]
     code, _, err = cli("prune", "--rounds", 1, "--weights", out, *base, *colour, *ten)

@@ -64,7 +64,10 @@ def load_pickled(path: Path) -> tuple[Any, list[str]]:
         FormatError: the file names something that is not on the lists above, holds a whole
             network instead of tensors, or is damaged.
     """
-    names = _foreign(path)
+    try:
+        names = _foreign(path)
+    except Exception as error:  # zipfile and zlib have error classes of their own
+        raise _unreadable(path, error) from error
     refused = [name for name in names if not _harmless(name)]
     if refused:
         raise FormatError(
@@ -82,11 +85,15 @@ def load_pickled(path: Path) -> tuple[Any, list[str]]:
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True), names
     except Exception as error:  # unpickling can fail in any way
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise FormatError(
-            f"{path} cannot be read as a PyTorch file without running code from it ({lines[0]})",
-            hint="give a file of tensors: a state dict, or a checkpoint that holds one",
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> FormatError:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return FormatError(
+        f"{path} cannot be read as a PyTorch file without running code from it ({lines[0]})",
+        hint="give a file of tensors: a state dict, or a checkpoint that holds one",
+    )
 
 
 def _foreign(path: Path) -> list[str]:

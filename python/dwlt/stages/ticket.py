@@ -28,7 +28,7 @@ class Source:
         model: which network it is, as the file says.
         images: fingerprint of the images it was pre-trained on; None for a given file.
         pretrain: what results say of its origin: ``id`` (None for a given file), ``name`` and
-            ``regime`` ("given" for a given file).
+            ``regime`` (of a given file what its importer said, else "given").
     """
 
     path: Path
