@@ -26,6 +26,7 @@ LAYERS: dict[str, int] = {
     "models": 2,
     "attacks": 2,
     "masking": 2,
+    "published": 2,
     "engine": 3,
     "scoring": 3,
     "stages": 4,

@@ -9,12 +9,12 @@ import time
 import click
 import pytest
 
-from dwlt.cli.root import COMMANDS
+from dwlt.cli.root import COMMANDS, module_of
 from tests.conftest import Cli
 
 
 def commands() -> list[click.Command]:
-    return [importlib.import_module(f"dwlt.cli.{name}").command for name in COMMANDS]
+    return [importlib.import_module(module_of(name)).command for name in COMMANDS]
 
 
 def test_every_command_is_listed_and_loads() -> None:
@@ -77,6 +77,20 @@ def test_mistakes_name_the_culprit_and_exit_with_2(
     assert code == 2, err
     assert message in err
     assert "Traceback" not in err
+
+
+def test_presets_show_their_values_and_their_sources(cli: Cli) -> None:
+    code, out, _ = cli("presets")
+    assert code == 0
+    assert "The paper: ImageNet to SVHN, ResNet-50, 224 pixels; for GPUs" in out
+    code, out, _ = cli("presets", "paper-svhn")
+    assert (code, 'step = "16/765"' in out, "paper" in out) == (0, True, True)
+    code, out, _ = cli("presets", "paper-cifar10", "--source")
+    assert code == 0
+    assert 'step = "16/765"               # paper: 16/(3*255), exactly' in out
+    code, _, err = cli("presets", "paper-cifar", "--source")
+    assert (code, "did you mean 'paper-cifar10'?" in err) == (2, True)
+    assert cli("presets", "--source")[0] == 2
 
 
 def loaded_by(code: str) -> set[str]:

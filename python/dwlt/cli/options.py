@@ -33,9 +33,10 @@ pretrain_options = (
     ),
     click.option(
         "--weights",
-        metavar="FILE",
-        help="Start from these pre-trained weights instead of pre-training: a model file or other "
-        "safetensors file, or a run folder.",
+        metavar="FILE|torchvision:NAME",
+        help="Start from these pre-trained weights instead of pre-training: a model file, a run "
+        "folder, or any checkpoint that `dwlt import` reads. Where its classes have no names, "
+        "only their number must be that of the task.",
     ),
 )
 search_options = (
@@ -72,6 +73,14 @@ out_option = click.option(
     required=True,
     help="The file to write.",
 )
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("data"),
+    show_default=True,
+    envvar="DWLT_DATA",
+    help="Folder of data sets; downloads go there.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Data to stdout as JSON.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
 config_options = (
@@ -93,14 +102,7 @@ config_options = (
 )
 work_options = (
     runs_option,
-    click.option(
-        "--data-dir",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=Path("data"),
-        show_default=True,
-        envvar="DWLT_DATA",
-        help="Folder of data sets; downloads go there.",
-    ),
+    data_dir_option,
     click.option(
         "--device",
         default="auto",

@@ -9,20 +9,30 @@ from dwlt.cli.options import json_option
 
 @click.command()
 @click.argument("name", required=False)
+@click.option("--source", is_flag=True, help="The file itself, with its comments.")
 @json_option
-def command(name: str | None, as_json: bool) -> None:
+def command(name: str | None, source: bool, as_json: bool) -> None:
     """List the presets, or show one with every value spelled out.
+
+    The files of the paper's presets say behind each value where it is from. A preset that extends
+    another holds only what differs.
 
     \b
     Examples:
       dwlt presets
       dwlt presets digits
+      dwlt presets paper-svhn --source
     """
     import tomli_w
 
     from dwlt.cli.show import Show, emit_json
-    from dwlt.spec import describe, load_experiment, presets
+    from dwlt.spec import describe, load_experiment, preset_text, presets
 
+    if source:
+        if name is None or as_json:
+            raise click.UsageError("--source needs the name of a preset, and no --json")
+        click.echo(preset_text(name), nl=False)
+        return
     if name is not None:
         experiment = load_experiment(name)
         values = experiment.model_dump(mode="json", exclude_none=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import keyword
 import os
 import sys
 from typing import Any
@@ -21,9 +22,15 @@ COMMANDS = {
     "report": "The double-win table, figures and one HTML page.",
     "mask": "Make, look at, compare, apply and convert mask files.",
     "runs": "List, show and verify runs.",
+    "import": "Make a model file of a published checkpoint.",
     "presets": "List the presets, or show one with every value.",
     "doctor": "Say what is installed, which device there is, and whether dwlt can write.",
 }
+
+
+def module_of(name: str) -> str:
+    """The module of a command: its name, with a line below where Python keeps that for itself."""
+    return f"dwlt.cli.{name}_" if keyword.iskeyword(name) else f"dwlt.cli.{name}"
 
 
 class LazyGroup(click.Group):
@@ -35,7 +42,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"dwlt.cli.{cmd_name}").command
+        command = importlib.import_module(module_of(cmd_name)).command
         assert isinstance(command, click.Command)
         return command
 

@@ -15,12 +15,13 @@ from torch.nn import functional as F
 
 from dwlt.data.order import Floats, Ints, uniforms
 
-Augment = Literal["none", "shift", "crop-flip", "resized-crop"]
-AUGMENTS: tuple[Augment, ...] = ("none", "shift", "crop-flip", "resized-crop")
+Augment = Literal["none", "shift", "crop-flip", "resized-crop", "inception-crop"]
+AUGMENTS: tuple[Augment, ...] = ("none", "shift", "crop-flip", "resized-crop", "inception-crop")
 
-# Area and aspect of random resized crops. The aspect is Inception's (Szegedy et al., 2015); its
-# smallest area of 0.08 leaves 9x9 pixels of a 32x32 image, hence a quarter.
-CROP_AREA = (0.25, 1.0)
+# Areas and aspect of random resized crops. The aspect and the smallest area of 0.08 are Inception's
+# (Szegedy et al., 2015) and torchvision's default. Of a 32x32 image that leaves 9x9 pixels, hence
+# a quarter for small images.
+CROP_AREAS = {"resized-crop": (0.25, 1.0), "inception-crop": (0.08, 1.0)}
 CROP_ASPECT = (3 / 4, 4 / 3)
 
 
@@ -32,7 +33,8 @@ def apply(images: Tensor, ids: Ints, *, augment: str, seed: int, levels: int) ->
         ids: (B,) sample ids.
         augment: "none"; "shift" (up to an eighth of each side, zeros come in); "crop-flip" (the
             same shift with the border reflected, mirrored half of the time); "resized-crop" (a
-            random rectangle scaled back to H x W, mirrored half of the time).
+            random rectangle of at least a quarter of the area scaled back to H x W, mirrored half
+            of the time); "inception-crop" (the same with at least 8% of the area).
         seed: already derived for the epoch.
 
     Returns:
@@ -48,8 +50,8 @@ def apply(images: Tensor, ids: Ints, *, augment: str, seed: int, levels: int) ->
         return to_unit(_shift(images, draws, reflect=False, mirror=False), levels)
     if augment == "crop-flip":
         return to_unit(_shift(images, draws, reflect=True, mirror=True), levels)
-    if augment == "resized-crop":
-        return _resized_crop(to_unit(images, levels), draws)
+    if augment in CROP_AREAS:
+        return _resized_crop(to_unit(images, levels), draws, CROP_AREAS[augment])
     raise ValueError(f"unknown augmentation {augment!r}")
 
 
@@ -88,9 +90,9 @@ def _axis(
     return torch.from_numpy(index).to(device), torch.from_numpy(inside).to(device)
 
 
-def _resized_crop(images: Tensor, draws: Floats) -> Tensor:
+def _resized_crop(images: Tensor, draws: Floats, areas: tuple[float, float]) -> Tensor:
     """A rectangle of random area, aspect and place, bilinearly scaled to the whole image."""
-    area = CROP_AREA[0] + draws[:, 0] * (CROP_AREA[1] - CROP_AREA[0])
+    area = areas[0] + draws[:, 0] * (areas[1] - areas[0])
     low, high = np.log(CROP_ASPECT)
     aspect = np.exp(low + draws[:, 1] * (high - low))
     width = np.minimum(np.sqrt(area * aspect), 1.0)

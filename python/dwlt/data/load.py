@@ -110,6 +110,16 @@ def load_task(
     )
 
 
+def class_names(spec: TaskSpec, *, data_dir: Path) -> tuple[str, ...]:
+    """The names of a task's classes, without reading its images.
+
+    Raises:
+        DataError: the set cannot be found, or has no such classes.
+    """
+    dataset, chosen = _open(spec, data_dir)
+    return tuple(dataset.classes[index] for index in _chosen(dataset, spec, chosen))
+
+
 def _describe(rows: Rows) -> dict[str, Any]:
     return {
         "labels": rows.labels,
@@ -148,7 +158,7 @@ def split_dataset(
     Raises:
         DataError: a class has no image, or too few to be split.
     """
-    kept = select.choose_classes(dataset.classes, classes, derive_seed(spec.subset_seed, "classes"))
+    kept = _chosen(dataset, spec, classes)
     names = tuple(dataset.classes[index] for index in kept)
     if len(names) < 2:
         raise DataError(
@@ -201,6 +211,13 @@ def split_dataset(
         names=names,
     )
     return Splits(names, train.take(positions), valid, test, tuple(notes))
+
+
+def _chosen(
+    dataset: Dataset, spec: TaskSpec, classes: int | str | tuple[int | str, ...] | None
+) -> list[int]:
+    """Indices of the wanted classes."""
+    return select.choose_classes(dataset.classes, classes, derive_seed(spec.subset_seed, "classes"))
 
 
 def _rows(source: Source, origin: str, kept: list[int]) -> Rows:

@@ -27,6 +27,17 @@ def presets() -> list[str]:
     return sorted(path.stem for path in CONFIGS.glob("*.toml"))
 
 
+def preset_text(name: str) -> str:
+    """A preset's file as it is written.
+
+    Raises:
+        SpecError: there is no such preset.
+    """
+    if name not in presets():
+        raise SpecError(f"no preset is called {name!r}", hint=_preset_hint(name))
+    return (CONFIGS / f"{name}.toml").read_text(encoding="utf-8")
+
+
 def load_experiment(
     config: str | None = None, changes: Iterable[str] = (), overrides: Mapping[str, Any] = {}
 ) -> Experiment:

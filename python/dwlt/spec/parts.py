@@ -68,7 +68,7 @@ class TaskSpec(Spec):
     test: Annotated[int, Field(ge=1)] | None = None
     size: Annotated[int, Field(ge=4, le=1024)] | None = None
     channels: Literal[1, 3] | None = None
-    augment: Literal["none", "shift", "crop-flip", "resized-crop"] = "none"
+    augment: Literal["none", "shift", "crop-flip", "resized-crop", "inception-crop"] = "none"
 
 
 class ModelSpec(Spec):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,13 +13,24 @@ from safetensors.torch import save
 from dwlt import _core, layout
 from dwlt.data import Task
 from dwlt.errors import FormatError, ModelError, UserError
-from dwlt.models import Model, build_model, code_digest, load_state, state_of
-from dwlt.spec import ModelSpec, validate_spec
+from dwlt.models import Model, build_model, load_state, state_of
+from dwlt.spec import ModelSpec
+from dwlt.stages.blueprint import KEY, Blueprint, blueprint_of
 
-KEY = "dwlt"
-"""The one metadata key. One, because safetensors does not keep the order of several, and the
-same weights must give the same bytes."""
-
+__all__ = [
+    "KEY",
+    "Blueprint",
+    "blueprint_of",
+    "digest",
+    "digest_of",
+    "find_model",
+    "load_into",
+    "model_bytes",
+    "new_model",
+    "read_metadata",
+    "read_model",
+    "read_tensors",
+]
 
 DTYPES = {
     torch.float64: "F64",
@@ -36,72 +45,6 @@ DTYPES = {
     torch.bool: "BOOL",
 }
 """What safetensors calls each type."""
-
-
-@dataclass(frozen=True)
-class Blueprint:
-    """What is needed to build the network that a model file's tensors fill.
-
-    Attributes:
-        model: which network.
-        classes: names of the classes, in the order of the logits.
-        channels: colour channels of the input.
-        size: height of the input in pixels.
-    """
-
-    model: ModelSpec
-    classes: tuple[str, ...]
-    channels: int
-    size: int
-
-    @classmethod
-    def of(cls, spec: ModelSpec, task: Task) -> Blueprint:
-        """The blueprint of a network for a task."""
-        return cls(spec, task.classes, task.shape[0], task.shape[1])
-
-    def require_channels(self, task: Task) -> None:
-        """Refuse a task whose images the network cannot take.
-
-        Raises:
-            ModelError: colour channels differ.
-        """
-        if self.channels != task.shape[0]:
-            raise ModelError(
-                f"the network takes {self.channels}-channel images, {task.name} has "
-                f"{task.shape[0]}",
-                hint=f"set channels = {self.channels} for that task",
-            )
-
-    def require(self, task: Task) -> None:
-        """Refuse a task whose classes are not those that the network's logits stand for.
-
-        Raises:
-            ModelError: channels or classes differ.
-        """
-        self.require_channels(task)
-        if self.classes != task.classes:
-            raise ModelError(
-                f"the network tells {len(self.classes)} classes apart ({_some(self.classes)}), "
-                f"{task.name} has {len(task.classes)} ({_some(task.classes)})",
-                hint="choose the task that the network was trained on",
-            )
-
-    def values(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {
-            "format": "dwlt-model",
-            "version": 1,
-            "model": self.model.model_dump(mode="json", exclude_none=True),
-            "classes": list(self.classes),
-            "channels": self.channels,
-            "size": self.size,
-            # The same weights mean another network when a user's own code changes.
-            "code": code_digest(self.model.name),
-        }
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def new_model(spec: ModelSpec, task: Task, *, seed: int) -> Model:
@@ -163,6 +106,15 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], Mapping[str, str]
         ) from error
 
 
+def read_metadata(path: Path) -> Mapping[str, str]:
+    """The metadata of a file; of one that is not safetensors, none."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError):
+        return {}
+
+
 def read_model(path: Path) -> tuple[Model, Blueprint]:
     """Rebuild the network in a model file that dwlt wrote.
 
@@ -186,63 +138,6 @@ def read_model(path: Path) -> tuple[Model, Blueprint]:
     )
     load_state(model, tensors)
     return model, blueprint
-
-
-def blueprint_of(path: Path, meta: Mapping[str, str]) -> Blueprint:
-    """What a model file's metadata says of its network.
-
-    Raises:
-        FormatError: it says nothing.
-        ModelError: the network is the user's own, and its code has changed since.
-    """
-    if KEY not in meta:
-        raise FormatError(
-            f"{path} does not say which network it holds (no {KEY!r} in its metadata)",
-            hint="`dwlt prune --weights` takes such a file, with the network named in a config",
-        )
-    values = json.loads(meta[KEY])
-    model = validate_spec(ModelSpec, values["model"], str(path))
-    if values.get("code") != code_digest(model.name):
-        raise ModelError(
-            f"the code of {model.name} has changed since {path} was written",
-            hint="put the old code back, or pre-train the new network in another --runs folder",
-        )
-    return Blueprint(
-        model=model,
-        classes=tuple(values["classes"]),
-        channels=values["channels"],
-        size=values["size"],
-    )
-
-
-def adopt(path: Path, spec: ModelSpec, task: Task) -> tuple[ModelSpec, bytes | None]:
-    """Which network a file holds; and a plain checkpoint as a model file's bytes.
-
-    The bytes are None where the file is a model file already, which then says itself what it
-    holds.
-
-    Tensors must have the network's ordinary parameter names. A file without ``normalise.mean``
-    and ``normalise.std`` gets them from the spec.
-
-    Raises:
-        FormatError: the file is damaged.
-        ModelError: a tensor does not fit, or nothing says how pixels are normalised.
-    """
-    tensors, meta = read_tensors(path)
-    if KEY in meta:
-        return blueprint_of(path, meta).model, None
-    model = new_model(spec.model_copy(update={"weights": None}), task, seed=0)
-    own = state_of(model)
-    for name in ("mean", "std"):
-        if f"normalise.{name}" not in tensors:
-            if getattr(spec, name) is None:
-                raise ModelError(
-                    f"{path} does not say how its images were normalised",
-                    hint="set model.mean and model.std, in units of pixels in [0, 1]",
-                )
-            tensors[f"normalise.{name}"] = own[f"normalise.{name}"]
-    load_state(model, tensors)
-    return spec, model_bytes(model, Blueprint.of(spec, task))
 
 
 def digest(path: Path) -> str:

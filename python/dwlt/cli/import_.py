@@ -1,0 +1,183 @@
+"""``dwlt import``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dwlt.cli.options import config_options, data_dir_option, json_option, out_option
+
+if TYPE_CHECKING:
+    from dwlt.spec import ModelSpec, Regime
+    from dwlt.stages.import_ import Imported
+
+
+@click.command("import")
+@click.argument("source", metavar="FILE|torchvision:NAME[:WEIGHTS]")
+@out_option
+@click.option("--model", metavar="NAME", help="The network in FILE. Default: the config's.")
+@config_options[0]
+@config_options[1]
+@click.option(
+    "--num-classes",
+    type=click.IntRange(2),
+    help="Refuse a head of any other size. Default: the file decides.",
+)
+@click.option("--channels", type=click.Choice(["1", "3"]), help="Of its images. Default: FILE's.")
+@click.option(
+    "--size",
+    type=click.IntRange(4, 1024),
+    help="Pixels of its images. Default: 224, or 32 for networks for small images.",
+)
+@click.option(
+    "--on",
+    "task",
+    metavar="TASK",
+    help="Name the classes as this task does, e.g. imagefolder:imagenet. Default: numbers.",
+)
+@data_dir_option
+@click.option(
+    "--mean",
+    metavar="A,B,C",
+    help="What FILE's images were normalised with, in units of pixels in [0, 1], where the file "
+    "does not say. One value counts for all channels.",
+)
+@click.option("--std", metavar="A,B,C", help="Its standard deviation, like --mean.")
+@click.option(
+    "--entry", metavar="NAME", help="Which state dict in FILE, e.g. state_dict_ema. Default: found."
+)
+@click.option(
+    "--prefix", metavar="TEXT", help="What stands before the names in FILE. Default: found."
+)
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="NAME",
+    help="Leave out a tensor of FILE, or all below NAME. Repeatable.",
+)
+@click.option(
+    "--regime",
+    type=click.Choice(["standard", "fast", "adversarial"]),
+    help="How the weights were trained: reports then say so.",
+)
+@json_option
+def command(
+    source: str,
+    out: Path,
+    model: str | None,
+    config: str | None,
+    changes: tuple[str, ...],
+    num_classes: int | None,
+    channels: str | None,
+    size: int | None,
+    task: str | None,
+    data_dir: Path,
+    mean: str | None,
+    std: str | None,
+    entry: str | None,
+    prefix: str | None,
+    ignore: tuple[str, ...],
+    regime: Regime | None,
+    as_json: bool,
+) -> None:
+    """Make a model file of a published checkpoint, or of torchvision's published weights.
+
+    FILE is what torch.save wrote, or safetensors (or the .index.json of several). Known layouts
+    are undone: wrappers (state_dict, model, net, ...), prefixes (module., model.,
+    attacker.model.), averages (state_dict_ema, model_ema), and a normalisation beside the network
+    (normalizer, normalize, mu and sigma) moves into the model. No code from the file is run. Every
+    tensor must find its place, and every place its tensor; else nothing is written.
+
+    Checkpoints name no classes, so they are numbered: `dwlt prune --weights` then takes any task
+    with as many classes and relies on their order (torchvision's ImageNet networks have the order
+    of the sorted folder names).
+
+    \b
+    Examples:
+      dwlt import torchvision:resnet50:IMAGENET1K_V1 -o standard.safetensors
+      dwlt import imagenet_linf_4.pt --model resnet50 --regime adversarial -o robust.safetensors
+      dwlt import net.pth --model resnet18-32 --mean 0.5,0.5,0.4 --std 0.2,0.2,0.2 -o my.safetensors
+    """
+    from dwlt import _core
+    from dwlt.masks import require_other
+    from dwlt.published import Choice
+    from dwlt.stages.import_ import Wanted, load
+    from dwlt.stages.weights import digest, model_bytes
+
+    require_other(out, Path(source))
+    spec = _network(source, model, config, changes, mean, std)
+    wanted = Wanted(
+        choice=Choice(entry, prefix, ignore),
+        num_classes=num_classes,
+        classes=None if task is None else _classes(task, data_dir),
+        channels=None if channels is None else int(channels),
+        size=size,
+        regime=regime,
+    )
+    imported = load(source, spec, wanted)
+    if wanted.classes is not None and not imported.blueprint.named:
+        raise click.UsageError(
+            f"--on {task} has {len(wanted.classes)} classes, the head in {source} "
+            f"{len(imported.blueprint.classes)}"
+        )
+    _core.write_atomic(str(out), model_bytes(imported.model, imported.blueprint))
+    _tell(imported, out, digest(out), as_json)
+
+
+def _network(
+    source: str,
+    model: str | None,
+    config: str | None,
+    changes: tuple[str, ...],
+    mean: str | None,
+    std: str | None,
+) -> ModelSpec:
+    """The network that the options name, without published weights of its own."""
+    from dwlt.errors import SpecError
+    from dwlt.spec import load_experiment
+
+    if not (model or config or changes or source.startswith("torchvision:")):
+        raise SpecError(
+            f"nothing says which network {source} holds",
+            hint="give --model, e.g. --model resnet50, or --config with its [model]",
+        )
+    if (mean is None) != (std is None):
+        raise click.UsageError("--mean and --std belong together")
+    named = {"model.name": model, "model.mean": _numbers(mean), "model.std": _numbers(std)}
+    given: dict[str, Any] = {key: one for key, one in named.items() if one is not None}
+    return load_experiment(config, changes, given).model.model_copy(update={"weights": None})
+
+
+def _numbers(text: str | None) -> list[float] | None:
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise click.UsageError(
+            f"{text!r} is not one number per channel: 0.485,0.456,0.406"
+        ) from error
+
+
+def _classes(task: str, data_dir: Path) -> tuple[str, ...]:
+    from dwlt.data import class_names
+    from dwlt.spec import TaskSpec
+
+    return class_names(TaskSpec(task=task), data_dir=data_dir)
+
+
+def _tell(imported: Imported, out: Path, digest: str, as_json: bool) -> None:
+    from dwlt.cli.show import emit_json
+
+    blueprint = imported.blueprint
+    if as_json:
+        values = {key: one for key, one in blueprint.values().items() if key != "classes"}
+        classes = {"num_classes": len(blueprint.classes), "named": blueprint.named}
+        emit_json({"out": str(out), "weights": digest, **imported.origin, **values, **classes})
+        return
+    for note in imported.notes:
+        click.echo(f"  {note}", err=True)
+    count = f"{len(blueprint.classes)} classes{'' if blueprint.named else ', numbered'}"
+    click.echo(f"{out}: {blueprint.model.name}, {count}, {digest}", err=True)
