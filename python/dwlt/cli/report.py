@@ -60,6 +60,8 @@ def command(out: Path, runs: Path, as_json: bool, quiet: bool) -> None:
         rows = [[shorten(cell) for cell in row] for row in table.rows]
         head = [SHORT.get(name, name) for name in table.head]
         show.table(table.title, head, rows, left=table.left, optional=("kept", "seeds"))
+        if table.note:
+            show.say(table.note)
     if tables:
         show.say("std, adv: after standard, adversarial transfer; percent, mean±spread over seeds")
         show.say("✓ matches the dense network, ? unclear, ✗ falls short")

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Iterator
 from dwlt.report.groups import REGIMES, Group
 from dwlt.report.records import Layer, Notice, ReportData, Run, Score, sparsity
 from dwlt.report.stats import level
+from dwlt.report.strength import strength_flags
 
 FEW_SEEDS = 3
 """Below this many seeds a spread says little (and with one there is none)."""
 
 
 def report_flags(data: ReportData, groups: Iterable[Group]) -> Iterator[Notice]:
-    """Few seeds, RA above SA, and collapsed layers, each with the run or group it is about."""
+    """Few seeds, a dense network at the floor, RA above SA, a weak attack that fools more than a
+    strong one, and collapsed layers, each with the run or group it is about."""
     for group in groups:
         yield from _few_seeds(group)
         yield from _at_the_floor(group)
@@ -26,6 +28,7 @@ def report_flags(data: ReportData, groups: Iterable[Group]) -> Iterator[Notice]:
                 f"{what}: RA {100 * score.ra.value:.2f}% is above SA {100 * score.sa.value:.2f}%, "
                 "which no attack that starts at the clean image can give",
             )
+    yield from strength_flags(data)
     for result in data.prune:
         where = result.run.label
         yield from _collapsed(where, result.round, result.kept, result.total, result.layers)

@@ -1,0 +1,140 @@
+"""Figures of data efficiency: each of the four numbers against the share of the training data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from dwlt.report.canvas import FORMATS, INK, blank, clip, dress, save, style
+from dwlt.report.efficiency import Curve, EfficiencyTable, Series
+from dwlt.report.groups import PRETRAINING, share
+from dwlt.report.verdict import NUMBERS, Number
+
+Line = Literal["solid", "dashed", "dotted"]
+
+TICKETS: tuple[tuple[str, Line, str], ...] = (("D", "solid", "◆"), ("o", "dotted", "●"))
+"""Marker and line of the first and second ticket, and the sign that stands for the marker."""
+
+
+def colour_names(table: EfficiencyTable) -> dict[str, str]:
+    """The colour of each pre-training by name: its regime's, or for a second of one "other"."""
+    found: dict[str, str] = {}
+    for curve in table.curves:
+        regime = curve.pretrain.regime
+        free = regime in PRETRAINING and regime not in found.values()
+        found[curve.name] = regime if free else "other"
+    return found
+
+
+def efficiency_figure(table: EfficiencyTable) -> dict[str, bytes]:
+    """SA (top) and RA (bottom) by fraction, one column per transfer regime, by format name."""
+    with style():
+        figure = blank(7.0, 5.4)
+        axes = figure.subplots(2, 2, sharex=True, squeeze=False)
+        order = [axes[0][0], axes[1][0], axes[0][1], axes[1][1]]
+        for ax, number in zip(order, NUMBERS, strict=True):
+            _panel(ax, table, number)
+        for ax in axes[0]:
+            ax.set_xlabel("")
+        attack = f"   (RA: {table.attack})" if table.attack else ""
+        figure.suptitle(f"{clip(table.title, 70)}{attack}", fontsize=10, color=INK.text)
+        handles = list(_handles(table))
+        columns = min(4, len(handles))
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+        return {kind: save(figure, kind) for kind in FORMATS}
+
+
+def efficiency_panels(table: EfficiencyTable) -> dict[Number, str]:
+    """Each of the four panels as an SVG of its own with real text, for the page."""
+    found = {}
+    for number in NUMBERS:
+        with style(**{"svg.fonttype": "none", "svg.hashsalt": f"dwlt-data-{number.key}"}):
+            figure = blank(4.3, 2.9)
+            _panel(figure.subplots(), table, number)
+            found[number] = save(figure, "svg").decode()
+    return found
+
+
+def _panel(ax: Axes, table: EfficiencyTable, number: Number) -> None:
+    names = colour_names(table)
+    for at, curve in enumerate(table.curves):
+        colour = getattr(INK, names[curve.name])
+        # Side by side, so that error bars of curves at the same fraction can be told apart.
+        aside = 1 + 0.05 * (at - (len(table.curves) - 1) / 2)
+        for series, (marker, line) in _looks(curve):
+            _line(ax, series, number, colour=colour, marker=marker, line=line, aside=aside)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(FixedLocator(table.fractions))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xticklabels([share(fraction).removesuffix("%") for fraction in table.fractions])
+    ax.set_xlim(table.fractions[0] / 1.35, table.fractions[-1] * 1.35)
+    ax.set_xlabel("training data (%), log scale")
+    dress(ax, number)
+
+
+def _looks(curve: Curve) -> Iterator[tuple[Series, tuple[str, Line]]]:
+    """Each network with its marker and line; the dense one is dashed, as in other figures."""
+    tickets = iter(TICKETS)
+    for series in curve.series:
+        if series.round == 0:
+            yield series, ("s", "dashed")
+        else:
+            marker, line, _ = next(tickets)
+            yield series, (marker, line)
+
+
+def _line(
+    ax: Axes, series: Series, number: Number, *, colour: str, marker: str, line: Line, aside: float
+) -> None:
+    points = [(point.fraction * aside, point.level(number)) for point in series.points]
+    known = [(x, level) for x, level in points if level is not None]
+    ax.errorbar(
+        [x for x, _ in known],
+        [level.mean for _, level in known],
+        yerr=[level.spread for _, level in known],
+        color=colour,
+        linestyle=line,
+        linewidth=1.2,
+        marker=marker,
+        markersize=5,
+        markerfacecolor=INK.paper if series.round == 0 else colour,
+        elinewidth=0.8,
+        capsize=2,
+    )
+
+
+def looks_text(table: EfficiencyTable) -> Mapping[str, str]:
+    """Which sign stands for which ticket: "◆" for "73.79%". The same in every curve or absent."""
+    found: dict[str, str] = {}
+    for curve in table.curves:
+        tickets = [series for series in curve.series if series.round]
+        for series, (_, _, sign) in zip(tickets, TICKETS, strict=False):
+            found.setdefault(series.name, sign)
+    return found
+
+
+def _handles(table: EfficiencyTable) -> Iterator[Line2D]:
+    for name, colour in colour_names(table).items():
+        yield Line2D([], [], color=getattr(INK, colour), linewidth=2.5, label=clip(name, 40))
+    yield _handle("s", "dashed", "dense", fill=False)
+    signs = {sign: (marker, line) for marker, line, sign in TICKETS}
+    for name, sign in looks_text(table).items():
+        yield _handle(*signs[sign], f"{name} sparsity")
+
+
+def _handle(marker: str, line: Line, label: str, *, fill: bool = True) -> Line2D:
+    return Line2D(
+        [],
+        [],
+        color=INK.text,
+        marker=marker,
+        linestyle=line,
+        linewidth=1.2,
+        markersize=5,
+        markerfacecolor=INK.text if fill else INK.paper,
+        label=label,
+    )
