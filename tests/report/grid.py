@@ -129,9 +129,7 @@ class Grid:
                     self._count(START[regime][at + i] - fall - scarce, number, seed, at + i)
                     for i in (0, 1)
                 )
-                self._cell(
-                    search, regime, number, masks, transfer, seed, task, fraction, sa, ra
-                )
+                self._cell(search, regime, number, masks, transfer, seed, task, fraction, sa, ra)
 
     def _count(self, share: float, *parts: object) -> int:
         """Correct images: the share with a little noise that is the same each time."""

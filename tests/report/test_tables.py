@@ -10,7 +10,7 @@ import pytest
 
 from dwlt.report import assess, collect, terminal_tables
 from dwlt.report.export import json_text
-from dwlt.report.spreadsheet import csv_files, csv_text
+from dwlt.report.spreadsheet import csv_text
 from dwlt.report.stats import Level
 from dwlt.report.tables import percent, seeds_text
 from tests.report.make import Maker, id8

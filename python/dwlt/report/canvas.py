@@ -79,6 +79,13 @@ def save(figure: Figure, kind: str) -> bytes:
     return target.getvalue()
 
 
+def save_all(figure: Figure) -> dict[str, bytes]:
+    """The figure in every format, by name. It is laid out once, which takes longer than drawing."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return {kind: save(figure, kind) for kind in FORMATS}
+
+
 def blank(width: float, height: float) -> Figure:
     """An empty figure, in inches."""
     figure = Figure(figsize=(width, height), layout="constrained", facecolor=INK.paper)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dwlt.report.groups import Group, Network
-from dwlt.report.names import search_names
+from dwlt.report.names import method_names
 from dwlt.report.stats import Level, difference_error, quantile
 from dwlt.report.verdict import NUMBERS, GroupVerdict, Number, Report, TicketVerdict
 
@@ -93,7 +93,7 @@ def control_tables(report: Report) -> tuple[ControlTable, ...]:
     tables = []
     for verdict in searched:
         controls = [other for other in drawn if _belongs(other.group, verdict.group, searched)]
-        names = search_names((c.group.prune for c in controls), method=True)
+        names = method_names(control.group.prune for control in controls)
         controls.sort(key=lambda c: (_method_order(c.group.prune.method), names[c.group.prune.id]))
         rounds = tuple(_rounds(verdict, controls, names))
         if rounds:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from dwlt.report.canvas import FORMATS, INK, blank, clip, dress, save, style
+from dwlt.report.canvas import INK, blank, clip, dress, save, save_all, style
 from dwlt.report.efficiency import Curve, EfficiencyTable, Series
 from dwlt.report.groups import PRETRAINING, share
 from dwlt.report.verdict import NUMBERS, Number
@@ -45,7 +45,7 @@ def efficiency_figure(table: EfficiencyTable) -> dict[str, bytes]:
         handles = list(_handles(table))
         columns = min(4, len(handles))
         figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
-        return {kind: save(figure, kind) for kind in FORMATS}
+        return save_all(figure)
 
 
 def efficiency_panels(table: EfficiencyTable) -> dict[Number, str]:

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from dwlt.report.axis import choose_ticks, position
-from dwlt.report.canvas import FORMATS, INK, blank, clip, dress, save, style
+from dwlt.report.canvas import INK, blank, clip, dress, save, save_all, style
 from dwlt.report.records import Layer, sparsity
 from dwlt.report.verdict import NUMBERS, GroupVerdict, Number, TicketVerdict, Verdict
 
@@ -45,7 +45,7 @@ def curves(verdict: GroupVerdict) -> dict[str, bytes]:
             ax.set_xlabel("")
         figure.suptitle(_title(verdict), fontsize=10, color=INK.text)
         _legend(figure, verdict)
-        return {kind: save(figure, kind) for kind in FORMATS}
+        return save_all(figure)
 
 
 def panels(verdict: GroupVerdict) -> dict[Number, str]:
@@ -102,7 +102,7 @@ def layers(title: str, tickets: Sequence[tuple[int, int, Sequence[Layer]]]) -> d
         )
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        return {kind: save(figure, kind) for kind in FORMATS}
+        return save_all(figure)
 
 
 def _panel(ax: Axes, verdict: GroupVerdict, number: Number) -> None:

@@ -20,7 +20,7 @@ class Column:
 
     @property
     def title(self) -> str:
-        """One line: "cifar10, 10% of the data"."""
+        """One line: "cifar10, 10% of data"."""
         return ", ".join([self.task, *self.details])
 
 
@@ -99,7 +99,7 @@ def _columns(groups: Sequence[GroupVerdict], keys: Sequence[_Key]) -> tuple[Colu
     for task, fraction, attack, _, n in keys:
         details = []
         if fraction < 1:
-            details.append(f"{share(fraction)} of the data")
+            details.append(f"{share(fraction)} of data")
         if attacks:
             details.append(attack or "RA not measured")
         if counts:

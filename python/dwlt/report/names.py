@@ -39,6 +39,14 @@ def search_names(refs: Iterable[SearchRef], *, method: bool = False) -> dict[str
     return _told_apart(known, name)
 
 
+def method_names(refs: Iterable[SearchRef]) -> dict[str, str]:
+    """Names by id where the method says enough: "shuffled"; by more only where two share one."""
+    known = {ref.id: ref for ref in refs}
+    count = Counter(ref.method for ref in known.values())
+    full = search_names(known.values(), method=True)
+    return {id_: ref.method if count[ref.method] == 1 else full[id_] for id_, ref in known.items()}
+
+
 def rewind_text(rewind: str | int) -> str:
     """What rounds start from, in words; nothing for the pre-trained weights, which is the rule."""
     if rewind == "pretrained":

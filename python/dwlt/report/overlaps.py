@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dwlt import _core, layout
 from dwlt.errors import FormatError, MaskError
+from dwlt.report.groups import regime_order
 from dwlt.report.records import Notice, PruneResult, ReportData, RunRef, SearchRef
 
 MOST_SEARCHES = 8
@@ -94,6 +95,7 @@ def mask_overlaps(runs_dir: Path | str, data: ReportData) -> MaskStudy:
     root = Path(runs_dir)
     notices: list[Notice] = []
     results = [step for step in data.prune if step.round and not step.prune.control]
+    results.sort(key=_order)
     searches = list({step.prune.id: step.prune for step in results}.values())
     if len(searches) < 2:
         return MaskStudy()
@@ -107,7 +109,9 @@ def mask_overlaps(runs_dir: Path | str, data: ReportData) -> MaskStudy:
         here = [step for step in results if step.round == number and step.prune.id in wanted]
         masks = {step.prune.id: _load(root, step, notices) for step in here}
         pairs += _pairs(here, masks, notices)
-    return MaskStudy(tuple(sorted(pairs, key=_order)), tuple(sorted(set(notices))))
+    place = {ref.id: at for at, ref in enumerate(searches)}
+    pairs.sort(key=lambda p: (place[p.left.search.id], place[p.right.search.id], p.round))
+    return MaskStudy(tuple(pairs), tuple(sorted(set(notices))))
 
 
 def _rounds(data: ReportData, results: Iterable[PruneResult]) -> Sequence[int]:
@@ -170,5 +174,8 @@ def _ticket(step: PruneResult) -> Ticket:
     return Ticket(step.pretrain, step.prune, step.kept, step.total)
 
 
-def _order(pair: Pair) -> tuple[str, str, int]:
-    return (pair.left.search.id, pair.right.search.id, pair.round)
+def _order(step: PruneResult) -> tuple[object, ...]:
+    """As the rows of the headline are ordered, then by round."""
+    search = step.prune
+    start = (*regime_order(step.pretrain.regime), step.pretrain.label)
+    return (*start, *regime_order(search.regime), search.label, step.round)

@@ -44,9 +44,8 @@ def _body(report: Report) -> list[Html]:
     sections = {
         "Extreme sparsity": headline_section(report, groups.anchors),
         "Data efficiency": efficiency_section(report),
-        "Controls": control_section(report),
+        "Controls": control_section(report, groups.controls()),
         "Verdicts": groups.verdicts(),
-        "Controls in full": groups.controls(),
         "The masks": mask_section(report),
         "Flags and warnings": notice_section(report),
         "Other results": parts.other_results(report),
@@ -59,6 +58,11 @@ def _body(report: Report) -> list[Html]:
 
 def _anchor(title: str) -> str:
     return title.lower().replace(" ", "-")
+
+
+def _extreme(verdict: GroupVerdict) -> str:
+    text = extreme_text(verdict.main)
+    return text if verdict.extreme is None else f"extreme sparsity {text}"
 
 
 class _Groups:
@@ -97,16 +101,15 @@ class _Groups:
         """The controls' own verdicts, folded and without figures: their place is by the ticket."""
         if not self._beside:
             return Html("")
-        return element(
-            "section",
-            element("h2", "Controls against the dense network"),
+        return parts.folded(
+            f"All {len(self._beside)} groups of controls, each against its dense network",
             *(self._folded(verdict, None) for verdict in self._beside),
         )
 
     def _folded(self, verdict: GroupVerdict, index: int | None) -> Html:
         title = self._titles[verdict.slug]
         return parts.folded(
-            f"{title}: {extreme_text(verdict.main)}",
+            f"{title}, {_extreme(verdict)}",
             group_body(verdict, title, index or 0, drawn=index is not None),
             id_=self.anchors[verdict.slug],
         )

@@ -20,15 +20,20 @@ _WORDS = {Lead.TICKET: "worse", Lead.CONTROL: "better", Lead.UNCLEAR: "unclear"}
 _LOOKS = {Lead.TICKET: "short", Lead.CONTROL: "match", Lead.UNCLEAR: "unclear"}
 
 
-def control_section(report: Report) -> Html:
-    """A summary and a table per group with controls; nothing where no control was transferred."""
+def control_section(report: Report, in_full: Html) -> Html:
+    """A summary and a table per group with controls; nothing where no control was transferred.
+
+    Args:
+        report: what is reported.
+        in_full: the controls' own verdicts, which come last.
+    """
     tables = control_tables(report)
     if not tables:
         return Html("")
     titles = _titles(tables)
     detail = [
         folded(
-            f"{title}: tickets and controls",
+            title,
             scroll(_table(table), f"Controls, {title}"),
             unfolded=len(tables) <= _UNFOLDED,
         )
@@ -53,6 +58,7 @@ def control_section(report: Report) -> Html:
         ),
         scroll(_summary(titles, tables), "Tickets against controls"),
         *detail,
+        in_full,
     )
 
 
@@ -175,7 +181,9 @@ def _distance(found: Difference) -> Html:
     """Control minus ticket, signed, with the word for it."""
     if found.lead is None or found.error is None:
         return element("span", "not comparable" if found.level is not None else "", class_="sub")
-    text = f"{-100 * found.lead:+.2f} {_WORDS[found.state]}"
+    away = round(-100 * found.lead, 2) + 0.0
+    text = f"{away:+.2f}".replace("-", "−") if away else "0.00"
+    text = f"{text} {_WORDS[found.state]}"
     return element(
         "span",
         text,

@@ -7,7 +7,7 @@ from dwlt.report.groups import REGIMES, share
 from dwlt.report.headline import extreme_text
 from dwlt.report.html import Html, element, join
 from dwlt.report.inline import inline_svg
-from dwlt.report.names import pretrain_names, rewind_text, search_names
+from dwlt.report.names import method_names, pretrain_names, rewind_text
 from dwlt.report.page_parts import badge, caption, folded, scroll
 from dwlt.report.protocol import protocol_section
 from dwlt.report.records import sparsity
@@ -46,7 +46,7 @@ def group_titles(report: Report) -> dict[str, str]:
         part = f", {share(group.fraction)} of the training data" if group.fraction < 1 else ""
         pretrain = pretrains[group.pretrain.id].replace(" (", " pre-training (", 1)
         pretrain = pretrain if "(" in pretrain else f"{pretrain} pre-training"
-        search = search_names(alike, method=True)[group.prune.id]
+        search = method_names(alike)[group.prune.id]
         titles[verdict.slug] = (
             f"{pretrain[:1].upper()}{pretrain[1:]} → {group.task.name}{part}: {search} tickets"
         )

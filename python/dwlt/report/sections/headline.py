@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from dwlt.report.headline import (
     Column,
@@ -42,12 +43,10 @@ def headline_section(report: Report, anchors: Mapping[str, str]) -> Html:
         words = "No ticket of iterative pruning has been transferred; what follows are controls."
         return element("section", element("h2", "Extreme sparsity"), element("p", words))
     names = ["Pre-training", *(["Tickets found by"] if found.several else [])]
-    head = [element("th", name, scope="col", class_="l") for name in names]
-    head += [element("th", *_column(column), scope="col", class_="l") for column in found.columns]
     rows = []
     for row in found.rows:
         titles = [row.pretrain, *([row.search] if found.several else [])]
-        cells = [element("th", *_name(title), scope="row", class_="l") for title in titles]
+        cells = [element("th", *_name(title), scope="row", class_="first") for title in titles]
         cells += [
             element("td", *_cell(cell, found.shared, anchors), class_="l") for cell in row.cells
         ]
@@ -57,18 +56,31 @@ def headline_section(report: Report, anchors: Mapping[str, str]) -> Html:
         "table",
         caption(
             "Sparsity of the sparsest double-win ticket, by pre-training and downstream task."
-            f"{shared}"
+            f"{shared} Undecided: a sparser ticket of which too little is known. Strict: SA and RA "
+            "of one checkpoint."
         ),
-        element("thead", element("tr", *head)),
+        _head(names, found.columns),
         element("tbody", *rows),
         class_="headline",
     )
     return element("section", element("h2", "Extreme sparsity"), scroll(table, "Extreme sparsity"))
 
 
-def _column(column: Column) -> tuple[Html, ...]:
-    small = element("span", ", ".join(column.details), class_="sub") if column.details else Html("")
-    return (join(column.task), small)
+def _head(names: Sequence[str], columns: Sequence[Column]) -> Html:
+    """Tasks above, and below them what tells the columns of one task apart."""
+    deep = 2 if any(column.details for column in columns) else 1
+    top = [element("th", name, scope="col", rowspan=deep, class_="first") for name in names]
+    below = []
+    for task, group in groupby(columns, lambda column: column.task):
+        alike = list(group)
+        scope = "colgroup" if len(alike) > 1 else "col"
+        top.append(element("th", task, scope=scope, colspan=len(alike), class_="l task"))
+        below += [
+            element("th", ", ".join(column.details) or "all data", scope="col", class_="l")
+            for column in alike
+        ]
+    lines = [element("tr", *top), *([element("tr", *below)] if deep > 1 else [])]
+    return element("thead", *lines)
 
 
 def _name(title: str) -> tuple[Html, ...]:
@@ -95,6 +107,6 @@ def _cell(
     if (beyond := undecided_beyond(verdict.main)) is not None:
         lines.append(f"undecided: {beyond}")
     if verdict.tickets:
-        lines.append(f"one checkpoint: {extreme_text(verdict.strict)}")
+        lines.append(f"strict: {extreme_text(verdict.strict)}")
     small = [element("span", line, class_="sub") for line in lines]
     return (element("span", link, class_="big" if won else "big none"), *small)

@@ -46,7 +46,7 @@ def _overlaps(report: Report) -> Html:
             "thead",
             element(
                 "tr",
-                element("th", "Tickets", scope="col", class_="first"),
+                element("th", "Pre-trainings", scope="col", class_="first"),
                 *(element("th", f"Round {number}", scope="col") for number in rounds),
             ),
         ),
@@ -78,8 +78,8 @@ def _ticket(ticket: Ticket, report: Report) -> str:
     sides = [side for pair in pairs for side in (pair.left, pair.right)]
     pretrain = pretrain_names(side.pretrain for side in sides)[ticket.pretrain.id]
     alike = [side.search for side in sides if side.pretrain.id == ticket.pretrain.id]
-    search = search_names(alike)[ticket.search.id]
-    return f"{pretrain} pre-training, {search} search"
+    names = search_names(alike)
+    return f"{pretrain}, {names[ticket.search.id]} search" if len(names) > 1 else pretrain
 
 
 def _densities(report: Report) -> Html:
