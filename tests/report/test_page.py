@@ -188,13 +188,14 @@ def test_everything_is_written(written: ReportPaths, study_runs: Path) -> None:
     out = written.page.parent
     names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     assert [name for name in names if "/" not in name] == [
+        "headline.csv",
         "report.csv",
         "report.html",
         "report.json",
     ]
     assert len(written.figures) == 6
     assert all(path.stat().st_size > 0 for path in written.figures)
-    assert len(names) == 9
+    assert len(names) == 10
     assert json.loads(written.json.read_text(encoding="utf-8"))["groups"]
     assert written.data.groups[0].extreme is not None
     # Writing again changes nothing: every file is a function of the results alone.
