@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dwlt.report.groups import REGIMES, Group, regime_order, share
-from dwlt.report.names import pretrain_names, search_names
+from dwlt.report.names import pretrain_names, rewind_text, search_names
 from dwlt.report.records import sparsity
 from dwlt.report.verdict import GroupVerdict, Judged, Report, Verdict
 
@@ -88,6 +88,7 @@ def _row_order(group: Group) -> tuple[object, ...]:
         regime_order(group.pretrain.regime),
         group.pretrain.label,
         regime_order(search.regime),
+        rewind_text(search.rewind),
         search.label,
     )
 

@@ -289,11 +289,13 @@ def transfer(fields: Fields, folder: str) -> TransferResult:
 
 def evaluate(fields: Fields, folder: str) -> EvaluateResult:
     """An evaluation result; FormatError where a key is missing or wrong."""
+    starts = fields.child_or_none("starts")
     return EvaluateResult(
         run=_run(fields, "evaluate", folder),
         model=fields.text("model"),
         test=_score(fields.child("test")),
         weights=fields.text_or_none("weights"),
+        laid_on=None if starts is None else starts.text_or_none("mask"),
         robust=_outcomes(fields),
     )
 

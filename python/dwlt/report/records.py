@@ -227,14 +227,15 @@ class TransferResult:
 class EvaluateResult:
     """A finished evaluation of one model file.
 
-    ``weights`` is the digest of what was evaluated; ``robust`` says of each image, by its number,
-    whether it held against the attack (empty where the file does not say).
+    ``weights`` and ``laid_on`` are the digests of the weights and of masks laid on them; ``robust``
+    says of each image, by its number, whether it held (empty where the file does not say).
     """
 
     run: Run
     model: str
     test: Score
     weights: str | None = None
+    laid_on: str | None = None
     robust: Mapping[int, bool] = field(default_factory=dict)
 
 

@@ -22,7 +22,7 @@ from dwlt.report.records import Accuracy, Notice, ReportData, TaskInfo
 from dwlt.report.stats import NORMAL, binomial_error
 
 _LABEL = re.compile(
-    r"(?P<kind>fgsm|pgd-(?P<steps>[0-9]+)|autoattack\S*|aa\S*)(?: x(?P<times>[0-9]+))?"
+    r"(?P<kind>fgsm|pgd-(?P<steps>[0-9]+)|(?:\S+\+)?autoattack)(?: x(?P<times>[0-9]+))?"
     r" (?P<norm>\S+) (?P<eps>[0-9.]+(?:/[0-9.]+)?)"
 )
 
@@ -94,7 +94,7 @@ def _by_network(data: ReportData) -> dict[tuple[object, ...], list[_Measured]]:
     """
     digests: dict[str, str] = {}
     for result in data.evaluate:
-        if result.weights is not None:
+        if result.weights is not None and result.laid_on is None:
             digests[_place(result.model)] = result.weights
     found: defaultdict[tuple[object, ...], list[_Measured]] = defaultdict(list)
 
@@ -106,7 +106,7 @@ def _by_network(data: ReportData) -> dict[tuple[object, ...], list[_Measured]]:
             found[key].append(_Measured(run, attack, known, ra, robust))
 
     for result in data.evaluate:
-        network = result.weights or _place(result.model)
+        network = f"{result.weights or _place(result.model)} {result.laid_on or ''}".rstrip()
         test = (result.test.attack, result.test.ra, result.robust)
         add(network, result.run.task, result.run.label, test)
     for cell in data.transfer:

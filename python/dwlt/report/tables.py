@@ -63,7 +63,8 @@ def terminal_tables(report: Report) -> list[Table]:
     controls = control_tables(report)
     apart = controls_of(controls)
     groups = [verdict for verdict in report.groups if verdict.slug not in apart]
-    tables = [_headline_table(report), *(_group_table(verdict) for verdict in groups)]
+    head = _headline_table(report)
+    tables = [*([head] if head.rows else []), *(_group_table(verdict) for verdict in groups)]
     return [*tables, _controls_table(controls)] if controls else tables
 
 
