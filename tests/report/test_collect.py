@@ -141,8 +141,13 @@ def test_how_tickets_were_found_is_read(make: Maker, said: object, read: object)
     of = {"id": "0a0b0c0d", "name": "digits"}
     make.prune(6, method="shuffled", regime="none", rewind=said, of=of)
     search = {
-        "id": "1", "name": "n", "method": "reinit", "regime": "fast", "task": "cifar10",
-        "rewind": said, "of": of,
+        "id": "1",
+        "name": "n",
+        "method": "reinit",
+        "regime": "fast",
+        "task": "cifar10",
+        "rewind": said,
+        "of": of,
     }
     make.cell(6, "standard", 90, 40, prune=search)
     data = collect(make.root)

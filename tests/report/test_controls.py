@@ -56,9 +56,11 @@ def test_the_lead_over_seeds_has_students_reach() -> None:
     # Variances 4e-4 and 1e-4, pooled 2.5e-4, times 2/3: error 0.01291; 2.776 of it: 0.0358.
     found = difference(NUMBERS[0], level(88, 90, 92), level(85, 86, 87))
     assert found.error == pytest.approx(sqrt(2.5e-4 * 2 / 3))
-    assert (found.lead, found.state) == (pytest.approx(0.04), Lead.TICKET)
+    assert found.lead == pytest.approx(0.04)
+    assert found.state is Lead.TICKET
     nearer = difference(NUMBERS[0], level(88, 90, 92), level(86, 87, 88))
-    assert (nearer.lead, nearer.state) == (pytest.approx(0.03), Lead.UNCLEAR)
+    assert nearer.lead == pytest.approx(0.03)
+    assert nearer.state is Lead.UNCLEAR
 
 
 def test_every_control_stands_beside_the_ticket_of_its_round(make: Maker) -> None:

@@ -69,12 +69,13 @@ def headline_section(report: Report, anchors: Mapping[str, str]) -> Html:
 def _head(names: Sequence[str], columns: Sequence[Column]) -> Html:
     """Tasks above, and below them what tells the columns of one task apart."""
     deep = 2 if any(column.details for column in columns) else 1
+    look = "l task" if deep > 1 else "l"
     top = [element("th", name, scope="col", rowspan=deep, class_="first") for name in names]
     below = []
     for task, group in groupby(columns, lambda column: column.task):
         alike = list(group)
         scope = "colgroup" if len(alike) > 1 else "col"
-        top.append(element("th", task, scope=scope, colspan=len(alike), class_="l task"))
+        top.append(element("th", task, scope=scope, colspan=len(alike), class_=look))
         below += [
             element("th", ", ".join(column.details) or "all data", scope="col", class_="l")
             for column in alike
