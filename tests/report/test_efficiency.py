@@ -6,6 +6,7 @@ import csv
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 from dwlt.report import Report, assess, canvas, collect, write_report
 from dwlt.report.efficiency import choose, efficiency_tables
@@ -52,7 +53,7 @@ def test_networks_over_rising_fractions(make: Maker) -> None:
     fractions(make, 1.0, 0.01, 0.1)
     make.network(6, ([60], [20], [85], [50]), fraction=0.5, salt="half")
     (table,) = efficiency_tables(report_of(make))
-    assert table.title == "digits:5-9: tickets of the adversarial search"
+    assert table.title == "digits:5-9"
     assert table.fractions == (0.01, 0.1, 0.5, 1.0)
     (curve,) = table.curves
     assert curve.name == "adversarial"
@@ -92,10 +93,23 @@ def test_other_searches_and_measures_have_tables_of_their_own(make: Maker) -> No
         make.network(6, WIN, fraction=share, salt=f"n{share}", n=200)
     report = report_of(make)
     assert [table.title for table in efficiency_tables(report)] == [
-        "digits:5-9: tickets of the adversarial search",
+        "digits:5-9",  # measured on 200 images, by one search
         "digits:5-9: tickets of the adversarial search",
         "digits:5-9: tickets of the standard search",
     ]
+
+
+def test_each_pretraining_may_be_searched_under_its_own_regime(make: Maker) -> None:
+    for regime in ("standard", "adversarial"):
+        start = {"id": f"p{regime}", "name": "n", "regime": regime}
+        search = {"id": f"s{regime}", "name": "n", "method": "imp", "regime": regime}
+        for share in (1.0, 0.1):
+            for number in (0, 6):
+                salt = f"{regime}{share}"
+                over: dict[str, Any] = {"pretrain": start, "prune": search, "fraction": share}
+                make.network(number, WIN, weights=f"b3:{regime}", salt=salt, **over)
+    (table,) = efficiency_tables(report_of(make))
+    assert [curve.name for curve in table.curves] == ["standard", "adversarial"]
 
 
 def test_all_pretrainings_share_a_figure_in_their_own_colours(make: Maker) -> None:

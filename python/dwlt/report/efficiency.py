@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dwlt.report.groups import Group, regime_order
@@ -63,7 +63,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class EfficiencyTable:
-    """All pre-trainings on one task whose tickets were found alike."""
+    """All pre-trainings on one task, each with the tickets of one search."""
 
     title: str
     task: str
@@ -73,24 +73,26 @@ class EfficiencyTable:
 
 
 def efficiency_tables(report: Report) -> tuple[EfficiencyTable, ...]:
-    """One table per task and way of searching where two or more fractions were transferred."""
+    """One table per task where two or more fractions were transferred.
+
+    Where a pre-training has several searches there is one per way of searching.
+    """
     found: defaultdict[tuple[object, ...], list[GroupVerdict]] = defaultdict(list)
     for verdict in report.groups:
         if not verdict.group.prune.control:
-            found[_key(verdict.group)].append(verdict)
-    tables = [_table(groups) for groups in found.values()]
-    made = [table for table in tables if table is not None]
-    return tuple(sorted(made, key=lambda table: table.title))
+            found[_place(verdict.group)].append(verdict)
+    tables = [table for groups in found.values() for table in _tables(groups)]
+    return tuple(sorted(tables, key=lambda table: table.title))
 
 
-def _key(group: Group) -> tuple[object, ...]:
-    search, way = group.prune, group.way
+def _place(group: Group) -> tuple[object, ...]:
+    way = group.way
     # Not the data's digest: another share of the training images has another.
-    how = (search.regime, search.rewind, search.task)
-    return (*how, group.task.name, way.classes, way.sa_n, way.ra_n, way.attack, way.attack_spec)
+    return (group.task.name, way.classes, way.sa_n, way.ra_n, way.attack, way.attack_spec)
 
 
-def _table(groups: Sequence[GroupVerdict]) -> EfficiencyTable | None:
+def _tables(groups: Sequence[GroupVerdict]) -> Iterator[EfficiencyTable]:
+    """The tables of one task, measured in one way."""
     by_search: defaultdict[tuple[str, str], list[GroupVerdict]] = defaultdict(list)
     for verdict in groups:
         by_search[(verdict.group.pretrain.id, verdict.group.prune.id)].append(verdict)
@@ -99,17 +101,31 @@ def _table(groups: Sequence[GroupVerdict]) -> EfficiencyTable | None:
         for alike in by_search.values()
         if len({v.group.fraction for v in alike}) > 1
     ]
-    if not several:
-        return None
+    task = groups[0].group.task.name
+    if len({alike[0].group.pretrain.id for alike in several}) == len(several):
+        if several:
+            yield _table(several, task)
+        return
+    by_way: defaultdict[str, list[list[GroupVerdict]]] = defaultdict(list)
+    for alike in several:
+        by_way[_way(alike[0].group)].append(alike)
+    for way in sorted(by_way):
+        yield _table(by_way[way], f"{task}: tickets of the {way}")
+
+
+def _way(group: Group) -> str:
+    search = group.prune
+    where = f" on {search.task}" if search.task == group.task.name else ""
+    rewound = rewind_text(search.rewind)
+    return f"{search.regime} search{where}{', ' if rewound else ''}{rewound}"
+
+
+def _table(several: Sequence[Sequence[GroupVerdict]], title: str) -> EfficiencyTable:
     names = pretrain_names(alike[0].group.pretrain for alike in several)
     curves = sorted((_curve(alike, names) for alike in several), key=_curve_order)
     group = several[0][0].group
-    search = group.prune
-    how = [f"{search.regime} search", rewind_text(search.rewind)]
-    if search.task is not None and search.task == group.task.name:
-        how.append(f"on {search.task}")
     return EfficiencyTable(
-        title=f"{group.task.name}: tickets of the {', '.join(word for word in how if word)}",
+        title=title,
         task=group.task.name,
         attack=group.attack,
         fractions=tuple(sorted({v.group.fraction for alike in several for v in alike})),
