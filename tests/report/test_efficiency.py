@@ -14,7 +14,7 @@ from dwlt.report.efficiency_figure import (
     colour_names,
     efficiency_figure,
     efficiency_panels,
-    looks_text,
+    looks,
 )
 from dwlt.report.export import json_text
 from dwlt.report.page import render
@@ -120,7 +120,10 @@ def test_all_pretrainings_share_a_figure_in_their_own_colours(make: Maker) -> No
         "fast": "fast",
         "adversarial": "adversarial",
     }
-    assert looks_text(table) == {"73.80%": "◆", "89.30%": "●"}
+    assert {name: sign for name, (_, _, sign) in looks(table).items()} == {
+        "73.80%": "◆",
+        "89.30%": "●",
+    }
     made = efficiency_figure(table)
     assert set(made) == set(canvas.FORMATS)
     assert ET.fromstring(made["svg"]).tag == "{http://www.w3.org/2000/svg}svg"
@@ -129,6 +132,21 @@ def test_all_pretrainings_share_a_figure_in_their_own_colours(make: Maker) -> No
     for colour in (canvas.INK.standard, canvas.INK.fast, canvas.INK.adversarial):
         assert all(colour in panel for panel in panels.values())
     assert efficiency_panels(table) == panels
+
+
+def test_a_ticket_looks_the_same_in_a_curve_that_lacks_the_other(make: Maker) -> None:
+    for regime, rounds in (("standard", (0, 6, 10)), ("fast", (0, 10))):
+        start = {"id": f"p{regime}", "name": "n", "regime": regime}
+        search = {"id": f"s{regime}", "name": "n", "method": "imp", "regime": regime}
+        for share in (1.0, 0.1):
+            for number in rounds:
+                salt = f"{regime}{share}"
+                over: dict[str, Any] = {"pretrain": start, "prune": search, "fraction": share}
+                make.network(number, WIN, weights=f"b3:{regime}", salt=salt, **over)
+    (table,) = efficiency_tables(report_of(make))
+    assert [len(curve.series) for curve in table.curves] == [3, 2]
+    assert looks(table)["89.30%"][0] == "o"
+    assert efficiency_figure(table)["png"].startswith(b"\x89PNG")
 
 
 def test_curves_on_the_page_and_in_files(make: Maker) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from itertools import cycle, zip_longest
 from typing import Literal
 
 from matplotlib.axes import Axes
@@ -10,14 +11,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from dwlt.report.canvas import INK, blank, clip, dress, save, save_all, style
-from dwlt.report.efficiency import Curve, EfficiencyTable, Series
+from dwlt.report.efficiency import EfficiencyTable, Series
 from dwlt.report.groups import PRETRAINING, share
 from dwlt.report.verdict import NUMBERS, Number
 
-Line = Literal["solid", "dashed", "dotted"]
+Line = Literal["solid", "dashed", "dotted", "dashdot"]
+Look = tuple[str, Line, str]
 
-TICKETS: tuple[tuple[str, Line, str], ...] = (("D", "solid", "◆"), ("o", "dotted", "●"))
-"""Marker and line of the first and second ticket, and the sign that stands for the marker."""
+TICKETS: tuple[Look, ...] = (("D", "solid", "◆"), ("o", "dotted", "●"), ("^", "dashdot", "▲"))
+"""Marker and line of each ticket, and the sign that stands for the marker in words."""
 
 
 def colour_names(table: EfficiencyTable) -> dict[str, str]:
@@ -43,7 +45,7 @@ def efficiency_figure(table: EfficiencyTable) -> dict[str, bytes]:
         attack = f"   (RA: {table.attack})" if table.attack else ""
         figure.suptitle(f"{clip(table.title, 70)}{attack}", fontsize=10, color=INK.text)
         handles = list(_handles(table))
-        columns = min(4, len(handles))
+        columns = len(handles) // 2
         figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
         return save_all(figure)
 
@@ -60,12 +62,14 @@ def efficiency_panels(table: EfficiencyTable) -> dict[Number, str]:
 
 
 def _panel(ax: Axes, table: EfficiencyTable, number: Number) -> None:
-    names = colour_names(table)
+    names, tickets = colour_names(table), looks(table)
     for at, curve in enumerate(table.curves):
         colour = getattr(INK, names[curve.name])
         # Side by side, so that error bars of curves at the same fraction can be told apart.
         aside = 1 + 0.05 * (at - (len(table.curves) - 1) / 2)
-        for series, (marker, line) in _looks(curve):
+        for series in curve.series:
+            # The dense network is dashed, as in the other figures.
+            marker, line, _ = tickets.get(series.name, ("s", "dashed", ""))
             _line(ax, series, number, colour=colour, marker=marker, line=line, aside=aside)
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(FixedLocator(table.fractions))
@@ -76,15 +80,11 @@ def _panel(ax: Axes, table: EfficiencyTable, number: Number) -> None:
     dress(ax, number)
 
 
-def _looks(curve: Curve) -> Iterator[tuple[Series, tuple[str, Line]]]:
-    """Each network with its marker and line; the dense one is dashed, as in other figures."""
-    tickets = iter(TICKETS)
-    for series in curve.series:
-        if series.round == 0:
-            yield series, ("s", "dashed")
-        else:
-            marker, line, _ = next(tickets)
-            yield series, (marker, line)
+def looks(table: EfficiencyTable) -> dict[str, Look]:
+    """How each ticket looks, by its name: the same in every curve."""
+    found = {series.name: series for curve in table.curves for series in curve.series}
+    tickets = sorted((one for one in found.values() if one.round), key=lambda one: one.round)
+    return {one.name: look for one, look in zip(tickets, cycle(TICKETS), strict=False)}
 
 
 def _line(
@@ -107,23 +107,20 @@ def _line(
     )
 
 
-def looks_text(table: EfficiencyTable) -> Mapping[str, str]:
-    """Which sign stands for which ticket: "◆" for "73.79%". The same in every curve or absent."""
-    found: dict[str, str] = {}
-    for curve in table.curves:
-        tickets = [series for series in curve.series if series.round]
-        for series, (_, _, sign) in zip(tickets, TICKETS, strict=False):
-            found.setdefault(series.name, sign)
-    return found
-
-
 def _handles(table: EfficiencyTable) -> Iterator[Line2D]:
-    for name, colour in colour_names(table).items():
-        yield Line2D([], [], color=getattr(INK, colour), linewidth=2.5, label=clip(name, 40))
-    yield _handle("s", "dashed", "dense", fill=False)
-    signs = {sign: (marker, line) for marker, line, sign in TICKETS}
-    for name, sign in looks_text(table).items():
-        yield _handle(*signs[sign], f"{name} sparsity")
+    """Column by column of a legend with two rows: pre-trainings above, networks below."""
+    above = [
+        Line2D([], [], color=getattr(INK, colour), linewidth=2.5, label=clip(name, 40))
+        for name, colour in colour_names(table).items()
+    ]
+    below = [_handle("s", "dashed", "dense", fill=False)]
+    below += [
+        _handle(marker, line, f"{name} sparsity")
+        for name, (marker, line, _) in looks(table).items()
+    ]
+    for pair in zip_longest(above, below):
+        for handle in pair:
+            yield handle or Line2D([], [], linestyle="none", label=" ")
 
 
 def _handle(marker: str, line: Line, label: str, *, fill: bool = True) -> Line2D:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dwlt.report.efficiency import Curve, EfficiencyTable, Point, Series, efficiency_tables
-from dwlt.report.efficiency_figure import colour_names, efficiency_panels, looks_text
+from dwlt.report.efficiency_figure import colour_names, efficiency_panels, looks
 from dwlt.report.groups import share
 from dwlt.report.headline import extreme_text, seeds_text
 from dwlt.report.html import Html, element, join
@@ -52,7 +52,9 @@ def _key(table: EfficiencyTable) -> Html:
         for name, colour in colour_names(table).items()
     ]
     items.append(element("li", "□ dashed: dense"))
-    items += [element("li", f"{sign} {name} sparsity") for name, sign in looks_text(table).items()]
+    items += [
+        element("li", f"{sign} {name} sparsity") for name, (_, _, sign) in looks(table).items()
+    ]
     return element("ul", *items, class_="key")
 
 
