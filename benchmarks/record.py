@@ -32,11 +32,13 @@ def results(runs: Path) -> Iterator[dict[str, Any]]:
 
 
 def specs(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """One spec per stage and regime; what differs between cells (round, seed) is left out."""
+    """One spec per stage, regime and control; what differs between cells is left out."""
     chosen: dict[str, Any] = {}
     for result in found:
         spec = {k: v for k, v in result["spec"].items() if k not in ("round", "seed", "name")}
-        chosen[f"{result['stage']}/{result['regime']}"] = spec
+        method = result.get("method", "imp")
+        control = "" if method == "imp" else f"/{method}"
+        chosen[f"{result['stage']}/{result['regime']}{control}"] = spec
     return chosen
 
 
@@ -51,11 +53,17 @@ def condense(runs: Path, report: dict[str, Any]) -> dict[str, Any]:
         for ticket in group["tickets"]:
             del ticket["layers"]
         del group["runs"]
+    for pair in report["mask_overlaps"]:
+        del pair["layers"]
     return {
+        "controls": report["controls"],
+        "data_efficiency": report["data_efficiency"],
         "environments": [json.loads(machine) for machine in sorted(machines)],
         "finished": max(result["finished"] for result in found),
         "flags": report["flags"],
         "groups": report["groups"],
+        "headline": report["headline"],
+        "mask_overlaps": report["mask_overlaps"],
         "pretrain": report["pretrain"],
         "seconds": {stage: round(value, 1) for stage, value in sorted(seconds.items())},
         "specs": specs(found),
@@ -87,6 +95,8 @@ def main() -> None:
         print("|" + "---|" * len(table.head))
         for row in table.rows:
             print("| " + " | ".join(row) + " |")
+        if table.note:
+            print(f"\n{table.note}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from dwlt.report import ReportPaths
+from dwlt.report import ReportPaths, assess, collect
+from dwlt.report.overlaps import mask_overlaps
+from dwlt.report.page import render
+from tests.report.grid import make_grid
+from tests.report.make import Maker
 
 BROWSER = next(
     (
@@ -116,9 +120,26 @@ def test_the_listener_would_hear_a_request(tmp_path: Path) -> None:
         assert any(b"GET /x.png" in line for line in server.heard)
 
 
-def test_on_a_narrow_screen_only_the_tables_scroll(page: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def grid(tmp_path: Path) -> Path:
+    """A page with every section: controls, two fractions, overlaps."""
+    root = tmp_path / "runs"
+    root.mkdir()
+    make_grid(Maker(root), tasks=("cifar10",), rounds=(0, 6), control_rounds=(6,))
+    data = collect(root)
+    path = tmp_path / "grid.html"
+    path.write_text(render(assess(data, mask_overlaps(root, data))), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["page", "grid"])
+def test_on_a_narrow_screen_only_the_tables_scroll(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     """The page itself is no wider than the window; and a script finds nothing that was loaded."""
-    text = page.read_text(encoding="utf-8")
+    path: Path = request.getfixturevalue(kind)
+    # All that is folded is opened, so that it counts.
+    text = path.read_text(encoding="utf-8").replace("<details>", "<details open>")
     # The page's own policy allows no script, so this copy goes without it.
     start = text.index('<meta http-equiv="Content-Security-Policy"')
     text = text[:start] + text[text.index(">", start) + 1 :]

@@ -12,7 +12,7 @@ import pytest
 
 from dwlt import _core
 from dwlt.errors import UserError
-from dwlt.report import collect
+from dwlt.report import assess, collect
 from tests.report.make import Maker, score
 
 
@@ -122,6 +122,92 @@ def test_evaluations_are_read(make: Maker) -> None:
     make.write("evaluate/digits-0a0b0c0d/result.json", value)
     (result,) = collect(make.root).evaluate
     assert (result.model, result.test.sa.correct) == ("m.safetensors", 80)
+
+
+def test_files_from_before_rewinding_could_be_chosen_are_read(make: Maker) -> None:
+    make.prune(6)
+    make.cell(6, "standard", 90, 40)
+    data = collect(make.root)
+    for search in (data.prune[0].prune, data.transfer[0].prune):
+        assert (search.rewind, search.of, search.control) == ("pretrained", None, False)
+    assert data.prune[0].prune.task == "digits:5-9"
+    assert data.transfer[0].prune.task is None
+
+
+@pytest.mark.parametrize(
+    ("said", "read"), [("none", "none"), (3, 3), ("3", 3), (None, "pretrained")]
+)
+def test_how_tickets_were_found_is_read(make: Maker, said: object, read: object) -> None:
+    of = {"id": "0a0b0c0d", "name": "digits"}
+    make.prune(6, method="shuffled", regime="none", rewind=said, of=of)
+    search = {
+        "id": "1",
+        "name": "n",
+        "method": "reinit",
+        "regime": "fast",
+        "task": "cifar10",
+        "rewind": said,
+        "of": of,
+    }
+    make.cell(6, "standard", 90, 40, prune=search)
+    data = collect(make.root)
+    assert data.warnings == ()
+    for found in (data.prune[0].prune, data.transfer[0].prune):
+        assert (found.rewind, found.control) == (read, True)
+        assert found.of is not None
+        assert (found.of.id, found.of.name) == ("0a0b0c0d", "digits")
+    assert data.transfer[0].prune.task == "cifar10"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"rewind": -1}, "rewind = -1 is out of range"),
+        ({"rewind": 1.5}, "rewind is not a whole number"),
+        ({"of": "x"}, "of is not a JSON object"),
+        ({"of": {"id": "x"}}, "of.name is missing"),
+    ],
+)
+def test_a_wrong_word_about_the_search_is_named(
+    make: Maker, change: dict[str, Any], says: str
+) -> None:
+    make.prune(6, **change)
+    (warning,) = collect(make.root).warnings
+    assert says in warning.text
+
+
+def test_weights_given_as_a_file_are_named_by_their_digest(make: Maker) -> None:
+    given = {"id": None, "name": "resnet", "regime": "given"}
+    weights = "b3:89abcdef0123"
+    make.prune(6, pretrain=given, weights=weights)
+    make.cell(0, "standard", 90, 40, pretrain=given, weights=weights)
+    # As newer files have it.
+    make.cell(6, "standard", 90, 40, pretrain=given | {"id": "89abcdef"}, weights=weights)
+    data = collect(make.root)
+    assert data.warnings == ()
+    assert {cell.pretrain.label for cell in data.transfer} == {"resnet-89abcdef"}
+    assert data.prune[0].pretrain.id == "89abcdef"
+    (group,) = assess(data).groups
+    assert group.group.dense is not None
+
+
+def test_flags_of_a_round_name_it(make: Maker) -> None:
+    make.prune(3, flags=[{"code": "catastrophic-overfitting", "text": "epoch 7"}])
+    (result,) = collect(make.root).prune
+    (flag,) = result.run.flags
+    assert flag.where.endswith("/round-03")
+    assert assess(collect(make.root)).flags == (flag,)
+
+
+def test_outcomes_of_unequal_length_are_refused(make: Maker) -> None:
+    value = make.common("evaluate", "digits", "0a0b0c0d") | {
+        "model": "m.safetensors",
+        "test": score(80, 20),
+        "samples": {"ids": [1, 2], "clean": [1, 1], "robust": [0]},
+    }
+    make.write("evaluate/digits-0a0b0c0d/result.json", value)
+    (warning,) = collect(make.root).warnings
+    assert "not equally long" in warning.text
 
 
 def test_no_torch_and_no_scikit_learn_behind_a_report() -> None:

@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 import matplotlib as mpl
 import pytest
 
-from dwlt.report import Report, assess, collect
+from dwlt.report import Report, assess, canvas, collect
 from dwlt.report import figures as drawing
 from dwlt.report.axis import choose_ticks, position
 from dwlt.report.densities import density_tables
@@ -25,7 +25,7 @@ def report(study: Maker) -> Report:
 
 def test_curves_in_all_formats(report: Report) -> None:
     made = drawing.curves(report.groups[0])
-    assert set(made) == set(drawing.FORMATS)
+    assert set(made) == set(canvas.FORMATS)
     assert made["png"].startswith(b"\x89PNG")
     assert made["pdf"].startswith(b"%PDF")
     assert ET.fromstring(made["svg"]).tag == "{http://www.w3.org/2000/svg}svg"
@@ -57,8 +57,8 @@ def test_panels_for_all_four_numbers(report: Report) -> None:
 
 
 def test_labels_of_the_sparsity_axis_do_not_touch(report: Report) -> None:
-    with drawing._style():
-        figure = drawing._figure(7.0, 5.3)
+    with canvas.style():
+        figure = canvas.blank(7.0, 5.3)
         ax = figure.subplots(2, 2)[1][0]
         drawing._panel(ax, report.groups[0], NUMBERS[1])
         figure.draw_without_rendering()
@@ -90,7 +90,7 @@ def test_layer_densities(report: Report) -> None:
     (table,) = density_tables(report)
     assert [column.round for column in table.columns] == [1, 3, 6, 10, 15, 20]
     made = drawing.layers(table.title, [(c.kept, c.total, c.layers) for c in table.columns])
-    assert set(made) == set(drawing.FORMATS)
+    assert set(made) == set(canvas.FORMATS)
     assert min(map(len, made.values())) > 5000
 
 

@@ -142,6 +142,15 @@ def test_flags_of_the_report(make: Maker) -> None:
     assert flags["collapsed-layer"].text == "round 6 (73.80%): nothing is kept in conv2.weight"
 
 
+def test_a_dense_network_that_searches_share_is_flagged_once(make: Maker) -> None:
+    make.network(0, ([90], [1], [85], [50]))
+    make.network(6, NUMBERS)
+    make.network(6, NUMBERS, method="random")
+    report = report_of(make)
+    assert len(report.groups) == 2
+    assert [flag.code for flag in report.flags] == ["dense-at-floor", "few-seeds", "few-seeds"]
+
+
 def test_flags_of_rounds_are_in_the_order_of_rounds(make: Maker) -> None:
     for number in (3, 10, 20):
         make.prune(number, layers=[{"name": "a", "kept": KEPT[number], "total": 999}, GONE])

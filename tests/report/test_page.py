@@ -7,13 +7,16 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dwlt.errors import UserError
 from dwlt.report import ReportPaths, assess, collect, write_report
 from dwlt.report.html import Html, element
+from dwlt.report.overlaps import mask_overlaps
 from dwlt.report.page import render
+from tests.report.grid import make_grid
 from tests.report.make import Maker
 
 HOSTILE = "<script>alert('x')</script>\"><img src=http://evil.example/x onerror=alert(1)>"
@@ -153,6 +156,81 @@ def test_hostile_text_is_shown_and_not_run(make: Maker) -> None:
     assert all(re.fullmatch(r"[a-z0-9.-]{1,95}", path.name) for path in paths.figures)
 
 
+def test_hostile_names_of_searches_and_controls_are_shown_and_not_run(make: Maker) -> None:
+    start = {"id": "0", "name": HOSTILE, "regime": HOSTILE}
+    imp = {"id": "1", "name": HOSTILE, "method": "imp", "regime": HOSTILE, "rewind": HOSTILE}
+    imp |= {"task": HOSTILE}
+    control: dict[str, Any] = {"id": "2", "name": HOSTILE, "method": HOSTILE, "regime": "none"}
+    control |= {"of": {"id": "1", "name": HOSTILE}}
+    for fraction in (1.0, 0.1):
+        over: dict[str, Any] = {"pretrain": start, "fraction": fraction}
+        for number, search in ((0, imp), (6, imp), (6, control)):
+            salt = f"{search['id']} {fraction}"
+            make.network(number, ([90], [20], [85], [50]), prune=search, salt=salt, **over)
+    text = page_of(make)
+    page = Reader(text)
+    assert page.tags["script"] == page.tags["img"] == 0
+    assert not any(key.startswith("on") for _, key, _ in page.attributes)
+    assert "Tickets against controls" in text
+    assert "Data efficiency" in text
+
+
+@pytest.fixture(scope="module")
+def grid_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Three pre-trainings, one task, two fractions, controls at two rounds: 360 transfers."""
+    root = tmp_path_factory.mktemp("grid") / "runs"
+    root.mkdir()
+    make_grid(Maker(root), tasks=("cifar10",), rounds=(0, 6, 10), control_rounds=(6, 10))
+    data = collect(root)
+    return render(assess(data, mask_overlaps(root, data)))
+
+
+def test_a_large_grid_is_folded_and_stays_reachable(grid_page: str) -> None:
+    page = Reader(grid_page)
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    links = [value for value in page.values("href") if value.startswith("#group-")]
+    assert len(links) == 6
+    assert {link[1:] for link in links} <= set(ids)
+    # Six groups and the two fractions' curves, four panels each; none for the 30 controls.
+    assert page.tags["svg"] == 6 * 4 + 4
+    assert "All 30 groups of controls" in grid_page
+    opened = [value for tag, key, value in page.attributes if (tag, key) == ("details", "open")]
+    assert opened == []
+    assert page.tags["caption"] == page.tags["table"]
+
+
+def test_a_large_grid_has_every_section_and_loads_nothing(grid_page: str) -> None:
+    for title in (
+        *("Extreme sparsity", "Data efficiency", "Tickets against controls", "Verdicts"),
+        *("Overlap of tickets of different searches", "Density of each layer"),
+        "Flags and warnings",
+    ):
+        assert f">{title}</h" in grid_page, title
+    assert "http:" not in grid_page
+    drawn = grid_page[grid_page.index("<svg") :]
+    drawn = drawn[: drawn.rindex("</svg>")]
+    assert "var(--fast)" in drawn
+    assert re.findall(r"(?:fill|stroke): (#\w+)", drawn) == []
+
+
+def test_many_flags_of_one_kind_are_folded(make: Maker) -> None:
+    for number in (1, 3, 6, 10, 15):
+        flag = {"code": "catastrophic-overfitting", "text": f"epoch {number}"}
+        make.prune(number, flags=[flag])
+    text = page_of(make)
+    assert "<summary>catastrophic-overfitting: 5</summary>" in text
+    assert "Flags and warnings (5)" in text
+
+
+def test_flags_that_scoring_raises_are_shown_as_they_are(make: Maker) -> None:
+    codes = ("probabilities", "doubly-normalised", "zero-gradient")
+    make.pretrain(flags=[{"code": code, "text": f"said of {code}"} for code in codes])
+    text = page_of(make)
+    for code in codes:
+        assert f"<strong>{code}</strong> · said of {code}" in text
+
+
 def test_a_collapsed_layer_is_named(make: Maker) -> None:
     layers = [
         {"name": "conv1.weight", "kept": 262, "total": 600},
@@ -188,13 +266,14 @@ def test_everything_is_written(written: ReportPaths, study_runs: Path) -> None:
     out = written.page.parent
     names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     assert [name for name in names if "/" not in name] == [
+        "headline.csv",
         "report.csv",
         "report.html",
         "report.json",
     ]
     assert len(written.figures) == 6
     assert all(path.stat().st_size > 0 for path in written.figures)
-    assert len(names) == 9
+    assert len(names) == 10
     assert json.loads(written.json.read_text(encoding="utf-8"))["groups"]
     assert written.data.groups[0].extreme is not None
     # Writing again changes nothing: every file is a function of the results alone.

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from dwlt.report import assess, collect, terminal_tables
-from dwlt.report.export import csv_text, json_text
+from dwlt.report.export import json_text
+from dwlt.report.spreadsheet import csv_text
 from dwlt.report.stats import Level
 from dwlt.report.tables import percent, seeds_text
-from tests.report.make import Maker, id8
+from tests.report.make import Maker
 
 GOLDEN = Path(__file__).parent / "golden.csv"
 
@@ -37,11 +38,9 @@ def test_terminal_tables(make: Maker) -> None:
     make.network(6, ([87, 88, 89], [20] * 3, [85] * 3, [50] * 3), seeds=3)
     make.cell(10, "standard", 80, 5)
     head, group = terminal_tables(assess(collect(make.root)))
-    pretrain, prune = id8("pretrain", "digits", "adversarial"), id8("prune", "digits", "imp")
-    assert head.head == ("pre-training", "tickets found by", "digits:5-9, pgd-20 linf 8/255")
-    assert head.rows == (
-        (f"adversarial (digits-{pretrain})", f"imp, adversarial (digits-{prune})", "73.80%"),
-    )
+    assert head.head == ("pre-training", "digits:5-9")
+    assert head.rows == (("adversarial", "73.80%"),)
+    assert head.note == "RA: pgd-20 linf 8/255, n = 100 test images, 3 seeds"
     assert [row[:4] for row in group.rows] == [
         ("0", "dense", "0.00%", "1000"),
         ("", "to match", "", ""),
@@ -55,19 +54,6 @@ def test_terminal_tables(make: Maker) -> None:
     assert {len(row) for row in group.rows} == {len(group.head)}
 
 
-def test_a_cell_of_the_headline_for_each_task(make: Maker) -> None:
-    numbers = ([90], [20], [85], [50])
-    make.network(0, numbers)
-    make.network(6, numbers)
-    make.network(0, numbers, fraction=0.1, salt="tenth")
-    head = terminal_tables(assess(collect(make.root)))[0]
-    assert head.head[2:] == (
-        "digits:5-9, pgd-20 linf 8/255",
-        "digits:5-9 10%, pgd-20 linf 8/255",
-    )
-    assert [row[2:] for row in head.rows] == [("73.80%", "no ticket yet")]
-
-
 def test_no_groups_no_tables(make: Maker) -> None:
     assert terminal_tables(assess(collect(make.root))) == []
 
@@ -75,7 +61,7 @@ def test_no_groups_no_tables(make: Maker) -> None:
 def test_json_says_it_all(study: Maker) -> None:
     study.write("transfer/digits-00000001/spec.toml", "")
     value = json.loads(json_text(assess(collect(study.root))))
-    assert (value["format"], value["version"]) == ("dwlt-report", 1)
+    assert (value["format"], value["version"]) == ("dwlt-report", 2)
     (group,) = value["groups"]
     assert group["extreme_sparsity"] == {
         "round": 10,
@@ -103,24 +89,28 @@ def test_json_keys_are_pinned(study: Maker) -> None:
     """Scripts read these; a change is a new version."""
     value = json.loads(json_text(assess(collect(study.root))))
     assert sorted(value) == [
-        *("evaluate", "flags", "format", "groups", "pretrain", "prune", "unfinished"),
-        *("version", "warnings"),
+        *("controls", "data_efficiency", "evaluate", "flags", "format", "groups", "headline"),
+        *("mask_overlaps", "pretrain", "prune", "unfinished", "version", "warnings"),
     ]
     (group,) = value["groups"]
     assert sorted(group) == [
-        *("attack", "dense", "environments", "extreme_sparsity", "fraction", "pretrain"),
-        *("prune", "runs", "slug", "task", "tickets"),
+        *("attack", "dense", "environments", "extreme_sparsity", "fraction"),
+        *("one_checkpoint_extreme_sparsity", "pretrain", "prune", "runs", "slug", "task"),
+        "tickets",
     ]
-    assert sorted(group["dense"]) == ["numbers", "seeds", "total"]
+    search = ["id", "method", "name", "of", "regime", "rewind", "task"]
+    assert sorted(group["prune"]) == search
+    assert sorted(group["dense"]) == ["numbers", "one_checkpoint", "seeds", "total"]
     numbers = ["adversarial_ra", "adversarial_sa", "standard_ra", "standard_sa"]
     assert sorted(group["dense"]["numbers"]) == numbers
     level = ["correct", "mean", "n", "spread"]
     assert sorted(group["dense"]["numbers"]["standard_sa"]) == sorted([*level, "needed"])
     ticket = group["tickets"][0]
     assert sorted(ticket) == [
-        *("kept", "layers", "missing", "numbers", "round", "seeds", "sparsity", "total"),
-        "verdict",
+        *("kept", "layers", "missing", "numbers", "one_checkpoint", "round", "seeds"),
+        *("sparsity", "total", "verdict"),
     ]
+    assert sorted(ticket["one_checkpoint"]) == ["numbers", "verdict"]
     assert sorted(ticket["numbers"]) == numbers
     assert sorted(ticket["numbers"]["standard_sa"]) == sorted([*level, "error", "gap", "match"])
     assert sorted(value["prune"][0]) == [

@@ -12,7 +12,7 @@ from dwlt.report import Report, Verdict, assess, collect
 from dwlt.report.records import Accuracy
 from dwlt.report.stats import Level, binomial_error, difference_error, quantile
 from dwlt.report.verdict import NUMBERS, GroupVerdict, Match, compare, needed
-from tests.report.make import Maker
+from tests.report.make import ATTACK, Maker, id8, score
 
 
 def report_of(make: Maker) -> Report:
@@ -118,6 +118,88 @@ def test_all_four_numbers_decide(
     make.network(6, ticket)
     (judged,) = only_group(make).tickets
     assert judged.verdict is verdict
+
+
+@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize(
+    ("seeds", "short", "unclear"),
+    [
+        # One seed: 20 points below is beyond 1.96 errors of at most 0.07, 6 points are within.
+        (1, -20, -6),
+        # Three seeds of spread 0.01: error sqrt(1e-4 * 2/3) = 0.0082, t reach 0.0227. Needed: the
+        # mean less 0.01; 4 points below is a gap of -0.03, 2 points one of -0.01.
+        (3, -4, -2),
+    ],
+)
+def test_each_of_the_four_numbers_alone_can_lose(
+    make: Maker, at: int, seeds: int, short: int, unclear: int
+) -> None:
+    spread = (0,) if seeds == 1 else (-1, 0, 1)
+
+    def network(number: int, fall: int) -> None:
+        row = [value + fall * (place == at) for place, value in enumerate((80, 40, 70, 50))]
+        lists = [[value + d for d in spread] for value in row]
+        make.network(number, lists, seeds=seeds)
+
+    for number, fall in ((0, 0), (3, 0), (6, +9), (10, unclear), (15, short)):
+        network(number, fall)
+    group = only_group(make)
+    assert [ticket.verdict for ticket in group.tickets] == [
+        *(Verdict.DOUBLE_WIN, Verdict.DOUBLE_WIN, Verdict.UNDECIDED, Verdict.NOT),
+    ]
+    for ticket, match in zip(
+        group.tickets, (Match.MATCH, Match.MATCH, Match.UNCLEAR, Match.SHORT), strict=True
+    ):
+        states = [comparison.match for comparison in ticket.comparisons]
+        assert states == [match if place == at else Match.MATCH for place in range(4)]
+    assert group.extreme is group.tickets[1]
+
+
+@pytest.mark.parametrize("lost", ["standard", "adversarial"])
+@pytest.mark.parametrize("number", [0, 6])
+def test_a_cell_of_one_seed_that_is_missing_is_named(make: Maker, lost: str, number: int) -> None:
+    lists = ([90] * 3, [20] * 3, [85] * 3, [50] * 3)
+    for round_ in (0, 6):
+        make.network(round_, lists, seeds=3)
+    lacking = id8("transfer", number, lost, 1, "digits", "imp", 100, ATTACK, "")
+    (make.root / "transfer" / f"digits-{lacking}" / "result.json").unlink()
+    (ticket,) = only_group(make).tickets
+    who = "ticket" if number else "dense network"
+    assert ticket.verdict is Verdict.INCOMPLETE
+    assert ticket.missing == (f"{who}: {lost} transfer, seed 1",)
+
+
+def test_the_one_checkpoint_verdict_takes_both_numbers_from_the_best_ra_checkpoint(
+    make: Maker,
+) -> None:
+    def cell(number: int, regime: str, sa_at_best_ra: int) -> None:
+        best = {"epoch": 9, "validation": score(90, 50)}
+        make.cell(number, regime, 90, 50, best_ra=best | {"test": score(sa_at_best_ra, 50)})
+
+    for number, at_standard, at_adversarial in ((0, 88, 80), (6, 88, 80), (10, 88, 50)):
+        cell(number, "standard", at_standard)
+        cell(number, "adversarial", at_adversarial)
+    group = only_group(make)
+    assert [ticket.verdict for ticket in group.tickets] == [Verdict.DOUBLE_WIN] * 2
+    assert [ticket.verdict for ticket in group.strict.tickets] == [
+        *(Verdict.DOUBLE_WIN, Verdict.NOT),
+    ]
+    assert [found.mean for found in group.strict.dense if found is not None] == [
+        *(0.88, 0.5, 0.8, 0.5),
+    ]
+    short = group.strict.tickets[1].comparisons
+    assert [c.match for c in short] == [Match.MATCH, Match.MATCH, Match.SHORT, Match.MATCH]
+    assert group.extreme is group.tickets[1]
+    assert group.strict.extreme is group.strict.tickets[0]
+
+
+def test_without_ra_there_is_no_one_checkpoint(make: Maker) -> None:
+    make.network(0, DENSE)
+    make.cell(6, "standard", 95, None)
+    make.cell(6, "adversarial", 90, 60)
+    (ticket,) = only_group(make).strict.tickets
+    assert ticket.verdict is Verdict.INCOMPLETE
+    assert ticket.comparisons[0].level is None
 
 
 def test_three_seeds(make: Maker) -> None:

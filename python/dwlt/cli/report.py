@@ -37,7 +37,22 @@ def shorten(cell: str) -> str:
 def command(out: Path, runs: Path, as_json: bool, quiet: bool) -> None:
     """The double-win table, figures and one self-contained HTML page.
 
-    Reads result files only; works on a machine without PyTorch.
+    Reads result and mask files only; works on a machine without PyTorch.
+
+    The headline is the extreme sparsity of every pre-training (rows) on every
+    task and share of the data (columns). The page adds, where the runs allow:
+    data-efficiency curves (two fractions or more), tickets against controls
+    (one-shot, random, shuffled, re-initialised), overlaps of masks between
+    searches, densities of layers, a one-checkpoint verdict, and all flags.
+
+    \b
+    Files in the folder:
+      report.html     everything, on one page
+      report.json     the same for programs
+      report.csv      one line per network
+      headline.csv, controls.csv, efficiency.csv, overlaps.csv
+                      where there is something to put in
+      figures/        curves-*, data-*, layers-* as PNG, SVG and PDF
 
     \b
     Examples:
@@ -60,6 +75,8 @@ def command(out: Path, runs: Path, as_json: bool, quiet: bool) -> None:
         rows = [[shorten(cell) for cell in row] for row in table.rows]
         head = [SHORT.get(name, name) for name in table.head]
         show.table(table.title, head, rows, left=table.left, optional=("kept", "seeds"))
+        if table.note:
+            show.say(table.note)
     if tables:
         show.say("std, adv: after standard, adversarial transfer; percent, mean±spread over seeds")
         show.say("✓ matches the dense network, ? unclear, ✗ falls short")

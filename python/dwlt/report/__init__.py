@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dwlt.report.assess import assess
 from dwlt.report.collect import collect
 from dwlt.report.records import ReportData
 from dwlt.report.tables import Table, terminal_tables
-from dwlt.report.verdict import Report, Verdict, assess
+from dwlt.report.verdict import Report, Verdict
 from dwlt.report.write import ReportPaths, write_report
 
 __all__ = [

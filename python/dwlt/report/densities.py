@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dwlt.report.records import Layer, PruneResult, RunRef, TransferResult
-from dwlt.report.verdict import Report, unique_slug
+from dwlt.report.groups import regime_order
+from dwlt.report.names import pretrain_names, rewind_text
+from dwlt.report.records import Layer, PruneResult, RunRef, SearchRef, TransferResult
+from dwlt.report.slugs import unique_slug
+from dwlt.report.verdict import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class DensityTable:
 
     title: str
     slug: str
+    control: bool
     columns: tuple[Column, ...]
 
 
@@ -33,27 +37,34 @@ def density_tables(report: Report) -> tuple[DensityTable, ...]:
     The dense network is left out (every layer keeps all), and so is a round whose layers differ
     from those of the run's first.
     """
-    found: dict[str, tuple[RunRef, dict[int, Column]]] = {}
+    found: dict[str, tuple[RunRef, SearchRef, dict[int, Column]]] = {}
     results: list[PruneResult | TransferResult] = [*report.data.transfer, *report.data.prune]
     for result in results:
         if result.round and result.layers:
-            _, columns = found.setdefault(result.prune.id, (result.prune, {}))
+            fresh = (result.pretrain, result.prune, dict[int, Column]())
+            _, _, columns = found.setdefault(result.prune.id, fresh)
             columns[result.round] = Column(result.round, result.kept, result.total, result.layers)
+    names = pretrain_names(pretrain for pretrain, _, _ in found.values())
     tables = []
     taken: set[str] = set()
-    for run, columns in sorted(found.values(), key=lambda item: _order(item[0])):
+    for pretrain, search, columns in sorted(found.values(), key=_order):
         ordered = [columns[number] for number in sorted(columns)]
-        names = _shapes(ordered[0])
-        alike = tuple(column for column in ordered if _shapes(column) == names)
-        title = f"{run.method}, {run.regime} ({run.name}-{run.id})"
-        slug = unique_slug(["layers", run.name, run.id], taken)
-        tables.append(DensityTable(title, slug, alike))
+        shapes = _shapes(ordered[0])
+        alike = tuple(column for column in ordered if _shapes(column) == shapes)
+        how = [search.method, "" if search.regime == "none" else search.regime]
+        how.append(rewind_text(search.rewind))
+        said = ", ".join(word for word in how if word)
+        title = f"{names[pretrain.id]} pre-training: {said} ({search.label})"
+        slug = unique_slug(["layers", search.name, search.id], taken)
+        tables.append(DensityTable(title, slug, search.control, alike))
     return tuple(tables)
 
 
-def _order(run: RunRef) -> tuple[bool, str, str, str]:
+def _order(item: tuple[RunRef, SearchRef, object]) -> tuple[object, ...]:
     """As the groups are ordered: the method that this is about before its controls."""
-    return (run.method != "imp", run.method, run.name, run.id)
+    pretrain, search, _ = item
+    start = regime_order(pretrain.regime)
+    return (search.control, *start, pretrain.id, search.method, search.name, search.id)
 
 
 def _shapes(column: Column) -> list[tuple[str, int]]:

@@ -1,94 +1,32 @@
 """Figures for papers and for the page: accuracy against sparsity, and density per layer.
 
-Drawn with matplotlib's objects alone (no pyplot, no window, no global figure). The same report
-gives the same SVG bytes: ids come from a fixed salt and no file carries a date. Verdicts are
-told apart by marker shape and fill, colours are Okabe and Ito's, which survive colour blindness
-and grey print.
+Verdicts are told apart by marker shape and fill, so that a grey print is enough.
 """
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from dwlt.report.axis import choose_ticks, position
+from dwlt.report.canvas import INK, blank, clip, dress, save, save_all, style
 from dwlt.report.records import Layer, sparsity
 from dwlt.report.verdict import NUMBERS, GroupVerdict, Number, TicketVerdict, Verdict
 
-FORMATS = ("png", "svg", "pdf")
-
-
-@dataclass(frozen=True, slots=True)
-class Ink:
-    """The colours of a figure. The page swaps them for its own names, so all must differ."""
-
-    text: str = "#1a1a1a"
-    grid: str = "#d9d9d8"
-    muted: str = "#6b6b6a"
-    paper: str = "#fefefe"
-    standard: str = "#0072b2"
-    adversarial: str = "#d55e00"
-
-
-INK = Ink()
-
-# Marker, filled?, legend text. Shape first: a grey print has to be enough.
+# Marker, filled?, legend text.
 MARKERS: Mapping[Verdict, tuple[str, bool, str]] = {
     Verdict.DOUBLE_WIN: ("D", True, "double-win"),
     Verdict.UNDECIDED: ("o", False, "undecided"),
     Verdict.NOT: ("v", False, "not"),
     Verdict.INCOMPLETE: (".", True, "incomplete"),
 }
-
-_STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "dwlt",
-    "svg.fonttype": "path",
-    "pdf.fonttype": 42,
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9.0,
-    "axes.titlesize": 9.5,
-    "axes.unicode_minus": True,
-    "text.parse_math": False,
-}
-
-
-@contextmanager
-def _style(**changes: Any) -> Iterator[None]:
-    """dwlt's look while a figure is made and written; the caller's settings come back after."""
-    settings: dict[Any, Any] = changes
-    with mpl.rc_context():
-        # A rc file of the user must not change what a report looks like.
-        mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
-        mpl.rcParams.update(settings)
-        yield
-
-
-def save(figure: Figure, kind: str) -> bytes:
-    """The bytes of a figure as "png" (200 dpi), "svg" or "pdf", without dates."""
-    target = io.BytesIO()
-    metadata: dict[str, str | None]
-    if kind == "svg":
-        metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    elif kind == "pdf":
-        metadata = {"CreationDate": None, "Creator": None, "Producer": None}
-    else:
-        metadata = {"Software": None}
-    figure.savefig(target, format=kind, dpi=200, metadata=metadata)
-    return target.getvalue()
 
 
 def curves(verdict: GroupVerdict) -> dict[str, bytes]:
@@ -97,8 +35,8 @@ def curves(verdict: GroupVerdict) -> dict[str, bytes]:
     Returns:
         The figure by format name; empty when the group has nothing to draw.
     """
-    with _style():
-        figure = _figure(7.0, 5.3)
+    with style():
+        figure = blank(7.0, 5.3)
         axes = figure.subplots(2, 2, sharex=True, squeeze=False)
         order = [axes[0][0], axes[1][0], axes[0][1], axes[1][1]]
         for ax, number in zip(order, NUMBERS, strict=True):
@@ -107,15 +45,15 @@ def curves(verdict: GroupVerdict) -> dict[str, bytes]:
             ax.set_xlabel("")
         figure.suptitle(_title(verdict), fontsize=10, color=INK.text)
         _legend(figure, verdict)
-        return {kind: save(figure, kind) for kind in FORMATS}
+        return save_all(figure)
 
 
 def panels(verdict: GroupVerdict) -> dict[Number, str]:
     """Each of the four panels as an SVG of its own with real text, for the page."""
     found = {}
     for number in NUMBERS:
-        with _style(**{"svg.fonttype": "none", "svg.hashsalt": f"dwlt-{number.key}"}):
-            figure = _figure(4.3, 2.9)
+        with style(**{"svg.fonttype": "none", "svg.hashsalt": f"dwlt-{number.key}"}):
+            figure = blank(4.3, 2.9)
             _panel(figure.subplots(), verdict, number)
             found[number] = save(figure, "svg").decode()
     return found
@@ -131,8 +69,8 @@ def layers(title: str, tickets: Sequence[tuple[int, int, Sequence[Layer]]]) -> d
     rows, columns = len(tickets[0][2]), len(tickets)
     # Beyond these the figure no longer grows, and numbers would run into each other.
     numbered = columns <= 25 and rows <= 150
-    with _style():
-        figure = _figure(min(16.0, 2.6 + 0.52 * columns), min(40.0, 1.7 + 0.26 * rows))
+    with style():
+        figure = blank(min(16.0, 2.6 + 0.52 * columns), min(40.0, 1.7 + 0.26 * rows))
         ax = figure.subplots()
         colours = mpl.colormaps["cividis"]
         for x, (_, _, stack) in enumerate(tickets):
@@ -144,7 +82,7 @@ def layers(title: str, tickets: Sequence[tuple[int, int, Sequence[Layer]]]) -> d
                     ax.text(x, y, _short(layer), ha="center", va="center", fontsize=6.5, color=ink)
         ax.set_xlim(-0.5, columns - 0.5)
         ax.set_ylim(rows - 0.5, -0.5)
-        names = [_clip(layer.name, 32) for layer in tickets[0][2]]
+        names = [clip(layer.name, 32) for layer in tickets[0][2]]
         ax.set_yticks(range(rows), names, fontsize=7.5)
         ax.set_xticks(
             range(columns),
@@ -157,20 +95,14 @@ def layers(title: str, tickets: Sequence[tuple[int, int, Sequence[Layer]]]) -> d
         ax.set_xlabel("sparsity of the ticket")
         # At the figure's edge, not the map's: a map of few tickets is narrower than these words.
         figure.suptitle(
-            f"{_clip(title, 60)}\nkept per layer, percent\n(hatched: nothing kept)",
+            f"{clip(title, 60)}\nkept per layer, percent\n(hatched: nothing kept)",
             x=0.02,
             ha="left",
             fontsize=9,
         )
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        return {kind: save(figure, kind) for kind in FORMATS}
-
-
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor=INK.paper)
-    FigureCanvasAgg(figure)
-    return figure
+        return save_all(figure)
 
 
 def _panel(ax: Axes, verdict: GroupVerdict, number: Number) -> None:
@@ -219,24 +151,8 @@ def _panel(ax: Axes, verdict: GroupVerdict, number: Number) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticklabels([names.get(tick, "0.00%").removesuffix("%") for tick in ticks])
     ax.set_xlim(-0.04 * max(ticks[-1], 0.5), 1.05 * max(ticks[-1], 0.5))
-    ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None, symbol=""))
     ax.set_xlabel("sparsity (%), log scale in what is kept")
-    ax.set_ylabel(f"{number.kind.upper()} (%)")
-    ax.set_title(
-        f"{number.kind.upper()} after {number.regime} transfer", loc="left", color=INK.text
-    )
-    ax.grid(color=INK.grid, linewidth=0.6)
-    ax.set_axisbelow(True)
-    ax.set_facecolor(INK.paper)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        ax.spines[side].set_color(INK.muted)
-    ax.tick_params(colors=INK.text, length=3)
-    # Two rounds of the usual spread are 0.39 inches apart in the 2 x 2 figure; "48.80" must fit.
-    ax.tick_params(axis="x", labelsize=7.5)
-    for text in (ax.xaxis.label, ax.yaxis.label):
-        text.set_color(INK.text)
+    dress(ax, number)
 
 
 def _points(
@@ -287,7 +203,7 @@ def _title(verdict: GroupVerdict) -> str:
     part = "" if group.fraction == 1 else f", {100 * group.fraction:.6g}% of the data"
     attack = f"   (RA: {group.attack})" if group.attack else ""
     start = f"{group.pretrain.regime} pre-training, {group.prune.method}"
-    return f"{_clip(start, 60)} → {_clip(group.task.name, 40)}{part}{attack}"
+    return f"{clip(start, 60)} → {clip(group.task.name, 40)}{part}{attack}"
 
 
 def _cell(x: int, y: int, colour: tuple[float, float, float, float], hatch: str) -> Patch:
@@ -299,11 +215,6 @@ def _cell(x: int, y: int, colour: tuple[float, float, float, float], hatch: str)
 def _shade(density: float) -> float:
     """Place of a density on the colour scale: log from 0.1% (0) to 100% (1)."""
     return 0.0 if density <= 0.001 else 1 + math.log10(density) / 3
-
-
-def _clip(text: str, most: int) -> str:
-    """The end of a long name, which is where layer names differ."""
-    return text if len(text) <= most else f"…{text[1 - most :]}"
 
 
 def _short(layer: Layer) -> str:

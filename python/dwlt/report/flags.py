@@ -5,19 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from dwlt.report.groups import REGIMES, Group
-from dwlt.report.records import Layer, Notice, ReportData, Run, Score, sparsity
+from dwlt.report.groups import REGIMES, Group, Network
+from dwlt.report.records import (
+    Layer,
+    Notice,
+    ReportData,
+    Run,
+    Score,
+    TransferResult,
+    sparsity,
+)
 from dwlt.report.stats import level
+from dwlt.report.strength import strength_flags
 
 FEW_SEEDS = 3
 """Below this many seeds a spread says little (and with one there is none)."""
 
 
 def report_flags(data: ReportData, groups: Iterable[Group]) -> Iterator[Notice]:
-    """Few seeds, RA above SA, and collapsed layers, each with the run or group it is about."""
+    """Few seeds, a dense network at the floor, RA above SA, a weak attack that fools more than a
+    strong one, and collapsed layers, each with the run or group it is about."""
+    floors: set[tuple[str, ...]] = set()
     for group in groups:
         yield from _few_seeds(group)
-        yield from _at_the_floor(group)
+        # Every search from the same weights shares their dense network, and one word is enough.
+        dense = () if group.dense is None else tuple(cell.run.id for cell in _cells(group.dense))
+        if dense not in floors:
+            yield from _at_the_floor(group)
+        floors.add(dense)
     for run, score, what in _scores(data):
         if score.ra is not None and score.ra.value > score.sa.value:
             yield Notice(
@@ -26,6 +41,7 @@ def report_flags(data: ReportData, groups: Iterable[Group]) -> Iterator[Notice]:
                 f"{what}: RA {100 * score.ra.value:.2f}% is above SA {100 * score.sa.value:.2f}%, "
                 "which no attack that starts at the clean image can give",
             )
+    yield from strength_flags(data)
     for result in data.prune:
         where = result.run.label
         yield from _collapsed(where, result.round, result.kept, result.total, result.layers)
@@ -34,6 +50,11 @@ def report_flags(data: ReportData, groups: Iterable[Group]) -> Iterator[Notice]:
         if (cell.prune.id, cell.round) not in pruned:
             where = f"{cell.prune.name}-{cell.prune.id}"
             yield from _collapsed(where, cell.round, cell.kept, cell.total, cell.layers)
+
+
+def _cells(network: Network) -> Iterator[TransferResult]:
+    for regime in REGIMES:
+        yield from network.cells[regime]
 
 
 def _few_seeds(group: Group) -> Iterator[Notice]:

@@ -10,16 +10,26 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from dwlt.report.records import Layer, Notice, RunRef, TaskInfo, TransferResult
+from dwlt.report.records import (
+    Layer,
+    Notice,
+    PruneResult,
+    RunRef,
+    SearchRef,
+    TaskInfo,
+    TransferResult,
+)
+from dwlt.report.settle import Measure, by, measures, names, newest, order, recipe, settle
 
 REGIMES = ("standard", "adversarial")
 """The two transfer regimes of the verdict, in the order of the columns."""
 
-Key = TypeVar("Key")
+PRETRAINING = ("standard", "fast", "adversarial")
+"""The pre-training regimes, in the order of rows; any others come after them."""
+
 Cells = Mapping[str, tuple[TransferResult, ...]]
 
 
@@ -40,14 +50,20 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What one verdict is about. ``dense`` is None when round 0 was never transferred."""
+    """What one verdict is about. ``dense`` is None when round 0 was never transferred.
+
+    ``way`` is how the numbers were measured, ``recipes`` the training settings by transfer regime:
+    only groups that agree on both may be compared with each other.
+    """
 
     pretrain: RunRef
-    prune: RunRef
+    prune: SearchRef
     task: TaskInfo
     fraction: float
     attack: str | None
     attack_spec: Mapping[str, object]
+    way: Measure
+    recipes: Mapping[str, str]
     dense: Network | None
     tickets: tuple[Network, ...]
 
@@ -55,9 +71,9 @@ class Group:
     def label(self) -> str:
         """One line that names the group for a reader."""
         return (
-            f"{self.pretrain.regime} pre-training ({self.pretrain.name}-{self.pretrain.id}), "
+            f"{self.pretrain.regime} pre-training ({self.pretrain.label}), "
             f"{self.prune.method}/{self.prune.regime} pruning "
-            f"({self.prune.name}-{self.prune.id}), {self.task.name}"
+            f"({self.prune.label}), {self.task.name}"
             + (f", {share(self.fraction)} of the training data" if self.fraction < 1 else "")
         )
 
@@ -80,35 +96,33 @@ class Group:
         return tuple(dict(items) for items in sorted(found))
 
 
-@dataclass(frozen=True, slots=True)
-class _Measure:
-    """How a cell was measured; cells that differ in any of it are never averaged together."""
-
-    classes: tuple[str, ...]
-    fingerprint: str
-    sa_n: int
-    ra_n: int | None
-    attack: str | None
-    attack_spec: str
-
-    @property
-    def text(self) -> str:
-        return f"{self.attack or 'no attack'}, n = {self.sa_n}, data {self.fingerprint[:16]}"
-
-
 def share(fraction: float) -> str:
     """A data fraction as percent, without trailing zeros: 0.1 -> "10%"."""
     return f"{100 * fraction:.6g}%"
 
 
-def form_groups(cells: Iterable[TransferResult]) -> tuple[tuple[Group, ...], tuple[Notice, ...]]:
+def regime_order(regime: str) -> tuple[int, str]:
+    """Sorts regimes as a table lists them."""
+    known = regime in PRETRAINING
+    return (PRETRAINING.index(regime) if known else len(PRETRAINING), regime)
+
+
+def form_groups(
+    cells: Iterable[TransferResult], rounds: Iterable[PruneResult] = ()
+) -> tuple[tuple[Group, ...], tuple[Notice, ...]]:
     """Sort transfers into groups.
+
+    Args:
+        cells: the transfers.
+        rounds: results of prune runs, where they are at hand: they know best how a ticket was
+            found, and which dense network its search began with.
 
     Returns:
         The groups by pre-training run, prune run, task and falling fraction; and a notice for
         everything that was kept apart or left out, naming the runs.
     """
     notices: list[Notice] = []
+    known = _Known(rounds)
     scopes: defaultdict[tuple[str, str, float], list[TransferResult]] = defaultdict(list)
     for cell in cells:
         if cell.regime in REGIMES:
@@ -123,15 +137,16 @@ def form_groups(cells: Iterable[TransferResult]) -> tuple[tuple[Group, ...], tup
             )
     groups: list[Group] = []
     for scope in sorted(scopes):
-        groups += _scope(scopes[scope], notices)
+        groups += _scope(scopes[scope], known, notices)
     groups.sort(
         key=lambda g: (
-            g.pretrain.regime,
+            regime_order(g.pretrain.regime),
             g.pretrain.name,
             g.pretrain.id,
             # The method that this is about comes before its controls.
-            g.prune.method != "imp",
+            g.prune.control,
             g.prune.method,
+            regime_order(g.prune.regime),
             g.prune.name,
             g.prune.id,
             g.task.name,
@@ -142,76 +157,108 @@ def form_groups(cells: Iterable[TransferResult]) -> tuple[tuple[Group, ...], tup
     return tuple(groups), tuple(sorted(set(notices)))
 
 
-def _scope(cells: Sequence[TransferResult], notices: list[Notice]) -> list[Group]:
+class _Known:
+    """What the prune runs themselves say of a search."""
+
+    def __init__(self, rounds: Iterable[PruneResult]) -> None:
+        self._searches: dict[str, SearchRef] = {}
+        self._origins: dict[str, str] = {}
+        for result in rounds:
+            self._searches[result.prune.id] = result.prune
+            if result.round == 0:
+                self._origins[result.prune.id] = result.weights
+
+    def search(self, named: SearchRef) -> SearchRef:
+        """A search as its own results describe it, or as a transfer names it."""
+        return self._searches.get(named.id, named)
+
+    def dense_for(
+        self, tickets: Sequence[TransferResult], dense: Sequence[TransferResult]
+    ) -> list[TransferResult]:
+        """The round-0 transfers that the tickets of one search are held against.
+
+        Those of the weights that the search began with, whichever prune run made them. Where
+        that is not on record: those of the tickets' own weights; or else (re-initialised and
+        late-rewound tickets have other weights) of the same search, or of the one that a control
+        was made from; or else of the pre-training, when that is only one network.
+        """
+        search = self.search(tickets[0].prune)
+        begun = self._origins.get(search.id)
+        own = {cell.weights for cell in tickets}
+        made = {search.id} | ({search.of.id} if search.of is not None else set())
+        rest = list(dense) if len({cell.weights for cell in dense}) == 1 else []
+        return (
+            [cell for cell in dense if cell.weights == begun]
+            or [cell for cell in dense if cell.weights in own]
+            or [cell for cell in dense if cell.prune.id in made]
+            or rest
+        )
+
+
+def _scope(cells: Sequence[TransferResult], known: _Known, notices: list[Notice]) -> list[Group]:
     """The groups of one pre-training run, task and fraction."""
-    ways = _by(cells, _measures(cells))
+    ways = by(cells, measures(cells))
     if len(ways) > 1:
         first = cells[0]
-        listed = "; ".join(f"{way.text}: {_names(ways[way])}" for way in sorted(ways, key=_order))
+        listed = "; ".join(f"{way.text}: {names(ways[way])}" for way in sorted(ways, key=order))
         notices.append(
             Notice(
-                f"{first.pretrain.name}-{first.pretrain.id} on {first.run.task.name}",
+                f"{first.pretrain.label} on {first.run.task.name}",
                 "split-measure",
                 f"measured in {len(ways)} ways that cannot be compared, shown apart ({listed})",
             )
         )
-    return [group for way in sorted(ways, key=_order) for group in _way(way, ways[way], notices)]
+    return [
+        group for way in sorted(ways, key=order) for group in _way(way, ways[way], known, notices)
+    ]
 
 
-def _way(way: _Measure, cells: Sequence[TransferResult], notices: list[Notice]) -> list[Group]:
+def _way(
+    way: Measure, cells: Sequence[TransferResult], known: _Known, notices: list[Notice]
+) -> list[Group]:
     """The groups of one pre-training run, task and fraction that were measured alike."""
     dense = [cell for cell in cells if cell.round == 0]
-    found = _by(
-        [cell for cell in cells if cell.round > 0],
-        lambda cell: (cell.prune.id, cell.weights),
-    )
+    found = by([cell for cell in cells if cell.round > 0], lambda cell: cell.prune.id)
     groups = [
-        _group(way, tickets, _dense_for(prune_id, weights, dense), notices)
-        for (prune_id, weights), tickets in sorted(found.items())
+        _group(way, tickets, known.dense_for(tickets, dense), known, notices)
+        for _, tickets in sorted(found.items())
     ]
     if not found:
-        for _, alone in sorted(_by(dense, lambda cell: cell.weights).items()):
-            groups.append(_group(way, [], alone, notices))
+        for _, alone in sorted(by(dense, lambda cell: cell.weights).items()):
+            groups.append(_group(way, [], alone, known, notices))
     return groups
 
 
-def _dense_for(
-    prune_id: str, weights: str, dense: Sequence[TransferResult]
-) -> list[TransferResult]:
-    """The round-0 transfers that a ticket is held against.
-
-    Those of the ticket's own weights, whichever prune run made them. A ticket on other weights
-    (a re-initialised or late-rewound control) is held against the dense network of its prune
-    run, or else of its pre-training run when that is only one network.
-    """
-    own = [cell for cell in dense if cell.weights == weights]
-    same_run = [cell for cell in dense if cell.prune.id == prune_id]
-    rest = list(dense) if len({cell.weights for cell in dense}) == 1 else []
-    return own or same_run or rest
-
-
 def _group(
-    way: _Measure,
+    way: Measure,
     tickets: Sequence[TransferResult],
     dense: Sequence[TransferResult],
+    known: _Known,
     notices: list[Notice],
 ) -> Group:
     first = (tickets or dense)[0]
     kept: list[TransferResult] = []
     for regime in REGIMES:
         here = [cell for cell in (*dense, *tickets) if cell.regime == regime]
-        kept += _settle(here, _recipe, f"{regime} transfer with other training settings", notices)
+        kept += settle(here, recipe, f"{regime} transfer with other training settings", notices)
     networks = []
-    for _, cells in sorted(_by(kept, lambda cell: cell.round).items()):
-        alike = _settle(cells, lambda cell: cell.mask, "another mask for the same round", notices)
+    for _, cells in sorted(by(kept, lambda cell: cell.round).items()):
+        alike = settle(
+            cells,
+            lambda cell: f"{cell.mask} {cell.weights}",
+            "another ticket of its round",
+            notices,
+        )
         networks.append(_network(alike, notices))
     return Group(
         pretrain=first.pretrain,
-        prune=first.prune,
+        prune=known.search(first.prune),
         task=first.run.task,
         fraction=first.fraction,
         attack=way.attack,
         attack_spec=json.loads(way.attack_spec),
+        way=way,
+        recipes={cell.regime: recipe(cell) for cell in kept},
         dense=next((net for net in networks if net.round == 0), None),
         tickets=tuple(net for net in networks if net.round > 0),
     )
@@ -220,103 +267,7 @@ def _group(
 def _network(cells: Sequence[TransferResult], notices: list[Notice]) -> Network:
     by_regime: dict[str, tuple[TransferResult, ...]] = {}
     for regime in REGIMES:
-        here = _by([c for c in cells if c.regime == regime], lambda cell: cell.seed)
-        by_regime[regime] = tuple(_newest(here[seed], notices) for seed in sorted(here))
+        here = by([c for c in cells if c.regime == regime], lambda cell: cell.seed)
+        by_regime[regime] = tuple(newest(here[seed], notices) for seed in sorted(here))
     first = cells[0]
     return Network(first.round, first.kept, first.total, first.layers, by_regime)
-
-
-def _newest(cells: Sequence[TransferResult], notices: list[Notice]) -> TransferResult:
-    """One run per seed: the latest, with a notice when the others say something else."""
-    ordered = sorted(cells, key=lambda cell: (cell.run.finished, cell.run.id))
-    chosen = ordered[-1]
-    text = f"the same transfer as {chosen.run.label}, with another result: left out"
-    notices += [
-        Notice(cell.run.label, "repeated-cell", text)
-        for cell in ordered[:-1]
-        if (cell.best_sa.test, cell.best_ra) != (chosen.best_sa.test, chosen.best_ra)
-    ]
-    return chosen
-
-
-def _settle(
-    cells: Sequence[TransferResult],
-    key: Callable[[TransferResult], str],
-    what: str,
-    notices: list[Notice],
-) -> list[TransferResult]:
-    """Keep the cells that agree on ``key``: the most, or of equally many the latest."""
-    alike = _by(cells, key)
-    if len(alike) < 2:
-        return list(cells)
-    best = max(alike, key=lambda k: (len(alike[k]), max(c.run.finished for c in alike[k]), k))
-    text = f"{what} than {_names(alike[best])}: left out"
-    notices += [
-        Notice(_names(alike[other]), "mixed-settings", text)
-        for other in sorted(alike)
-        if other != best
-    ]
-    return alike[best]
-
-
-def _measures(cells: Sequence[TransferResult]) -> Callable[[TransferResult], _Measure]:
-    """How each cell was measured; one without RA joins the only way there is with RA."""
-    own = {id(cell): _measure(cell) for cell in cells}
-
-    def joined(cell: TransferResult) -> _Measure:
-        mine = own[id(cell)]
-        if mine.attack is not None:
-            return mine
-        hosts = {
-            way
-            for way in own.values()
-            if way.attack is not None
-            and replace(way, attack=None, attack_spec=mine.attack_spec, ra_n=None) == mine
-        }
-        return hosts.pop() if len(hosts) == 1 else mine
-
-    return joined
-
-
-def _measure(cell: TransferResult) -> _Measure:
-    score = cell.run.spec.get("score")
-    attack = score.get("attack") if isinstance(score, dict) else None
-    attack = attack if isinstance(attack, dict) and cell.attack is not None else {}
-    ra = cell.accuracy("ra")
-    sa = cell.best_sa.test.sa
-    task = cell.run.task
-    return _Measure(
-        classes=task.classes,
-        fingerprint=task.fingerprint,
-        sa_n=sa.n,
-        ra_n=None if ra is None else ra.n,
-        attack=cell.attack,
-        attack_spec=_canonical(attack),
-    )
-
-
-def _recipe(cell: TransferResult) -> str:
-    """All settings but those that may differ inside a group, or that _Measure is about."""
-    apart = ("name", "seed", "round", "score")
-    return _canonical({k: v for k, v in cell.run.spec.items() if k not in apart})
-
-
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True)
-
-
-def _order(way: _Measure) -> tuple[str, str, int, str]:
-    return (way.attack or "", way.fingerprint, way.sa_n, way.attack_spec)
-
-
-def _names(cells: Iterable[TransferResult]) -> str:
-    return ", ".join(sorted({cell.run.label for cell in cells}))
-
-
-def _by(
-    cells: Iterable[TransferResult], key: Callable[[TransferResult], Key]
-) -> dict[Key, list[TransferResult]]:
-    found: defaultdict[Key, list[TransferResult]] = defaultdict(list)
-    for cell in cells:
-        found[key(cell)].append(cell)
-    return dict(found)

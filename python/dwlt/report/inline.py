@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dwlt.report.figures import INK, Ink
+from dwlt.report.canvas import INK, Ink
 from dwlt.report.html import Html, element
 
 _IDS = re.compile(r'\b(id="|href="#|url\(#)')

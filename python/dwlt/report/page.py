@@ -5,12 +5,22 @@ from __future__ import annotations
 from importlib import resources
 
 from dwlt.report import page_parts as parts
+from dwlt.report.controls import control_tables
+from dwlt.report.headline import extreme_text
 from dwlt.report.html import Html, element, join
-from dwlt.report.records import Notice
-from dwlt.report.tables import Table, headline
-from dwlt.report.verdict import Report
+from dwlt.report.sections.controls import control_section
+from dwlt.report.sections.efficiency import efficiency_section
+from dwlt.report.sections.group import group_body, group_titles
+from dwlt.report.sections.headline import headline_section
+from dwlt.report.sections.masks import mask_section
+from dwlt.report.sections.notices import notice_section
+from dwlt.report.tables import controls_of
+from dwlt.report.verdict import GroupVerdict, Report
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+MANY_GROUPS = 4
+"""With more groups than this each is folded behind its title, and the page begins with links."""
 
 
 def render(report: Report) -> str:
@@ -30,14 +40,82 @@ def render(report: Report) -> str:
 
 
 def _body(report: Report) -> list[Html]:
-    sections = [_opening(report), _headline(report)]
-    sections += [parts.group_section(verdict, n) for n, verdict in enumerate(report.groups)]
-    sections += [parts.density_sections(report), _notices(report), parts.other_results(report)]
-    sections.append(parts.reproduce(report))
-    return [section for section in sections if section]
+    groups = _Groups(report)
+    sections = {
+        "Extreme sparsity": headline_section(report, groups.anchors),
+        "Data efficiency": efficiency_section(report),
+        "Controls": control_section(report, groups.controls()),
+        "Verdicts": groups.verdicts(),
+        "The masks": mask_section(report),
+        "Flags and warnings": notice_section(report),
+        "Other results": parts.other_results(report),
+        "Reproduce": parts.reproduce(report),
+    }
+    shown = {title: section for title, section in sections.items() if section}
+    anchored = [element("div", section, id=_anchor(title)) for title, section in shown.items()]
+    return [_opening(report, list(shown)), *anchored]
 
 
-def _opening(report: Report) -> Html:
+def _anchor(title: str) -> str:
+    return title.lower().replace(" ", "-")
+
+
+def _extreme(verdict: GroupVerdict) -> str:
+    text = extreme_text(verdict.main)
+    return text if verdict.extreme is None else f"extreme sparsity {text}"
+
+
+class _Groups:
+    """The groups of a report on the page: tickets first, controls beside a ticket at the end."""
+
+    def __init__(self, report: Report) -> None:
+        self.anchors = {verdict.slug: f"group-{n}" for n, verdict in enumerate(report.groups, 1)}
+        self._titles = group_titles(report)
+        beside = controls_of(control_tables(report))
+        self._own = [verdict for verdict in report.groups if verdict.slug not in beside]
+        self._beside = [verdict for verdict in report.groups if verdict.slug in beside]
+
+    def verdicts(self) -> Html:
+        """Each group in a section of its own, or, when they are many, folded into one section."""
+        if len(self._own) > MANY_GROUPS:
+            lead = "Each opens on a click, and from its cell in the first table."
+            return element(
+                "section",
+                element("h2", "Verdicts"),
+                element("p", lead, class_="quiet"),
+                *(self._folded(verdict, at) for at, verdict in enumerate(self._own)),
+            )
+        return join(
+            *(
+                element(
+                    "section",
+                    element("h2", self._titles[verdict.slug]),
+                    group_body(verdict, self._titles[verdict.slug], at),
+                    id=self.anchors[verdict.slug],
+                )
+                for at, verdict in enumerate(self._own)
+            )
+        )
+
+    def controls(self) -> Html:
+        """The controls' own verdicts, folded and without figures: their place is by the ticket."""
+        if not self._beside:
+            return Html("")
+        return parts.folded(
+            f"All {len(self._beside)} groups of controls, each against its dense network",
+            *(self._folded(verdict, None) for verdict in self._beside),
+        )
+
+    def _folded(self, verdict: GroupVerdict, index: int | None) -> Html:
+        title = self._titles[verdict.slug]
+        return parts.folded(
+            f"{title}, {_extreme(verdict)}",
+            group_body(verdict, title, index or 0, drawn=index is not None),
+            id_=self.anchors[verdict.slug],
+        )
+
+
+def _opening(report: Report, titles: list[str]) -> Html:
     runs = report.data.runs
     finished = max((run.finished for run in runs), default="")
     open_runs = len(report.data.unfinished)
@@ -58,98 +136,15 @@ def _opening(report: Report) -> Html:
             "(SA) and in robust accuracy (RA), under standard and under adversarial transfer: "
             "four numbers, each no lower than the dense mean minus its tolerance.",
         ),
-    )
-
-
-def _headline(report: Report) -> Html:
-    if not report.groups:
-        return element(
-            "section",
-            element("h2", "No transfers yet"),
-            element(
-                "p",
-                "There is nothing to judge before tickets have been transferred: run ",
-                element("code", "dwlt transfer"),
-                " and ",
-                element("code", "dwlt transfer --adv"),
-                ".",
-            ),
-        )
-    return element(
-        "section",
-        element("h2", "Extreme sparsity"),
-        parts.scroll(_headline_table(headline(report)), "Extreme sparsity"),
-    )
-
-
-def _headline_table(table: Table) -> Html:
-    columns = [
-        element("th", parts.first_word(title), scope="col", class_="l") for title in table.head
-    ]
-    rows = []
-    for row in table.rows:
-        names = [
-            element("th", *parts.name_and_id(cell), scope="row", class_="l")
-            for cell in row[: table.left]
-        ]
-        values = [
-            element("td", _extreme(cell), class_="l") if cell else element("td", "", class_="l")
-            for cell in row[table.left :]
-        ]
-        rows.append(element("tr", *names, *values))
-    return element(
-        "table",
-        parts.caption(
-            "Sparsity of the sparsest double-win ticket, by pre-training run and downstream task.",
-        ),
-        element("thead", element("tr", *columns)),
-        element("tbody", *rows),
-        class_="headline",
-    )
-
-
-def _extreme(text: str) -> Html:
-    big = text.endswith("%")
-    return element("span", text, class_="big" if big else "big none")
-
-
-def _notices(report: Report) -> Html:
-    """Flags of results and warnings of files; the section is there even when there are none."""
-    return element(
-        "section",
-        element("h2", "Flags and warnings"),
-        _notice_list("Flags: what to keep in mind about these results", report.flags),
-        _notice_list("Warnings: what was kept apart or left out", report.warnings),
-        _unfinished(report),
-    )
-
-
-def _notice_list(title: str, notices: tuple[Notice, ...]) -> Html:
-    if not notices:
-        return join(element("h3", title), element("p", "None.", class_="quiet"))
-    items = [
         element(
-            "li",
-            element("strong", notice.code),
-            " · ",
-            notice.text,
-            " ",
-            element("span", notice.where, class_="sub"),
-        )
-        for notice in notices
-    ]
-    return join(element("h3", title), element("ul", *items, class_="list"))
-
-
-def _unfinished(report: Report) -> Html:
-    if not report.data.unfinished:
-        return Html("")
-    items = [
-        element("li", element("code", run.folder), f": {run.detail}")
-        for run in report.data.unfinished
-    ]
-    return join(
-        element("h3", "Unfinished runs"),
-        element("p", "Run the same command again and it goes on where it stopped.", class_="quiet"),
-        element("ul", *items, class_="list"),
+            "nav",
+            *(element("a", _link(title, report), href=f"#{_anchor(title)}") for title in titles),
+            aria_label="On this page",
+        ),
     )
+
+
+def _link(title: str, report: Report) -> str:
+    """A section's title, with how many flags and warnings there are."""
+    count = len(report.flags) + len(report.warnings)
+    return f"{title} ({count})" if title == "Flags and warnings" and count else title

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 
+from dwlt import layout
 from dwlt.errors import FormatError
 from dwlt.report.records import (
     Accuracy,
@@ -17,11 +18,13 @@ from dwlt.report.records import (
     EvaluateResult,
     Layer,
     Notice,
+    Origin,
     PretrainResult,
     PruneResult,
     Run,
     RunRef,
     Score,
+    SearchRef,
     TaskInfo,
     TransferResult,
 )
@@ -128,12 +131,42 @@ def _best(fields: Fields) -> Best:
     )
 
 
-def _reference(fields: Fields, *, method: bool = False) -> RunRef:
+def _pretrained(fields: Fields) -> RunRef:
+    """The pre-training of a result; weights given as a file are named by their digest."""
+    child = fields.child("pretrain")
+    named = child.text_or_none("id")
     return RunRef(
+        id=named or fields.text("weights").partition(":")[2][:8] or "unknown",
+        name=child.text("name"),
+        regime=child.text("regime"),
+    )
+
+
+def _rewind(fields: Fields) -> str | int:
+    """What rounds start from; files from before there was a choice mean the pre-trained weights."""
+    value = fields.raw.get("rewind")
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    if value is None or isinstance(value, str):
+        return fields.text_or_none("rewind") or "pretrained"
+    return fields.integer("rewind")
+
+
+def _origin(fields: Fields) -> Origin | None:
+    of = fields.child_or_none("of")
+    return None if of is None else Origin(of.text("id"), of.text("name"))
+
+
+def _search(fields: Fields) -> SearchRef:
+    """The prune run that a transfer names."""
+    return SearchRef(
         id=fields.text("id"),
         name=fields.text("name"),
         regime=fields.text("regime"),
-        method=fields.text("method") if method else "",
+        method=fields.text("method"),
+        rewind=_rewind(fields),
+        of=_origin(fields),
+        task=fields.text_or_none("task"),
     )
 
 
@@ -169,11 +202,13 @@ def _task(fields: Fields) -> TaskInfo:
     )
 
 
-def _run(fields: Fields, stage: str, folder: str) -> Run:
+def _run(fields: Fields, stage: str, folder: str, *, part: str = "") -> Run:
+    """What every result has; ``part`` is the part of the run that its flags are about."""
     if fields.text("stage") != stage:
         raise FormatError(f"a {fields.text('stage')} result in the folder of {stage} runs")
     flags = tuple(
-        Notice(folder, child.text("code"), child.text("text")) for child in fields.children("flags")
+        Notice(f"{folder}{part}", child.text("code"), child.text("text"))
+        for child in fields.children("flags")
     )
     return Run(
         stage=stage,
@@ -203,8 +238,8 @@ def pretrain(fields: Fields, folder: str) -> PretrainResult:
 
 def prune(fields: Fields, folder: str) -> PruneResult:
     """One round of a prune run; FormatError where a key is missing or wrong."""
-    run = _run(fields, "prune", folder)
     number, kept, total, layers = _counts(fields)
+    run = _run(fields, "prune", folder, part=f"/{layout.round_name(number)}")
     search = fields.child_or_none("search")
     return PruneResult(
         run=run,
@@ -215,8 +250,16 @@ def prune(fields: Fields, folder: str) -> PruneResult:
         seed=fields.integer("seed"),
         mask=fields.text("mask"),
         weights=fields.text("weights"),
-        pretrain=_reference(fields.child("pretrain")),
-        prune=RunRef(run.id, run.name, fields.text("regime"), fields.text("method")),
+        pretrain=_pretrained(fields),
+        prune=SearchRef(
+            run.id,
+            run.name,
+            fields.text("regime"),
+            fields.text("method"),
+            _rewind(fields),
+            _origin(fields),
+            run.task.name,
+        ),
         layers=layers,
         search=None if search is None else _score(search.child("validation")),
     )
@@ -237,8 +280,8 @@ def transfer(fields: Fields, folder: str) -> TransferResult:
         mask=fields.text("mask"),
         weights=fields.text("weights"),
         layers=layers,
-        pretrain=_reference(fields.child("pretrain")),
-        prune=_reference(fields.child("prune"), method=True),
+        pretrain=_pretrained(fields),
+        prune=_search(fields.child("prune")),
         best_sa=_best(fields.child("best_sa")),
         best_ra=None if best_ra is None else _best(best_ra),
     )
@@ -246,8 +289,27 @@ def transfer(fields: Fields, folder: str) -> TransferResult:
 
 def evaluate(fields: Fields, folder: str) -> EvaluateResult:
     """An evaluation result; FormatError where a key is missing or wrong."""
+    starts = fields.child_or_none("starts")
     return EvaluateResult(
         run=_run(fields, "evaluate", folder),
         model=fields.text("model"),
         test=_score(fields.child("test")),
+        weights=fields.text_or_none("weights"),
+        laid_on=None if starts is None else starts.text_or_none("mask"),
+        robust=_outcomes(fields),
     )
+
+
+def _outcomes(fields: Fields) -> dict[int, bool]:
+    """Which images held, by number; nothing where they are not told apart one by one."""
+    samples = fields.child_or_none("samples")
+    if samples is None or not samples.raw.get("robust"):
+        return {}
+    ids, robust = samples.items("ids"), samples.items("robust")
+    if len(ids) != len(robust):
+        raise FormatError("samples.ids and samples.robust are not equally long")
+    return {
+        number: bool(held)
+        for number, held in zip(ids, robust, strict=True)
+        if isinstance(number, int)
+    }

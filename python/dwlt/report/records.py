@@ -43,6 +43,38 @@ class RunRef:
     regime: str
     method: str = ""
 
+    @property
+    def label(self) -> str:
+        """Name and id, as the run folder is called."""
+        return f"{self.name}-{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The search that a control was made from."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRef(RunRef):
+    """How tickets were found.
+
+    ``rewind`` is what each round starts from: "pretrained", "none", or the number of epochs after
+    which the weights were taken. ``of`` is the search whose masks a control re-uses. ``task`` is
+    what the search trained on, None where an older file does not say.
+    """
+
+    rewind: str | int = "pretrained"
+    of: Origin | None = None
+    task: str | None = None
+
+    @property
+    def control(self) -> bool:
+        """Whether it is anything but iterative magnitude pruning, which controls are held to."""
+        return self.method != "imp"
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -138,7 +170,7 @@ class PruneResult:
     mask: str
     weights: str
     pretrain: RunRef
-    prune: RunRef
+    prune: SearchRef
     layers: tuple[Layer, ...]
     search: Score | None
 
@@ -167,9 +199,15 @@ class TransferResult:
     weights: str
     layers: tuple[Layer, ...]
     pretrain: RunRef
-    prune: RunRef
+    prune: SearchRef
     best_sa: Best
     best_ra: Best | None
+
+    def of_one_checkpoint(self, kind: str) -> Accuracy | None:
+        """SA or RA on the test set, both of the best-RA checkpoint."""
+        if self.best_ra is None:
+            return None
+        return self.best_ra.test.sa if kind == "sa" else self.best_ra.test.ra
 
     def accuracy(self, kind: str) -> Accuracy | None:
         """SA of the best-SA checkpoint or RA of the best-RA checkpoint, both on the test set."""
@@ -187,11 +225,18 @@ class TransferResult:
 
 @dataclass(frozen=True, slots=True)
 class EvaluateResult:
-    """A finished evaluation of one model file."""
+    """A finished evaluation of one model file.
+
+    ``weights`` and ``laid_on`` are the digests of the weights and of masks laid on them; ``robust``
+    says of each image, by its number, whether it held (empty where the file does not say).
+    """
 
     run: Run
     model: str
     test: Score
+    weights: str | None = None
+    laid_on: str | None = None
+    robust: Mapping[int, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

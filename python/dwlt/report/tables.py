@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dwlt.report.controls import ControlTable, Lead, control_tables
 from dwlt.report.groups import REGIMES, share
+from dwlt.report.headline import extreme_text, headline, seeds_of
+from dwlt.report.names import pretrain_names
 from dwlt.report.records import Accuracy, sparsity
 from dwlt.report.stats import Level
 from dwlt.report.verdict import (
@@ -22,12 +25,16 @@ MARKS = {Match.MATCH: "✓", Match.SHORT: "✗", Match.UNCLEAR: "?", Match.MISSI
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table for any display. The first ``left`` columns are text, the others numbers."""
+    """A table for any display. The first ``left`` columns are text, the others numbers.
+
+    ``note`` is what a reader must know besides, "" where that is nothing.
+    """
 
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     left: int = 1
+    note: str = ""
 
 
 def percent(level: Level | None) -> str:
@@ -46,53 +53,71 @@ def seeds_text(ticket_or_dense: tuple[int, ...]) -> str:
     return counts[0] if len(set(counts)) == 1 else " / ".join(counts)
 
 
-def headline(report: Report) -> Table:
-    """Extreme sparsities: a row per pre-training and prune run, a column per task and fraction."""
-    columns: dict[str, None] = {}
-    cells: dict[tuple[str, str], dict[str, str]] = {}
-    for verdict in report.groups:
-        column = column_title(verdict)
-        columns[column] = None
-        cells.setdefault(row_title(verdict), {})[column] = extreme_text(verdict)
-    rows = tuple((*row, *(cells[row].get(column, "") for column in columns)) for row in cells)
-    return Table(
-        "Extreme sparsity: the sparsest double-win ticket",
-        ("pre-training", "tickets found by", *columns),
-        rows,
-        left=2,
-    )
-
-
-def row_title(verdict: GroupVerdict) -> tuple[str, str]:
-    """Pre-training and prune run, as the rows of the headline table are called."""
-    group = verdict.group
-    pretrain, prune = group.pretrain, group.prune
-    return (
-        f"{pretrain.regime} ({pretrain.name}-{pretrain.id})",
-        f"{prune.method}, {prune.regime} ({prune.name}-{prune.id})",
-    )
-
-
-def column_title(verdict: GroupVerdict) -> str:
-    """Task, fraction where it is not the whole, and attack."""
-    group = verdict.group
-    part = f" {share(group.fraction)}" if group.fraction < 1 else ""
-    return f"{group.task.name}{part}, {group.attack or 'RA not measured'}"
-
-
-def extreme_text(verdict: GroupVerdict) -> str:
-    """The group's extreme sparsity, or why there is none."""
-    if verdict.extreme is not None:
-        network = verdict.extreme.network
-        return sparsity(network.kept, network.total)
-    return "none" if verdict.tickets else "no ticket yet"
-
-
 def terminal_tables(report: Report) -> list[Table]:
-    """What ``dwlt report`` prints: the headline, then one table per group."""
+    """What ``dwlt report`` prints: the headline, a table per group, and what controls came to.
+
+    Controls that are held against a ticket have no table of their own.
+    """
     if not report.groups:
         return []
-    return [headline(report), *(_group_table(verdict) for verdict in report.groups)]
+    controls = control_tables(report)
+    apart = controls_of(controls)
+    groups = [verdict for verdict in report.groups if verdict.slug not in apart]
+    head = _headline_table(report)
+    tables = [*([head] if head.rows else []), *(_group_table(verdict) for verdict in groups)]
+    return [*tables, _controls_table(controls)] if controls else tables
+
+
+def controls_of(tables: tuple[ControlTable, ...]) -> set[str]:
+    """Slugs of the groups of controls that stand in a table beside their ticket."""
+    return {
+        control.slug for table in tables for round_ in table.rounds for control in round_.controls
+    }
+
+
+def _headline_table(report: Report) -> Table:
+    found = headline(report)
+    alike = any("seed" in fact for fact in found.shared)
+    names = ("pre-training", "tickets found by") if found.several else ("pre-training",)
+    rows = tuple(
+        (
+            *((row.pretrain, row.search) if found.several else (row.pretrain,)),
+            *("" if cell is None else _extreme(cell, seeds=not alike) for cell in row.cells),
+        )
+        for row in found.rows
+    )
+    return Table(
+        "Extreme sparsity: the sparsest double-win ticket",
+        (*names, *(column.title for column in found.columns)),
+        rows,
+        left=len(names),
+        note=", ".join(found.shared),
+    )
+
+
+def _extreme(verdict: GroupVerdict, *, seeds: bool) -> str:
+    count = seeds_of(verdict)
+    text = extreme_text(verdict.main)
+    return f"{text} ({count} seed{'' if count == 1 else 's'})" if seeds else text
+
+
+def _controls_table(tables: tuple[ControlTable, ...]) -> Table:
+    """How often a ticket is better than its control, over rounds and the four numbers."""
+    names = pretrain_names(table.group.group.pretrain for table in tables)
+    rows = []
+    for table in tables:
+        group = table.group.group
+        task = group.task.name + (f" {share(group.fraction)}" if group.fraction < 1 else "")
+        for name, tally in table.tally().items():
+            counts = [tally[lead] for lead in (Lead.TICKET, Lead.UNCLEAR, Lead.CONTROL)]
+            rows.append((names[group.pretrain.id], task, name, *map(str, counts)))
+    return Table(
+        "Tickets against controls of the same sparsity: how many of the numbers",
+        ("pre-training", "task", "control", "ticket better", "unclear", "control better"),
+        tuple(rows),
+        left=3,
+        note="the four numbers of every round that has the control; better: beyond doubt",
+    )
 
 
 def _group_table(verdict: GroupVerdict) -> Table:

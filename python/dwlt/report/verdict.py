@@ -23,17 +23,21 @@ after adversarial transfer, each the mean over the seeds. For each of them:
                   with different seeds; what is missing is named, and it never counts as a win
 
 The extreme sparsity of a group is that of its sparsest double-win ticket (round > 0), or none.
+
+SA is that of the checkpoint with the best validation SA, RA that of the one with the best
+validation RA, as the paper has it. The same rule with both numbers of the best-RA checkpoint, so
+that one network has to be good at both, is the strict or one-checkpoint verdict. It is shown
+beside the other and decides nothing.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dwlt.report.flags import report_flags
-from dwlt.report.groups import REGIMES, Group, Network, form_groups
+from dwlt.report.groups import REGIMES, Group, Network
+from dwlt.report.overlaps import MaskStudy
 from dwlt.report.records import Notice, ReportData
 from dwlt.report.stats import Level, difference_error, level, quantile
 
@@ -102,11 +106,9 @@ class TicketVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupVerdict:
-    """A group with its dense levels, in the order of NUMBERS, and its tickets by round."""
+class Judged:
+    """The dense levels of a group, in the order of NUMBERS, and its tickets by round."""
 
-    group: Group
-    slug: str
     dense: tuple[Level | None, ...]
     tickets: tuple[TicketVerdict, ...]
 
@@ -118,6 +120,31 @@ class GroupVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupVerdict:
+    """A group, its verdict, and the strict one beside it (the module's text says what that is)."""
+
+    group: Group
+    slug: str
+    main: Judged
+    strict: Judged
+
+    @property
+    def dense(self) -> tuple[Level | None, ...]:
+        """The dense levels of the verdict."""
+        return self.main.dense
+
+    @property
+    def tickets(self) -> tuple[TicketVerdict, ...]:
+        """The tickets of the verdict."""
+        return self.main.tickets
+
+    @property
+    def extreme(self) -> TicketVerdict | None:
+        """The sparsest double-win ticket of the verdict, or None."""
+        return self.main.extreme
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What was read, what follows from it, and what the reader must know besides."""
 
@@ -125,6 +152,7 @@ class Report:
     groups: tuple[GroupVerdict, ...]
     flags: tuple[Notice, ...]
     warnings: tuple[Notice, ...]
+    masks: MaskStudy = field(default_factory=MaskStudy)
 
 
 def needed(dense: Level) -> float:
@@ -147,17 +175,37 @@ def compare(number: Number, dense: Level | None, ticket: Level | None) -> Compar
     return Comparison(number, ticket, gap, error, match)
 
 
-def measured(network: Network | None, number: Number) -> Level | None:
+def measured(network: Network | None, number: Number, *, strict: bool = False) -> Level | None:
     """One number of a network over its seeds; None where it is missing for any of them."""
     if network is None:
         return None
-    return level([cell.accuracy(number.kind) for cell in network.cells[number.regime]])
+    cells = network.cells[number.regime]
+    if strict:
+        return level([cell.of_one_checkpoint(number.kind) for cell in cells])
+    return level([cell.accuracy(number.kind) for cell in cells])
 
 
-def judge_ticket(dense: Network | None, ticket: Network) -> TicketVerdict:
+def judge(group: Group, *, strict: bool = False) -> Judged:
+    """Judge every ticket of a group.
+
+    Args:
+        strict: SA and RA both of the best-RA checkpoint.
+    """
+    return Judged(
+        dense=tuple(measured(group.dense, number, strict=strict) for number in NUMBERS),
+        tickets=tuple(judge_ticket(group.dense, net, strict=strict) for net in group.tickets),
+    )
+
+
+def judge_ticket(dense: Network | None, ticket: Network, *, strict: bool = False) -> TicketVerdict:
     """Compare all four numbers of a ticket and draw the conclusion."""
     comparisons = tuple(
-        compare(number, measured(dense, number), measured(ticket, number)) for number in NUMBERS
+        compare(
+            number,
+            measured(dense, number, strict=strict),
+            measured(ticket, number, strict=strict),
+        )
+        for number in NUMBERS
     )
     missing = tuple(_missing(dense, ticket))
     states = {comparison.match for comparison in comparisons}
@@ -191,53 +239,3 @@ def _missing(dense: Network | None, ticket: Network) -> Iterable[str]:
             cells = () if network is None else network.cells[regime]
             if any(cell.accuracy("ra") is None for cell in cells):
                 yield f"{who}: RA after {regime} transfer was not measured"
-
-
-def assess(data: ReportData) -> Report:
-    """Group the transfers, judge every ticket, and gather all flags and warnings."""
-    groups, notices = form_groups(data.transfer)
-    taken: set[str] = set()
-    judged = tuple(
-        GroupVerdict(
-            group=group,
-            slug=_slug(group, taken),
-            dense=tuple(measured(group.dense, number) for number in NUMBERS),
-            tickets=tuple(judge_ticket(group.dense, ticket) for ticket in group.tickets),
-        )
-        for group in groups
-    )
-    flags = {flag for run in data.runs for flag in run.flags}
-    for result in data.prune:
-        flags.update(result.run.flags)
-    flags.update(report_flags(data, groups))
-    warnings = {*data.warnings, *notices}
-    return Report(
-        data, judged, tuple(sorted(flags, key=_order)), tuple(sorted(warnings, key=_order))
-    )
-
-
-def _order(notice: Notice) -> tuple[str, str, list[tuple[int, str]]]:
-    """By place and code, then by text, shorter numbers first: round 3 before round 10."""
-    pieces = enumerate(re.split(r"([0-9]+)", notice.text))
-    return notice.where, notice.code, [(len(p) if i % 2 else 0, p) for i, p in pieces]
-
-
-def _slug(group: Group, taken: set[str]) -> str:
-    """A file name for the group: lower case letters, digits and dashes, and never used twice."""
-    parts = [group.pretrain.regime, group.prune.method, group.task.name]
-    if group.fraction < 1:
-        parts.append(f"{100 * group.fraction:.6g}pct")
-    return unique_slug([*parts, group.prune.id], taken)
-
-
-def unique_slug(parts: Iterable[str], taken: set[str]) -> str:
-    """Join parts into a name that is safe on every file system, and remember it."""
-    text = "-".join(parts).lower()
-    safe = "".join(c if c.isascii() and c.isalnum() else "-" for c in text)
-    base = "-".join(piece for piece in safe.split("-") if piece)[:80] or "group"
-    name, count = base, 1
-    while name in taken:
-        count += 1
-        name = f"{base}-{count}"
-    taken.add(name)
-    return name
