@@ -1,8 +1,8 @@
 """Condense a runs folder into one small result file: `python -m benchmarks.record RUNS NAME`.
 
 Writes ``benchmarks/results/NAME.json`` (verdicts and counts from the report, settings, versions,
-machine, seeds, seconds per stage), ``docs/figures/NAME.png`` and ``.svg`` (the curves), and
-prints the Markdown table that docs/results.md shows.
+machine, seeds, seconds per stage) and the curves to ``docs/figures``, and prints the Markdown
+tables that docs/results.md and docs/study.md show.
 """
 
 from __future__ import annotations
@@ -32,14 +32,35 @@ def results(runs: Path) -> Iterator[dict[str, Any]]:
 
 
 def specs(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """One spec per stage, regime and control; what differs between cells is left out."""
+    """One spec per stage, regime, control and fraction; what differs between cells is left out."""
     chosen: dict[str, Any] = {}
     for result in found:
         spec = {k: v for k, v in result["spec"].items() if k not in ("round", "seed", "name")}
         method = result.get("method", "imp")
         control = "" if method == "imp" else f"/{method}"
-        chosen[f"{result['stage']}/{result['regime']}{control}"] = spec
+        part = f"/{result['fraction']:g}" if result.get("fraction", 1.0) < 1 else ""
+        chosen[f"{result['stage']}/{result['regime']}{control}{part}"] = spec
     return chosen
+
+
+def keep_figures(drawn: Path, name: str) -> None:
+    """Copy the curves of what was searched, and of data efficiency, to ``docs/figures``.
+
+    A single search gets PNG and SVG under the plain name; a grid gets a PNG per search by
+    iterative pruning on all images, and the data-efficiency figures.
+    """
+    target = ROOT / "docs" / "figures"
+    target.mkdir(exist_ok=True)
+    curves = sorted(drawn.glob("curves-*-imp-*.png"))
+    if len(curves) == 1:
+        for kind in ("png", "svg"):
+            shutil.copyfile(curves[0].with_suffix(f".{kind}"), target / f"{name}.{kind}")
+        return
+    for path in curves:
+        if "pct-" not in path.name:
+            shutil.copyfile(path, target / f"{name}-{path.stem.split('-')[1]}.png")
+    for path in sorted(drawn.glob("data-*.png")):
+        shutil.copyfile(path, target / f"{name}-{path.stem}.png")
 
 
 def condense(runs: Path, report: dict[str, Any]) -> dict[str, Any]:
@@ -80,11 +101,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = write_report(arguments.runs, Path(folder))
         report = json.loads(paths.json.read_bytes())
-        figures = ROOT / "docs" / "figures"
-        figures.mkdir(exist_ok=True)
-        for kind in ("png", "svg"):
-            curves = sorted((Path(folder) / "figures").glob(f"curves-*.{kind}"))
-            shutil.copyfile(curves[0], figures / f"{arguments.name}.{kind}")
+        keep_figures(Path(folder) / "figures", arguments.name)
         tables = terminal_tables(paths.data)
     target = ROOT / "benchmarks" / "results" / f"{arguments.name}.json"
     target.parent.mkdir(exist_ok=True)
