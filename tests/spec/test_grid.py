@@ -102,6 +102,15 @@ def test_options_narrow_a_grid(tmp_path: Path) -> None:
     assert labels(narrowed(found, pretrain=None)) == labels(found)
 
 
+def test_a_narrowed_grid_is_part_of_the_whole() -> None:
+    whole = load_experiment("study-digits")
+    cells = {(v.label, v.rounds or whole.transfer.rounds, v.dense) for v in variants(whole)}
+    for only in ({"methods": "random"}, {"fractions": 0.1}, {"pretrain": "fast", "prune": "fast"}):
+        part = variants(narrowed(whole, **only))
+        assert part
+        assert {(v.label, v.rounds or whole.transfer.rounds, v.dense) for v in part} < cells
+
+
 @pytest.mark.parametrize(
     ("grid", "words"),
     [

@@ -73,14 +73,14 @@ def narrowed(experiment: Experiment, **only: Any) -> Experiment:
     if "tasks" in changes:
         tasks = [t for t in experiment.grid.tasks if t.task in changes["tasks"]]
         changes["tasks"] = tuple(tasks) or tuple(GridTask(task=t) for t in changes["tasks"])
-    if "fractions" in changes:
-        changes["control_fractions"] = changes["fractions"]
     return experiment.model_copy(update={"grid": experiment.grid.model_copy(update=changes)})
 
 
 def _combinations(experiment: Experiment, grid: Grid) -> Iterator[Variant]:
     for pretrain, search, on, method in _searches(experiment, grid):
-        control = method != "imp" and len(_methods(experiment, grid)) > 1
+        # Narrowed down to a control, a grid must not grow: its control_rounds still hold.
+        several = len(_methods(experiment, grid)) > 1 or grid.control_rounds
+        control = method != "imp" and bool(several)
         fractions = grid.fractions or (experiment.downstream.fraction,)
         if control and grid.control_fractions:
             fractions = tuple(f for f in fractions if f in grid.control_fractions)
