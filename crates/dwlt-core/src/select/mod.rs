@@ -5,7 +5,7 @@
 //! whatever they hold, NaN included. Tensors of different element types are compared by value.
 //! The result does not depend on the number of threads or on the instruction set.
 //!
-//! How: a random sample gives a bracket that the threshold lies in, almost surely ([`sample`]).
+//! How: random blocks give a bracket that the threshold lies in, almost surely ([`sample`]).
 //! One pass ([`scan`]) writes the mask bits of what lies above the bracket, and collects the few
 //! weights inside; among these the selection is exact ([`settle`]). Counts of what lies above,
 //! inside and at the ends tell whether the bracket was right; if not, another sample is drawn,
@@ -153,7 +153,7 @@ fn select(
     let limit = bytes as u64 / 600 + (5 << 20);
     for attempt in 0.. {
         let bracket = match attempt {
-            0 | 1 => sample::bracket(&chunks, how.wide, keep, competing, how.threads)?,
+            0 | 1 => sample::bracket(&chunks, keep, competing, how)?,
             _ => Bracket::at(radix::threshold(&chunks, keep, how)?),
         };
         let Some(found) = scan::all(&chunks, &names, bracket, limit, how, &mut bits)? else {

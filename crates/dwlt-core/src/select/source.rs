@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::masks::MaskSet;
 use crate::select::input::{Dtype, Values};
 use crate::select::keys::Element;
+use crate::select::simd;
 
 /// Weights per unit of work: a multiple of 64, so that chunks own whole mask words, and small
 /// enough (1 MiB of f32) to stay in a core's cache and to keep every thread busy.
@@ -87,20 +88,26 @@ impl<'a> Chunk<'a> {
         })
     }
 
-    /// The key of the weight at `place`, counted from the chunk's start.
-    pub(crate) fn key_at(&self, place: usize, wide: bool) -> Result<u64> {
-        let index = self.start + place;
-        Ok(match self.data {
-            Data::Memory(values) => values.key_at(index, wide),
-            Data::File { file, path, at, dtype } => {
-                let mut bytes = [0; 8];
-                let bytes = &mut bytes[..dtype.width()];
-                read_at(file, bytes, at + (index * dtype.width()) as u64)
-                    .map_err(|error| Error::read(path, error))?;
-                dtype.key_of(bytes, wide)
-            }
-            Data::Random { seed } => noise(seed, index as u64),
-        })
+    /// At most `len` of its weights, from the one at `from` on, which is a multiple of 64.
+    pub(crate) fn part(&self, from: usize, len: usize) -> Self {
+        let len = len.min(self.len - from);
+        let within = self.within.map(|words| &words[from / 64..(from + len).div_ceil(64)]);
+        Self { start: self.start + from, len, within, ..*self }
+    }
+
+    /// Gets a few weights that will be due soon into the cache, where they are in memory.
+    pub(crate) fn ask(&self) {
+        if let Data::Memory(values) = self.data {
+            simd::ask(values.slice(self.start, self.start + self.len));
+        }
+    }
+
+    /// Number of competing weights.
+    pub(crate) fn competing(&self) -> u64 {
+        match self.within {
+            None => self.len as u64,
+            Some(words) => words.iter().map(|word| u64::from(word.count_ones())).sum(),
+        }
     }
 }
 
