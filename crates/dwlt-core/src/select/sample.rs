@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, RandomState};
 use crate::error::Result;
 use crate::parallel;
 use crate::select::scan::{self, Found, How, Scratch};
-use crate::select::source::{Chunk, mix};
+use crate::select::source::{Chunk, Data, mix};
 
 /// Among so few weights a sample saves nothing: all of them are open.
 const FEW: u64 = 1 << 14;
@@ -102,7 +102,10 @@ pub(crate) fn bracket(
     let share = keep as f64 / competing as f64;
     let (len, competing) = (len as f64, competing as f64);
     // Where one more block costs as much as the open weights that it saves.
-    let wanted = (len * competing.sqrt() / len.sqrt()).powf(2.0 / 3.0) * 0.04;
+    let wanted = (len * competing.sqrt() / len.sqrt()).powf(2.0 / 3.0) * 0.025;
+    // Each block is a call of its own there.
+    let far = chunks.iter().any(|chunk| matches!(chunk.data, Data::Elsewhere { .. }));
+    let wanted = if far { wanted / 16.0 } else { wanted };
     let first = FIRST * (len / competing).clamp(1.0, 16.0);
     let steps = (wanted / first).log(MORE).round().max(0.0);
     let more = if steps > 0.0 { (wanted / first).powf(1.0 / steps) } else { 1.0 };
@@ -146,7 +149,7 @@ fn look(chunks: &[Chunk<'_>], count: u64, bracket: Bracket, how: How) -> Result<
     let bracket = Bracket { ties: false, ..bracket };
     let new = || (Scratch::default(), Vec::new());
     let work = (0..count.div_ceil(RUN)).collect();
-    let threads = if count > 4 * RUN { how.threads } else { 1 };
+    let threads = if count > 16 * RUN { how.threads } else { 1 };
     let states = parallel::share(threads, work, new, |(scratch, done), run: u64| {
         let mut found = Found::default();
         let mut blocks = Vec::new();

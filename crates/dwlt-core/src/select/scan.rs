@@ -21,6 +21,18 @@ pub(crate) struct How {
     pub(crate) wide: bool,
 }
 
+/// What the pass needs to know besides.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pass<'a> {
+    /// The tensors' names, for errors.
+    pub(crate) names: &'a [&'a str],
+    /// More open weights than this and the bracket is too wide for the memory that a selection
+    /// may take.
+    pub(crate) limit: u64,
+    /// Counts the bytes of the weights.
+    pub(crate) progress: Option<&'a AtomicU64>,
+}
+
 /// What the pass found in one chunk.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -98,15 +110,13 @@ fn first_nan(chunk: &Chunk<'_>, how: How, scratch: &mut Scratch) -> Result<Optio
     Ok(first.map(|(i, word)| i * 64 + word.trailing_zeros() as usize))
 }
 
-/// Looks at every chunk. None where more than `limit` weights turn out to be open: the bracket
-/// is too wide for the memory that a selection may take.
+/// Looks at every chunk. None where more weights turn out to be open than the limit.
 ///
 /// A NaN among competing weights is an error; it names the first.
 pub(crate) fn all(
     chunks: &[Chunk<'_>],
-    names: &[&str],
     bracket: Bracket,
-    limit: u64,
+    Pass { names, limit, progress }: Pass<'_>,
     how: How,
     bits: &mut [Bits],
 ) -> Result<Option<Vec<Found>>> {
@@ -120,6 +130,7 @@ pub(crate) fn all(
         let mut found = Found::default();
         let result = look(chunk, bracket, how, scratch, out, &mut found);
         open.fetch_add(found.tally.open, Ordering::Relaxed);
+        parallel::count(progress, (chunk.len * chunk.data.dtype().width()) as u64);
         // The kernels do not ask whether what is not a number competes.
         let nan = result
             .and_then(|()| if found.tally.nan { first_nan(chunk, how, scratch) } else { Ok(None) });
