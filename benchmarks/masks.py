@@ -5,7 +5,10 @@ the same run. Writes ``benchmarks/results/masks.json`` and prints the tables of
 ``benchmarks/README.md``::
 
     make bench-masks
-    python -m benchmarks.masks --sizes 25.6 --no-peers   # a quick look
+    python -m benchmarks.masks --sizes 25.6 --no-peers --out /tmp/look.json   # a quick look
+    python -m benchmarks.masks --only memory --sizes 1000   # a part; the file's others stay
+
+Where other work shares the cores, run parts of it ahead of that work (``chrt -f 10`` on Linux).
 """
 
 from __future__ import annotations
@@ -260,7 +263,6 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": model,
         "cores": os.cpu_count(),
-        "load_before": os.getloadavg()[0],
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
@@ -326,43 +328,62 @@ def show(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+PARTS = ("memory", "bf16", "hostile", "masks", "extra_memory", "files")
+
+
+def run(part: str, asked: argparse.Namespace) -> Any:
+    """What one part of the benchmark measures."""
+    sizes = [round(float(text) * 1e6) for text in asked.sizes.split(",")]
+    middle, repeats = 200_000_000 if 200_000_000 in sizes else sizes[0], asked.repeats
+    if part == "memory":
+        return [bench_size(n, not asked.no_peers, repeats if n < 5e8 else 3) for n in sizes]
+    if part == "bf16":
+        return bench_bf16(middle, repeats)
+    if part == "hostile":
+        return bench_hostile(middle, repeats)
+    if part == "extra_memory":
+        return [extra_memory(count) for count in sizes]
+    with tempfile.TemporaryDirectory() as name:
+        if part == "masks":
+            return bench_masks(middle, Path(name), repeats)
+        files = (text.split(":") for text in asked.files.split(",") if text)
+        return [bench_file(Path(name) / "w", int(n) * 10**6, dtype, 3) for n, dtype in files]
+
+
+def merged(old: Any, new: Any) -> Any:
+    """Rows of the same weights and type are replaced, others stay."""
+    if not isinstance(new, list):
+        return new
+    rows = {(row["weights"], row.get("dtype")): row for row in [*(old or []), *new]}
+    return sorted(rows.values(), key=lambda row: row["weights"])
+
+
 def main() -> None:
     """Run everything that was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", default="25.6,200,1000", help="millions of weights")
     parser.add_argument("--files", default="200:F32,1000:F32,3000:BF16")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts: " + ", ".join(PARTS))
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--out", type=Path, default=OUT)
     asked = parser.parse_args()
+    parts = asked.only.split(",")
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
     torch.set_num_threads(2)
-    told = machine()
-    sizes = [round(float(text) * 1e6) for text in asked.sizes.split(",")]
-    middle = sizes[min(1, len(sizes) - 1)]
-    repeats = asked.repeats
-    memory = []
-    for count in sizes:
-        peers = not asked.no_peers
-        memory.append(bench_size(count, peers, repeats if count < 5e8 else 3))
-        print(f"done: {count:,}", file=sys.stderr)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        result = {
-            "machine": told,
-            "memory": memory,
-            "bf16": bench_bf16(middle, repeats),
-            "hostile": bench_hostile(middle, repeats),
-            "masks": bench_masks(middle, folder, repeats),
-            "extra_memory": [extra_memory(count) for count in sizes],
-            "files": [
-                bench_file(folder / "w", int(text.split(":")[0]) * 10**6, text.split(":")[1], 3)
-                for text in asked.files.split(",")
-                if text
-            ],
-        }
+    whole = set(parts) == set(PARTS) or not asked.out.exists()
+    result: dict[str, Any] = {} if whole else json.loads(asked.out.read_text(encoding="utf-8"))
+    result["machine"] = machine()
+    for part in parts:
+        load = os.getloadavg()[0]
+        result[part] = merged(result.get(part), run(part, asked))
+        result.setdefault("load_before", {})[part] = load
+        print(f"done: {part}", file=sys.stderr)
     asked.out.parent.mkdir(exist_ok=True)
     asked.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(show(result))
+    if all(part in result for part in PARTS):
+        print(show(result))
 
 
 if __name__ == "__main__":

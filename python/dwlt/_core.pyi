@@ -6,7 +6,7 @@ released while the core works: do not write to an array that a call is still rea
 
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
-from typing import Any, Literal, TypeAlias, TypedDict, final
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict, final
 
 import numpy as np
 import torch
@@ -153,12 +153,40 @@ class MaskSet:
             MaskError: there is no such mask.
         """
 
+    def unpack_into(self, name: str, out: NDArray[Any], one: int) -> None:
+        """Write ``one`` for each kept weight of a tensor and 0 for each other.
+
+        Args:
+            name: the tensor.
+            out: a flat, contiguous array of as many unsigned integers.
+            one: the bits of the number that stands for kept.
+
+        Raises:
+            MaskError: there is no such mask, or ``out`` or ``one`` does not fit.
+        """
+
     def __contains__(self, name: str, /) -> bool: ...
     def __iter__(self) -> Iterator[str]: ...
     def __len__(self) -> int: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     __hash__: None  # type: ignore[assignment]
+
+class _Fetch(Protocol):
+    """Weights that are not in memory."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def fetch(self, start: int, count: int, /) -> Buffer | NDArray[Any]:
+        """``count`` bytes from the weight at flat index ``start`` on."""
+
+@final
+class Progress:
+    """Grows while a function works that was given it; another thread may read it meanwhile."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of weights that are done."""
 
 @final
 class Overlap:
@@ -267,7 +295,7 @@ class Ledger:
         """Read every journalled file again; what is wrong, one line each, empty where nothing."""
 
 def select_magnitude(
-    tensors: Sequence[tuple[str, NDArray[Any], str]],
+    tensors: Sequence[tuple[str, NDArray[Any] | _Fetch, str]],
     *,
     keep: int | Sequence[int],
     within: MaskSet | None = None,
@@ -281,7 +309,8 @@ def select_magnitude(
     Args:
         tensors: name, C-contiguous array (not copied) and element type of each: float64,
             float32, float16 or bfloat16, or as safetensors spells them. bfloat16 comes as the
-            uint16 array of its bits.
+            uint16 array of its bits. Weights that are not in memory come as an object with
+            ``shape`` and ``fetch``, which is called from several threads for a chunk at a time.
         keep: number of weights to keep, in all or of each tensor.
         within: only weights kept here compete; the others are not looked at.
         scope: "tensor" gives each tensor its proportional share of ``keep``.
@@ -323,6 +352,7 @@ def select_checkpoint(
     keep: int | Sequence[int],
     within: MaskSet | None = None,
     scope: Literal["global", "tensor"] | str = "global",
+    progress: Progress | None = None,
 ) -> MaskSet:
     """As ``select_magnitude``, for tensors of a checkpoint, which are read in pieces.
 
@@ -332,20 +362,29 @@ def select_checkpoint(
         keep: number of weights to keep, in all or of each tensor.
         within: only weights kept here compete.
         scope: "tensor" gives each tensor its proportional share of ``keep``.
+        progress: grows by the bytes of the weights that were looked at.
 
     Raises:
         FormatError: as ``checkpoint_tensors``.
         MaskError: as ``select_magnitude``, or there is no such tensor.
     """
 
-def apply_to_file(weights: _Path, masks: MaskSet, out: _Path) -> None:
-    """Write the safetensors file ``weights`` to ``out`` with every masked weight +0.0.
+def apply_to_file(
+    weights: _Path, masks: MaskSet, out: _Path, *, progress: Progress | None = None
+) -> None:
+    """Write the checkpoint ``weights`` to ``out`` with every masked weight +0.0.
 
-    It is read in pieces; header, types and all other bytes stay as they are.
+    It is read in pieces; headers, types and all other bytes stay as they are.
+
+    Args:
+        weights: a safetensors file; or an index or a folder, as for ``checkpoint_tensors``.
+        masks: the masks.
+        out: a file; or a new or empty folder, for files of the same names and the index.
+        progress: grows by the bytes of the tensors written.
 
     Raises:
         FormatError: ``weights`` cannot be read, or is damaged.
-        MaskError: a masked tensor is missing, or has another shape.
+        MaskError: a masked tensor is missing, or has another shape; or ``out`` is not empty.
         DwltError: ``out`` cannot be written.
     """
 
@@ -365,10 +404,15 @@ def digest_tensors(
         MaskError: a name occurs twice, or the bytes do not fill the shape.
     """
 
-def digest_file(path: _Path) -> str:
-    """Digest of the tensors in a safetensors file, read in pieces; see ``digest_tensors``.
+def digest_file(path: _Path, *, progress: Progress | None = None) -> str:
+    """Digest of a checkpoint's tensors, read in pieces; see ``digest_tensors``.
 
-    It depends neither on the tensors' order in the file nor on its metadata.
+    It depends neither on the tensors' order, nor on how they are spread over files, nor on
+    metadata.
+
+    Args:
+        path: as for ``checkpoint_tensors``.
+        progress: grows by the bytes read.
 
     Raises:
         FormatError: the file cannot be read, or is damaged.

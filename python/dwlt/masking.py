@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
 
 from dwlt import _core
 from dwlt.errors import MaskError, TrainingError
-from dwlt.masks import as_numpy
+from dwlt.masks import for_core
 
 
 def to_tensors(
@@ -30,10 +31,31 @@ def to_tensors(
         device: where they go; the CPU by default.
         dtype: their type; ``torch.bool`` by default.
     """
-    return {
-        name: torch.from_numpy(mask_set[name]).to(device or "cpu", dtype or torch.bool)
-        for name in mask_set.names
-    }
+    kind = dtype or torch.bool
+    tensors = {}
+    for name, shape in mask_set.shapes.items():
+        tensor = _unpacked(mask_set, name, shape, kind)
+        tensors[name] = tensor.to(device) if device is not None else tensor
+    return tensors
+
+
+_UNSIGNED = {1: (torch.uint8, np.uint8), 2: (torch.int16, np.uint16), 4: (torch.int32, np.uint32)}
+_UNSIGNED[8] = (torch.int64, np.uint64)
+"""Integers by width: PyTorch's, whose bits are kept, and NumPy's, which the core fills."""
+
+
+def _unpacked(
+    mask_set: _core.MaskSet, name: str, shape: tuple[int, ...], dtype: torch.dtype
+) -> Tensor:
+    """A mask written straight into a tensor of the type, as the bits of its 1 and of its 0."""
+    tensor = torch.empty(shape, dtype=dtype)
+    one = torch.tensor(1.0).to(dtype)
+    if one.element_size() not in _UNSIGNED:  # complex numbers of double precision
+        return torch.from_numpy(mask_set[name]).to(dtype)
+    same_width, unsigned = _UNSIGNED[one.element_size()]
+    bits = int(one.view(same_width)) & (1 << 8 * one.element_size()) - 1
+    mask_set.unpack_into(name, tensor.view(same_width).reshape(-1).numpy().view(unsigned), bits)
+    return tensor
 
 
 def apply_masks(model: nn.Module, mask_set: _core.MaskSet) -> None:
@@ -179,7 +201,7 @@ def magnitude_masks(
     Raises:
         MaskError: ``keep`` cannot be met, a weight is NaN, or ``within`` does not fit.
     """
-    tensors = [(name, *as_numpy(name, tensor)) for name, tensor in params.items()]
+    tensors = [(name, *for_core(name, tensor)) for name, tensor in params.items()]
     return _core.select_magnitude(tensors, keep=keep, within=within, scope=scope)
 
 

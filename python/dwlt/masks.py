@@ -35,6 +35,9 @@ Scope: TypeAlias = Literal["global", "tensor"]
 Keep: TypeAlias = int | Mapping[str, int]
 
 _FLOATS = {"F64", "F32", "F16", "BF16"}
+_WIDTHS = {"F64": 8, "I64": 8, "U64": 8, "C64": 8, "F32": 4, "I32": 4, "U32": 4}
+_WIDTHS |= {"F16": 2, "BF16": 2, "I16": 2, "U16": 2}
+_TORCH_FLOATS = {"float64", "float32", "float16", "bfloat16"}
 
 
 def prune_magnitude(
@@ -52,7 +55,7 @@ def prune_magnitude(
 
     Args:
         weights: tensors or arrays by name, in the order that breaks ties. CPU tensors and arrays
-            in row-major order are not copied; of other devices one tensor at a time is.
+            in row-major order are not copied; from other devices about a megabyte at a time is.
         rate: share of the weights that still compete to remove, rounded half to even.
         sparsity: share of all weights to be without in the end, rounded half to even.
         keep: number of weights to keep, or one number for each tensor.
@@ -62,8 +65,8 @@ def prune_magnitude(
     Raises:
         MaskError: a weight is NaN, a count cannot be met, or ``within`` does not fit.
     """
-    tensors = [(name, *as_numpy(name, array)) for name, array in weights.items()]
-    shapes = {name: array.shape for name, array, _ in tensors}
+    tensors = [(name, *for_core(name, array)) for name, array in weights.items()]
+    shapes = {name: tuple(given.shape) for name, given, _ in tensors}
     count = count_to_keep(shapes, rate=rate, sparsity=sparsity, keep=keep, within=within)
     return _core.select_magnitude(tensors, keep=count, within=within, scope=scope)
 
@@ -108,6 +111,7 @@ def prune_checkpoint(
     within: _core.MaskSet | None = None,
     scope: Scope = "global",
     only: Sequence[str] | None = None,
+    progress: _core.Progress | None = None,
 ) -> _core.MaskSet:
     """As ``prune_magnitude`` for weights on disk, which may be larger than memory.
 
@@ -119,6 +123,7 @@ def prune_checkpoint(
         rate, sparsity, keep, within, scope: as in ``prune_magnitude``.
         only: patterns (``*``, ``?``) of the names to prune. By default those of ``within``, or
             else every floating-point tensor of two dimensions or more.
+        progress: grows by the bytes of the weights that were looked at.
 
     Raises:
         FormatError: a file is damaged, or an index and its files disagree.
@@ -136,7 +141,9 @@ def prune_checkpoint(
             hint="`only` patterns are compared with whole names, as in '*.weight'",
         )
     count = count_to_keep(shapes, rate=rate, sparsity=sparsity, keep=keep, within=within)
-    return _core.select_checkpoint(path, list(shapes), keep=count, within=within, scope=scope)
+    return _core.select_checkpoint(
+        path, list(shapes), keep=count, within=within, scope=scope, progress=progress
+    )
 
 
 def _is_wanted(
@@ -153,15 +160,43 @@ def _is_wanted(
     return dtype in _FLOATS and len(shape) >= 2
 
 
+def bytes_of(path: Path) -> int:
+    """Size of a checkpoint's tensors in bytes.
+
+    Args:
+        path: a safetensors file, an index, or a folder of such.
+
+    Raises:
+        FormatError: it cannot be read.
+    """
+    found = _core.checkpoint_tensors(path)
+    return sum(_numel(shape) * _WIDTHS.get(dtype, 1) for _, dtype, shape in found)
+
+
 def require_origin(masks: _core.MaskSet, mask: Path, weights: Path) -> None:
     """Refuse masks that say they were found on other weights.
+
+    Args:
+        masks: the masks.
+        mask: their file, for the message.
+        weights: a safetensors file, an index, or a folder of such.
 
     Raises:
         FormatError: ``weights`` cannot be read.
         MaskError: the digests differ.
     """
+    if masks.meta.get("weights"):
+        require_digest(masks, mask, weights, _core.digest_file(weights))
+
+
+def require_digest(masks: _core.MaskSet, mask: Path, weights: Path, found: str) -> None:
+    """As ``require_origin``, where the weights' digest is known already.
+
+    Raises:
+        MaskError: the digests differ.
+    """
     belongs = masks.meta.get("weights")
-    if belongs and belongs != (found := _core.digest_file(weights)):
+    if belongs and belongs != found:
         raise MaskError(
             f"{mask} belongs to weights {belongs}, {weights} holds {found}",
             hint="apply masks to the weights they were found on",
@@ -169,7 +204,7 @@ def require_origin(masks: _core.MaskSet, mask: Path, weights: Path) -> None:
 
 
 def require_other(out: Path, *given: Path | None) -> None:
-    """Refuse an output file that is also an input.
+    """Refuse an output that is also an input.
 
     Raises:
         UserError: it is.
@@ -227,6 +262,44 @@ def _numel(shape: Sequence[int]) -> int:
     return numel
 
 
+class Elsewhere:
+    """Weights on another device, which the core copies a stretch at a time.
+
+    Args:
+        tensor: a ``torch.Tensor``; laid out anew, on its own device, if not in row-major order.
+    """
+
+    def __init__(self, tensor: Any) -> None:
+        self.shape = tuple(tensor.shape)
+        self._flat = tensor.detach().reshape(-1)
+
+    def fetch(self, start: int, count: int) -> NDArray[np.uint8]:
+        """``count`` bytes from the weight at flat index ``start`` on."""
+        stretch = self._flat[start : start + count // self._flat.element_size()].cpu()
+        uint8 = sys.modules["torch"].uint8
+        bytes_: NDArray[np.uint8] = stretch.view(uint8).numpy()
+        return bytes_
+
+
+def for_core(name: str, array: Array) -> tuple[NDArray[Any] | Elsewhere, str]:
+    """A tensor's or array's weights as the core takes them, and their type.
+
+    Raises:
+        MaskError: the type has no order of magnitudes.
+    """
+    if _is_elsewhere(array):
+        dtype = str(array.dtype).removeprefix("torch.")
+        if dtype not in _TORCH_FLOATS:
+            raise MaskError(f"{name} has type {array.dtype}, which has no magnitude order here")
+        return Elsewhere(array), dtype
+    return as_numpy(name, array)
+
+
+def _is_elsewhere(array: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(array, torch.Tensor) and array.device.type != "cpu"
+
+
 def as_numpy(name: str, array: Array) -> tuple[NDArray[Any], str]:
     """A tensor's or array's weights for the core, not copied where that can be, and their type.
 
@@ -241,7 +314,7 @@ def as_numpy(name: str, array: Array) -> tuple[NDArray[Any], str]:
         if dtype == "bfloat16":
             # NumPy has no bfloat16; the core reads its bits.
             plain = plain.view(torch.uint16)
-        if dtype not in ("float64", "float32", "float16", "bfloat16"):
+        if dtype not in _TORCH_FLOATS:
             raise MaskError(f"{name} has type {array.dtype}, which has no magnitude order here")
         return plain.numpy(), dtype
     values = np.asarray(array)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from dwlt.cli import show
 from tests.conftest import Cli
 
 Json = Callable[..., Any]
@@ -56,6 +59,52 @@ def test_prune_options(tmp_path: Path, weights: Path, cli_json: Json, cli: Cli) 
     assert [layer["kept"] for layer in cli_json("mask", "show", out)["layers"]] == [2, 1]
     code, _, err = cli("mask", "prune", weights, "-o", out)
     assert (code, err) == (2, "dwlt: give exactly one of rate, sparsity and keep\n")
+
+
+def test_folders_are_pruned_and_masked_as_one_file(
+    tmp_path: Path, weights: Path, cli_json: Json, cli: Cli
+) -> None:
+    folder, mask, out = tmp_path / "shards", tmp_path / "m", tmp_path / "out"
+    folder.mkdir()
+    for name, array in load_file(weights).items():
+        save_file({name: array}, folder / f"{name}.safetensors")
+    whole = cli_json("mask", "prune", weights, "--rate", "0.5", "-o", tmp_path / "whole")
+    assert (
+        cli_json("mask", "prune", folder, "--rate", "0.5", "-o", mask)["digest"] == whole["digest"]
+    )
+    # The same weights, so the same digest of them, and the same bytes.
+    assert mask.read_bytes() == (tmp_path / "whole").read_bytes()
+    cli_json("mask", "apply", folder, mask, "-o", out)
+    cli_json("mask", "apply", weights, mask, "-o", tmp_path / "single")
+    parts = {k: v.tolist() for path in sorted(out.iterdir()) for k, v in load_file(path).items()}
+    assert parts == {k: v.tolist() for k, v in load_file(tmp_path / "single").items()}
+    code, _, err = cli("mask", "apply", folder, mask, "-o", out)
+    assert (code, "is not empty; name a new folder" in err) == (2, True)
+    save_file({"a.weight": np.zeros((2, 2), np.float32)}, folder / "a.weight.safetensors")
+    code, _, err = cli("mask", "apply", folder, mask, "-o", tmp_path / "other")
+    assert (code, "belongs to weights b3:" in err) == (2, True)
+    code, _, err = cli("mask", "prune", folder, "--rate", "0.5", "--within", mask, "-o", tmp_path)
+    assert code == 2
+
+
+def test_long_work_is_watched(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(show, "PLAIN_EVERY", 0.0)
+    for quiet, total in ((True, 2 * show.WATCHED), (False, show.WATCHED - 1)):
+        with show.watch("selection", total, lambda: 1, quiet=quiet):
+            pass
+    assert capsys.readouterr().err == ""
+    asked = threading.Event()
+
+    def done() -> int:
+        asked.set()
+        return show.WATCHED
+
+    with show.watch("selection", 2 * show.WATCHED, done):
+        assert asked.wait(10)
+        time.sleep(0.3)
+    assert "selection: 50% of 2.0 GB\n" in capsys.readouterr().err
 
 
 def test_masks_of_other_weights_are_refused(tmp_path: Path, weights: Path, cli: Cli) -> None:

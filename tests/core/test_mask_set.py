@@ -134,3 +134,32 @@ def test_a_model_file_has_the_digest_of_its_tensors(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(FormatError, match=r"model\.safetensors: cut short"):
         _core.digest_file(path)
+
+
+def test_bits_are_written_as_any_number() -> None:
+    masks = _core.MaskSet.from_bools({"w": np.array([[True, False], [True, True]])})
+    for dtype in (np.uint8, np.uint16, np.uint32, np.uint64):
+        out = np.full(4, 9, dtype)
+        masks.unpack_into("w", out, np.iinfo(dtype).max)
+        assert out.tolist() == [np.iinfo(dtype).max, 0, np.iinfo(dtype).max, np.iinfo(dtype).max]
+    with pytest.raises(MaskError, match="the array has 3 places, the mask has 4"):
+        masks.unpack_into("w", np.zeros(3, np.uint8), 1)
+    with pytest.raises(MaskError, match="w: 256 does not fit the array's type"):
+        masks.unpack_into("w", np.zeros(4, np.uint8), 256)
+    with pytest.raises(MaskError, match="w: not a flat array of unsigned integers"):
+        masks.unpack_into("w", np.zeros(4, np.float32), 1)
+    with pytest.raises(MaskError, match="x: the mask set has no such mask"):
+        masks.unpack_into("x", np.zeros(4, np.uint8), 1)
+
+
+def test_progress_counts_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(save({"w": np.arange(1.0, 21.0, dtype=np.float32)}))
+    hashed, looked, written = _core.Progress(), _core.Progress(), _core.Progress()
+    assert hashed.bytes == 0
+    assert _core.digest_file(path, progress=hashed) == _core.digest_file(path)
+    assert hashed.bytes >= 80
+    masks = _core.select_checkpoint(path, ["w"], keep=5, progress=looked)
+    assert looked.bytes == 80
+    _core.apply_to_file(path, masks, tmp_path / "out", progress=written)
+    assert written.bytes == 80

@@ -18,6 +18,7 @@ from torch.nn.utils import prune
 import dwlt
 from dwlt import _core
 from dwlt.errors import FormatError, MaskError, ModelError
+from dwlt.masks import Elsewhere
 
 
 def weights() -> dict[str, Any]:
@@ -143,6 +144,87 @@ def test_to_torch() -> None:
     assert masks.to_torch()["w"].tolist() == [[True, False]]
     halves = masks.to_torch("cpu", torch.bfloat16)["w"]
     assert (halves.dtype, halves.tolist()) == (torch.bfloat16, [[1.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        torch.bool,
+        torch.uint8,
+        torch.int8,
+        torch.int64,
+        torch.float16,
+        torch.float32,
+        torch.float64,
+        torch.float8_e4m3fn,
+        torch.complex64,
+        torch.complex128,
+    ],
+)
+def test_to_torch_gives_ones_and_zeros_of_any_type(dtype: torch.dtype) -> None:
+    bools = np.arange(77).reshape(7, 11) % 3 == 0
+    masks = dwlt.MaskSet.from_bools(
+        {"w": bools, "scalar": np.array(True), "empty": np.zeros((0, 2), np.bool_)}
+    )
+    tensors = masks.to_torch(dtype=dtype)
+    assert {tensor.dtype for tensor in tensors.values()} == {dtype}
+    wide = torch.complex128
+    assert torch.equal(tensors["w"].to(wide), torch.from_numpy(bools).to(wide))
+    assert tensors["scalar"].to(wide).item() == 1
+    assert tensors["empty"].shape == (0, 2)
+
+
+class Counted(Elsewhere):
+    """Remembers the largest stretch that was asked for."""
+
+    largest = 0
+
+    def fetch(self, start: int, count: int) -> np.ndarray[Any, Any]:
+        Counted.largest = max(Counted.largest, count)
+        return super().fetch(start, count)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_weights_on_another_device_are_copied_in_stretches(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # This machine need not have another device: what is on the CPU is treated as if elsewhere.
+    weights = {
+        "a": torch.randn(1000, 700, generator=torch.Generator().manual_seed(0)).to(dtype),
+        "b": torch.randn(7, 5, generator=torch.Generator().manual_seed(1)).to(dtype).T,
+    }
+    here = dwlt.prune_magnitude(weights, rate=0.2)
+    again = dwlt.prune_magnitude(weights, rate=0.2, within=here)
+    monkeypatch.setattr("dwlt.masks._is_elsewhere", lambda array: True)
+    monkeypatch.setattr("dwlt.masks.Elsewhere", Counted)
+    Counted.largest = 0
+    assert dwlt.prune_magnitude(weights, rate=0.2) == here
+    assert dwlt.prune_magnitude(weights, rate=0.2, within=here) == again
+    assert 0 < Counted.largest <= 2**18 * weights["a"].element_size()
+    with pytest.raises(MaskError, match="has no magnitude order here"):
+        dwlt.prune_magnitude({"a": torch.ones(2, dtype=torch.int32)}, rate=0.2)
+
+
+def test_a_device_that_fails_is_named() -> None:
+    class Broken:
+        shape = (20_000,)
+
+        def fetch(self, start: int, count: int) -> bytes:
+            return b"" if start else bytes(count - 1)
+
+    with pytest.raises(MaskError, match=r"w: cannot copy weights: .*bytes came instead of"):
+        _core.select_magnitude([("w", Broken(), "float32")], keep=3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_weights_on_a_gpu_give_the_masks_of_the_cpu() -> None:
+    weights = {"a": torch.randn(3000, 700), "b": torch.randn(70, 50).to(torch.bfloat16)}
+    there = {name: tensor.cuda() for name, tensor in weights.items()}
+    masks = dwlt.prune_magnitude(weights, rate=0.2)
+    assert dwlt.prune_magnitude(there, rate=0.2) == masks
+    on_gpu = masks.to_torch("cuda", torch.float32)["a"]
+    assert on_gpu.is_cuda
+    assert int(on_gpu.sum()) == masks.layers()[0][1]
 
 
 def sharded(folder: Path) -> dict[str, np.ndarray[Any, Any]]:

@@ -4,18 +4,24 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 
 use blake3::Hasher;
+use blake3::hazmat::{self, ChainingValue, HasherExt, Mode};
 
+use crate::buffers::Buffer;
 use crate::error::{Error, Result};
-use crate::files::safetensors::{self, Header};
+use crate::files::checkpoint::Checkpoint;
+use crate::files::{read_at, safetensors};
+use crate::parallel;
 
-/// How much of a file is in memory while it is hashed.
-const CHUNK: usize = 1 << 20;
+/// Bytes that a thread hashes at a time, in memory while it does: a power of two, as the hash's
+/// tree asks for, that stays in the cache.
+const LEAF: usize = 1 << 20;
 
 /// A finished hash as text.
-pub(crate) fn text(hasher: &Hasher) -> String {
-    format!("b3:{}", hasher.finalize().to_hex())
+fn text(hash: &blake3::Hash) -> String {
+    format!("b3:{}", hash.to_hex())
 }
 
 /// Whether `text` is spelt as a digest: `b3:` and 64 lower-case hexadecimal digits.
@@ -45,7 +51,7 @@ pub fn digest_tensors(tensors: &[RawTensor<'_>]) -> Result<String> {
     let mut names = BTreeSet::new();
     let mut sorted: Vec<_> = tensors.iter().collect();
     sorted.sort_by_key(|tensor| tensor.name);
-    let mut hasher = tensors_hasher(sorted.len());
+    let mut pieces = vec![Piece::Owned(tensors_head(sorted.len()))];
     for tensor in sorted {
         let RawTensor { name, dtype, shape, bytes } = *tensor;
         if !names.insert(name) {
@@ -60,42 +66,128 @@ pub fn digest_tensors(tensors: &[RawTensor<'_>]) -> Result<String> {
                 bytes.len()
             )));
         }
-        frame(&mut hasher, name, dtype, shape);
-        hasher.update(bytes);
+        pieces.push(Piece::Owned(frame(name, dtype, shape)));
+        pieces.push(Piece::Bytes(bytes));
     }
-    Ok(text(&hasher))
+    hash(&pieces, None)
 }
 
-/// The digest of the tensors in a safetensors file: what [`digest_tensors`] says of them. It
-/// depends neither on their order in the file nor on the file's metadata, and the file is read
-/// in pieces.
+/// The digest of the tensors in a safetensors file, or in all files of a checkpoint: what
+/// [`digest_tensors`] says of them. It depends neither on their order, nor on how they are spread
+/// over files, nor on metadata. Files are read in pieces.
 pub fn digest_file(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(|error| Error::read(path, error))?;
-    let header = Header::read(path, &mut file)?;
-    let mut sorted: Vec<_> = header.tensors.iter().collect();
-    sorted.sort_by_key(|tensor| &tensor.name);
-    let mut hasher = tensors_hasher(sorted.len());
-    let mut buffer = vec![0; CHUNK];
-    for tensor in sorted {
-        frame(&mut hasher, &tensor.name, &tensor.dtype, &tensor.shape);
-        file.seek(SeekFrom::Start(header.data_start + tensor.begin))
-            .map_err(|error| Error::read(path, error))?;
-        absorb(&mut hasher, &mut (&mut file).take(tensor.end - tensor.begin), &mut buffer)
-            .and_then(|read| {
-                // The header was checked against the file's length, so it shrank meanwhile.
-                if read == tensor.end - tensor.begin { Ok(()) } else { Err(cut_short()) }
-            })
-            .map_err(|error| Error::read(path, error))?;
+    Checkpoint::open(path)?.digest(None)
+}
+
+/// A stretch of what is hashed.
+pub(crate) enum Piece<'a> {
+    Owned(Vec<u8>),
+    Bytes(&'a [u8]),
+    /// `len` bytes of a file from byte `at` on.
+    File {
+        file: &'a File,
+        path: &'a Path,
+        at: u64,
+        len: u64,
+    },
+}
+
+impl Piece<'_> {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Owned(bytes) => bytes.len() as u64,
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { len, .. } => *len,
+        }
     }
-    Ok(text(&hasher))
+
+    /// Hashes the bytes from `from` up to `to`.
+    #[allow(clippy::cast_possible_truncation)] // within memory, or within a leaf
+    fn absorb(&self, (from, to): (u64, u64), hasher: &mut Hasher, room: &mut Buffer) -> Result<()> {
+        match self {
+            Self::Owned(bytes) => hasher.update(&bytes[from as usize..to as usize]),
+            Self::Bytes(bytes) => hasher.update(&bytes[from as usize..to as usize]),
+            Self::File { file, path, at, .. } => {
+                let bytes = room.view_mut::<u8>((to - from) as usize);
+                read_at(file, bytes, at + from).map_err(|error| Error::read(path, error))?;
+                hasher.update(bytes)
+            }
+        };
+        Ok(())
+    }
+}
+
+/// Digest of pieces one after another, as if they were hashed in order by one thread. `progress`
+/// counts the bytes.
+pub(crate) fn hash(pieces: &[Piece<'_>], progress: Option<&AtomicU64>) -> Result<String> {
+    let mut total = 0;
+    let starts: Vec<u64> = pieces
+        .iter()
+        .map(|piece| {
+            total += piece.len();
+            total - piece.len()
+        })
+        .collect();
+    let leaf = |room: &mut Buffer, begin: u64| -> Result<Hasher> {
+        let end = total.min(begin + LEAF as u64);
+        let mut hasher = Hasher::new();
+        hasher.set_input_offset(begin);
+        let first = starts.partition_point(|&start| start <= begin) - 1;
+        for (piece, &start) in pieces.iter().zip(&starts).skip(first) {
+            if start >= end {
+                break;
+            }
+            let (from, to) = (begin.max(start), end.min(start + piece.len()));
+            if from < to {
+                piece.absorb((from - start, to - start), &mut hasher, room)?;
+            }
+        }
+        parallel::count(progress, end - begin);
+        Ok(hasher)
+    };
+    if total <= LEAF as u64 {
+        return Ok(text(&leaf(&mut Buffer::default(), 0)?.finalize()));
+    }
+    let mut leaves = Vec::new();
+    leaves.resize_with(usize::try_from(total.div_ceil(LEAF as u64)).unwrap_or(usize::MAX), || None);
+    let work = (0..).step_by(LEAF).zip(&mut leaves).collect();
+    let new = || (Buffer::default(), Ok(()));
+    let threads = parallel::threads(None);
+    let states = parallel::share(threads, work, new, |(room, state), (begin, slot)| {
+        if state.is_ok() {
+            match leaf(room, begin) {
+                Ok(hasher) => *slot = Some(hasher.finalize_non_root()),
+                Err(error) => *state = Err(error),
+            }
+        }
+    });
+    states.into_iter().try_for_each(|(_, state)| state)?;
+    let leaves: Vec<ChainingValue> = leaves.into_iter().flatten().collect();
+    let (left, right) = split(&leaves, total);
+    Ok(text(&hazmat::merge_subtrees_root(&left, &right, Mode::Hash)))
+}
+
+/// The values of a tree's two halves, from its leaves, which stand for `len` bytes.
+fn split(leaves: &[ChainingValue], len: u64) -> (ChainingValue, ChainingValue) {
+    let left = hazmat::left_subtree_len(len);
+    let middle = usize::try_from(left / LEAF as u64).expect("fewer than the leaves");
+    (value(&leaves[..middle], left), value(&leaves[middle..], len - left))
+}
+
+fn value(leaves: &[ChainingValue], len: u64) -> ChainingValue {
+    if let [leaf] = leaves {
+        return *leaf;
+    }
+    let (left, right) = split(leaves, len);
+    hazmat::merge_subtrees_non_root(&left, &right, Mode::Hash)
 }
 
 /// Size in bytes and digest of any open file's content, from its beginning.
 pub(crate) fn content(file: &mut File) -> std::io::Result<(u64, String)> {
     let mut hasher = Hasher::new();
     file.seek(SeekFrom::Start(0))?;
-    let size = absorb(&mut hasher, file, &mut vec![0; CHUNK])?;
-    Ok((size, text(&hasher)))
+    let size = absorb(&mut hasher, file, &mut vec![0; LEAF])?;
+    Ok((size, text(&hasher.finalize())))
 }
 
 fn absorb(hasher: &mut Hasher, from: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<u64> {
@@ -113,25 +205,41 @@ fn absorb(hasher: &mut Hasher, from: &mut impl Read, buffer: &mut [u8]) -> std::
     }
 }
 
-fn cut_short() -> std::io::Error {
-    std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the file became shorter meanwhile")
-}
-
-fn tensors_hasher(count: usize) -> Hasher {
-    let mut hasher = Hasher::new();
-    hasher.update(b"dwlt-tensors-v1\n");
-    hasher.update(&(count as u64).to_le_bytes());
-    hasher
+/// What precedes a digest's tensors.
+pub(crate) fn tensors_head(count: usize) -> Vec<u8> {
+    let mut head = b"dwlt-tensors-v1\n".to_vec();
+    head.extend((count as u64).to_le_bytes());
+    head
 }
 
 /// What precedes a tensor's bytes. Lengths come first, so no two lists of tensors read the same.
-pub(crate) fn frame(hasher: &mut Hasher, name: &str, dtype: &str, shape: &[u64]) {
+pub(crate) fn frame(name: &str, dtype: &str, shape: &[u64]) -> Vec<u8> {
+    let mut frame = Vec::new();
     for part in [name, dtype] {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part.as_bytes());
+        frame.extend((part.len() as u64).to_le_bytes());
+        frame.extend(part.as_bytes());
     }
-    hasher.update(&(shape.len() as u64).to_le_bytes());
+    frame.extend((shape.len() as u64).to_le_bytes());
     for size in shape {
-        hasher.update(&size.to_le_bytes());
+        frame.extend(size.to_le_bytes());
+    }
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LEAF, Piece, hash};
+
+    #[test]
+    fn pieces_hash_as_one_run_of_bytes() {
+        for len in [0, 1, LEAF - 1, LEAF, LEAF + 1, 2 * LEAF, 3 * LEAF + 77, 5 * LEAF, 7 * LEAF] {
+            let bytes: Vec<u8> = (0..len).map(|i| (i * 7919).to_le_bytes()[1]).collect();
+            let whole = format!("b3:{}", blake3::hash(&bytes).to_hex());
+            for cut in [0, 1, len / 3, len] {
+                let (a, b) = bytes.split_at(cut.min(len));
+                let pieces = [Piece::Owned(a.to_vec()), Piece::Bytes(&[]), Piece::Bytes(b)];
+                assert_eq!(hash(&pieces, None).unwrap(), whole, "{len} {cut}");
+            }
+        }
     }
 }

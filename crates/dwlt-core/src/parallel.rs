@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 /// How many threads to use: what was asked for, or what the machine offers.
@@ -28,16 +29,24 @@ pub(crate) fn share<T: Send, S: Send>(
             work(&mut state, item);
         }
     };
-    if workers == 1 {
-        return vec![run()];
-    }
     thread::scope(|scope| {
-        let handles: Vec<_> = (0..workers).map(|_| scope.spawn(run)).collect();
-        handles
-            .into_iter()
-            .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
+        // One of the workers is this thread: starting another takes as long as a small task.
+        let others: Vec<_> = (1..workers).map(|_| scope.spawn(run)).collect();
+        let mine = run();
+        let join = |other: thread::ScopedJoinHandle<'_, S>| {
+            other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        let mut states: Vec<S> = others.into_iter().map(join).collect();
+        states.push(mine);
+        states
     })
+}
+
+/// Counts what is done for whoever watches.
+pub(crate) fn count(progress: Option<&AtomicU64>, done: u64) {
+    if let Some(progress) = progress {
+        progress.fetch_add(done, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]

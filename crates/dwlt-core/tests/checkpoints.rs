@@ -3,7 +3,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 
+use dwlt_core::digest::digest_file;
 use dwlt_core::files::apply::apply;
 use dwlt_core::files::checkpoint::Checkpoint;
 use dwlt_core::masks::MaskSet;
@@ -76,13 +78,18 @@ fn a_large_file_gives_the_masks_of_its_weights_in_memory() {
     let tensors = [Tensor { name: "w", shape: &[900_001], values: Values::F32(&values) }];
     let first = magnitude(&tensors, 720_000, Options::default()).unwrap();
     let checkpoint = Checkpoint::open(&path).unwrap();
-    assert!(checkpoint.magnitude(&["w"], 720_000, Options::default()).unwrap() == first);
+    let done = AtomicU64::new(0);
+    let watched = Options { progress: Some(&done), ..Options::default() };
+    assert!(checkpoint.magnitude(&["w"], 720_000, watched).unwrap() == first);
+    assert!(done.into_inner() >= data.len() as u64);
     let options = Options { within: Some(&first), ..Options::default() };
     let second = magnitude(&tensors, 500_000, options).unwrap();
     assert!(checkpoint.magnitude(&["w"], 500_000, options).unwrap() == second);
 
     let out = folder.path().join("out");
-    apply(&path, &second, &out).unwrap();
+    let done = AtomicU64::new(0);
+    apply(&path, &second, &out, Some(&done)).unwrap();
+    assert_eq!(done.into_inner(), data.len() as u64);
     let bytes = fs::read(&out).unwrap();
     let masked = &bytes[bytes.len() - data.len()..];
     let mask = second.get("w").unwrap();
@@ -91,6 +98,43 @@ fn a_large_file_gives_the_masks_of_its_weights_in_memory() {
     for (i, (was, is)) in data.chunks(4).zip(masked.chunks(4)).enumerate() {
         assert_eq!(is, if kept[i] { was } else { &[0; 4] }, "weight {i}");
     }
+}
+
+#[test]
+fn a_checkpoint_of_several_files_is_digested_and_masked_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = written(folder.path(), "whole", &good());
+    let shards = folder.path().join("shards");
+    fs::create_dir(&shards).unwrap();
+    let one =
+        file(&format!("{{{}}}", entry("b", "F32", "[2]", 0, 8)), &good()[good().len() - 14..][..8]);
+    let two =
+        file(&format!("{{{}}}", entry("a", "BF16", "[3]", 0, 6)), &good()[good().len() - 6..]);
+    written(&shards, "1.safetensors", &one);
+    written(&shards, "2.safetensors", &two);
+    let map = r#"{"weight_map":{"a":"2.safetensors","b":"1.safetensors"}}"#;
+    let index = written(&shards, "w.safetensors.index.json", map.as_bytes());
+    assert_eq!(digest_file(&shards).unwrap(), digest_file(&whole).unwrap());
+    assert_eq!(digest_file(&index).unwrap(), digest_file(&whole).unwrap());
+
+    let masks = Checkpoint::open(&whole).unwrap().magnitude(&["a"], 1, Options::default()).unwrap();
+    let (out, single) = (folder.path().join("out"), folder.path().join("single"));
+    apply(&index, &masks, &out, None).unwrap();
+    apply(&whole, &masks, &single, None).unwrap();
+    assert_eq!(digest_file(&out).unwrap(), digest_file(&single).unwrap());
+    assert_eq!(fs::read(out.join("1.safetensors")).unwrap(), one);
+    assert_eq!(fs::read_to_string(out.join("w.safetensors.index.json")).unwrap(), map);
+    let kept = [0.0, -2.5, 0.0].map(bf16::from_f32).map(bf16::to_le_bytes).concat();
+    assert!(fs::read(out.join("2.safetensors")).unwrap().ends_with(&kept));
+    let error = apply(&shards, &masks, &out, None).unwrap_err().to_string();
+    assert!(error.contains("is not empty; name a new folder"), "{error}");
+    let other = MaskSet::dense(vec![("c".to_owned(), vec![1])]).unwrap();
+    let error = apply(&shards, &other, &folder.path().join("none"), None).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{} has no tensor \"c\", which the masks cover", shards.display())
+    );
+    assert!(!folder.path().join("none").exists());
 }
 
 #[test]
@@ -187,7 +231,7 @@ fn a_failed_application_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = written(folder.path(), "w", &good());
     let masks = MaskSet::dense(vec![("a".to_owned(), vec![4])]).unwrap();
-    let error = apply(&path, &masks, &folder.path().join("out")).unwrap_err();
+    let error = apply(&path, &masks, &folder.path().join("out"), None).unwrap_err();
     assert_eq!(error.to_string(), "a: shape [3], but its mask has [4]");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -6,7 +6,10 @@
 use std::num::NonZeroUsize;
 
 use dwlt_core::masks::MaskSet;
-use dwlt_core::select::{Keep, Options, Scope, Simd, Tensor, Values, magnitude, random};
+use dwlt_core::select::{
+    Dtype, Fetch, Keep, Options, Scope, Simd, Tensor, Values, Weights, magnitude,
+    magnitude_anywhere, random,
+};
 use half::{bf16, f16};
 
 /// Enough for several chunks, and for a sample to be drawn.
@@ -201,5 +204,30 @@ fn nan_is_found_whatever_the_bracket_says() {
                 assert_eq!(error.to_string(), format!("w: weight {place} is NaN"));
             }
         }
+    }
+}
+
+/// Weights that are given out piece by piece.
+#[derive(Debug)]
+struct Far(Vec<f32>);
+
+impl Fetch for Far {
+    fn fetch(&self, start: usize, bytes: &mut [u8]) -> dwlt_core::error::Result<()> {
+        for (slot, value) in bytes.chunks_mut(4).zip(&self.0[start..]) {
+            slot.copy_from_slice(&value.to_le_bytes());
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn weights_elsewhere_are_selected_as_if_here() {
+    for (name, values) in hostile() {
+        let keep = LEN as u64 * 3 / 5;
+        let here = select(Values::F32(&values), keep, Options::default());
+        let far = Far(values);
+        let weights =
+            [Weights::Elsewhere { name: "w", shape: &[LEN], dtype: Dtype::F32, fetch: &far }];
+        assert!(magnitude_anywhere(&weights, keep, Options::default()).unwrap() == here, "{name}");
     }
 }

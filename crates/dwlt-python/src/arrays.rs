@@ -1,6 +1,6 @@
 //! NumPy arrays as slices of the core's types, without copying.
 
-use dwlt_core::select::{Dtype, Values};
+use dwlt_core::select::{self, Dtype, Fetch, Tensor, Values};
 use half::slice::HalfBitsSliceExt;
 use half::{bf16, f16};
 use numpy::{
@@ -8,6 +8,7 @@ use numpy::{
 };
 use pyo3::prelude::*;
 
+use crate::buffers::Bytes;
 use crate::errors::{Result, mask_error};
 
 /// A borrowed array of weights. While this lives, its memory cannot go away.
@@ -17,7 +18,37 @@ pub(crate) struct Weights<'py> {
     values: Borrowed<'py>,
 }
 
+/// An object that gives bytes of its weights.
+#[derive(Debug)]
+struct Far {
+    name: String,
+    fetch: Py<PyAny>,
+}
+
+impl Fetch for Far {
+    /// Calls `fetch(start, count)`, which gives so many bytes from weight `start` on.
+    fn fetch(&self, start: usize, bytes: &mut [u8]) -> dwlt_core::error::Result<()> {
+        let (fetch, name) = (&self.fetch, &self.name);
+        let copy = |py: Python<'_>| -> Result<()> {
+            let given = fetch.bind(py).call1((start, bytes.len()))?;
+            let given = Bytes::borrow(name, &given)?;
+            if given.as_slice().len() != bytes.len() {
+                let (have, need) = (given.as_slice().len(), bytes.len());
+                return Err(mask_error(format!("{name}: {have} bytes came instead of {need}")));
+            }
+            bytes.copy_from_slice(given.as_slice());
+            Ok(())
+        };
+        Python::attach(copy).map_err(|failure| dwlt_core::Error::Mask {
+            message: format!("{name}: cannot copy weights: {}", PyErr::from(failure)),
+            hint: None,
+        })
+    }
+}
+
 enum Borrowed<'py> {
+    /// Elsewhere: what gives bytes, and their type.
+    Far(Far, Dtype),
     F64(PyReadonlyArrayDyn<'py, f64>),
     F32(PyReadonlyArrayDyn<'py, f32>),
     F16(PyReadonlyArrayDyn<'py, f16>),
@@ -26,12 +57,17 @@ enum Borrowed<'py> {
 }
 
 impl<'py> Weights<'py> {
-    /// Borrows an array of the element type that `dtype` names. bfloat16, which NumPy does not
-    /// have, comes as uint16; so may half precision.
+    /// Borrows an array, or an object with `shape` and `fetch`, of the element type that `dtype`
+    /// names. bfloat16, which NumPy does not have, comes as uint16; so may half precision.
     pub(crate) fn borrow(name: String, array: &Bound<'py, PyAny>, dtype: &str) -> Result<Self> {
         let parsed = Dtype::parse(dtype).ok_or_else(|| {
             mask_error(format!("{name}: weights of type {dtype:?} have no order"))
         })?;
+        if let Ok(fetch) = array.getattr("fetch") {
+            let shape = array.getattr("shape")?.extract()?;
+            let far = Far { name: name.clone(), fetch: fetch.unbind() };
+            return Ok(Self { name, shape, values: Borrowed::Far(far, parsed) });
+        }
         let untyped = array
             .cast::<PyUntypedArray>()
             .map_err(|_| mask_error(format!("{name}: the weights are not a NumPy array")))?;
@@ -47,10 +83,25 @@ impl<'py> Weights<'py> {
         Ok(Self { name, shape, values })
     }
 
-    /// The weights in row-major order.
-    pub(crate) fn values(&self) -> Result<Values<'_>> {
-        let bad = |_| mask_error(format!("{}: the array's memory is not aligned", self.name));
+    /// The weights for the core.
+    pub(crate) fn given(&self) -> Result<select::Weights<'_>> {
+        let (name, shape) = (self.name.as_str(), self.shape.as_slice());
         Ok(match &self.values {
+            Borrowed::Far(fetch, dtype) => {
+                select::Weights::Elsewhere { name, shape, dtype: *dtype, fetch }
+            }
+            here => {
+                let values = self.values(here)?;
+                select::Weights::Here(Tensor { name, shape, values })
+            }
+        })
+    }
+
+    /// The weights in row-major order.
+    fn values<'a>(&self, borrowed: &'a Borrowed<'py>) -> Result<Values<'a>> {
+        let bad = |_| mask_error(format!("{}: the array's memory is not aligned", self.name));
+        Ok(match borrowed {
+            Borrowed::Far(..) => unreachable!("weights elsewhere are no values"),
             Borrowed::F64(array) => Values::F64(array.as_slice().map_err(bad)?),
             Borrowed::F32(array) => Values::F32(array.as_slice().map_err(bad)?),
             Borrowed::F16(array) => Values::F16(array.as_slice().map_err(bad)?),

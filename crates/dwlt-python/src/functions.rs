@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dwlt_core::digest::{self, RawTensor};
 use dwlt_core::files::checkpoint::Checkpoint;
 use dwlt_core::files::{apply, atomic};
-use dwlt_core::select::{self, Keep, Options, Scope, Tensor};
+use dwlt_core::select::{self, Keep, Options, Scope};
 use pyo3::prelude::*;
 
 use crate::arrays::Weights;
@@ -28,6 +29,29 @@ impl Count {
             Self::Each(counts) => Keep::Each(counts),
         }
     }
+}
+
+/// Grows while a function works that was given it; may be read meanwhile, by another thread.
+#[pyclass(frozen, module = "dwlt._core")]
+#[derive(Default)]
+pub(crate) struct Progress(AtomicU64);
+
+#[pymethods]
+impl Progress {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// Bytes of weights that are done.
+    #[getter]
+    fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+fn counter(progress: Option<&Progress>) -> Option<&AtomicU64> {
+    progress.map(|progress| &progress.0)
 }
 
 fn options<'a>(within: Option<&'a MaskSet>, scope: &str) -> Result<Options<'a>> {
@@ -57,11 +81,8 @@ pub(crate) fn select_magnitude(
         .into_iter()
         .map(|(name, array, dtype)| Weights::borrow(name, &array, &dtype))
         .collect::<Result<_>>()?;
-    let tensors: Vec<Tensor<'_>> = borrowed
-        .iter()
-        .map(|w| Ok(Tensor { name: &w.name, shape: &w.shape, values: w.values()? }))
-        .collect::<Result<_>>()?;
-    Ok(MaskSet::from(py.detach(|| select::magnitude(&tensors, keep.keep(), options))?))
+    let given = borrowed.iter().map(Weights::given).collect::<Result<Vec<_>>>()?;
+    Ok(MaskSet::from(py.detach(|| select::magnitude_anywhere(&given, keep.keep(), options))?))
 }
 
 /// Keep exactly `keep` weights at random, as the seed, names and indices say.
@@ -94,7 +115,7 @@ pub(crate) fn checkpoint_tensors(
 
 /// Keep exactly `keep` weights of a checkpoint's tensors, those of largest magnitude.
 #[pyfunction]
-#[pyo3(signature = (path, names, *, keep, within=None, scope="global"))]
+#[pyo3(signature = (path, names, *, keep, within=None, scope="global", progress=None))]
 pub(crate) fn select_checkpoint(
     py: Python<'_>,
     path: PathBuf,
@@ -102,22 +123,26 @@ pub(crate) fn select_checkpoint(
     keep: Count,
     within: Option<&MaskSet>,
     scope: &str,
+    progress: Option<&Progress>,
 ) -> Result<MaskSet> {
-    let options = options(within, scope)?;
+    let options = Options { progress: counter(progress), ..options(within, scope)? };
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let select = || Checkpoint::open(&path)?.magnitude(&names, keep.keep(), options);
     Ok(MaskSet::from(py.detach(select)?))
 }
 
-/// Write a safetensors file with every masked weight +0.0, read in pieces.
+/// Write a checkpoint with every masked weight +0.0, read in pieces.
 #[pyfunction]
+#[pyo3(signature = (weights, masks, out, *, progress=None))]
 pub(crate) fn apply_to_file(
     py: Python<'_>,
     weights: PathBuf,
     masks: &MaskSet,
     out: PathBuf,
+    progress: Option<&Progress>,
 ) -> Result<()> {
-    Ok(py.detach(|| apply::apply(&weights, masks.inner(), &out))?)
+    let progress = counter(progress);
+    Ok(py.detach(|| apply::apply(&weights, masks.inner(), &out, progress))?)
 }
 
 /// Number of weights that `rate` removes from `remaining`: Python's round(rate * remaining).
@@ -148,10 +173,16 @@ pub(crate) fn digest_tensors(
     Ok(py.detach(|| digest::digest_tensors(&raw))?)
 }
 
-/// Digest of the tensors in a safetensors file, read in pieces.
+/// Digest of the tensors in a safetensors file or in a checkpoint of several, read in pieces.
 #[pyfunction]
-pub(crate) fn digest_file(py: Python<'_>, path: PathBuf) -> Result<String> {
-    Ok(py.detach(|| digest::digest_file(&path))?)
+#[pyo3(signature = (path, *, progress=None))]
+pub(crate) fn digest_file(
+    py: Python<'_>,
+    path: PathBuf,
+    progress: Option<&Progress>,
+) -> Result<String> {
+    let progress = counter(progress);
+    Ok(py.detach(|| Checkpoint::open(&path)?.digest(progress))?)
 }
 
 /// Write a file whole or not at all: a sibling first, to the disk, then renamed.

@@ -17,8 +17,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use super::functions::{
-        apply_to_file, checkpoint_tensors, count_to_remove, digest_file, digest_tensors, run_id,
-        select_checkpoint, select_magnitude, select_random, write_atomic,
+        Progress, apply_to_file, checkpoint_tensors, count_to_remove, digest_file, digest_tensors,
+        run_id, select_checkpoint, select_magnitude, select_random, write_atomic,
     };
     #[pymodule_export]
     use super::ledger::Ledger;

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use dwlt_core::files::mask_file::{self, Origin};
 use dwlt_core::masks::{self, Bits, Mask, Op};
-use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods};
+use numpy::{
+    Element, PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyTuple};
 
-use crate::errors::{Failure, Result, mask_error};
+use crate::errors::{Result, mask_error};
 
 /// A network's masks by parameter name: one bit per prunable weight, 1 = kept. Immutable.
 #[pyclass(frozen, eq, module = "dwlt._core")]
@@ -35,9 +37,29 @@ impl MaskSet {
         &self.masks
     }
 
+    fn mask(&self, name: &str) -> Result<&Mask> {
+        let mask = self.masks.get(name);
+        mask.ok_or_else(|| mask_error(format!("{name}: the mask set has no such mask")))
+    }
+
     fn combine(&self, py: Python<'_>, other: &Self, op: Op) -> Result<Self> {
         Ok(py.detach(|| self.masks.combine(&other.masks, op))?.into())
     }
+}
+
+/// Writes `one` for each bit that is 1, `T`'s zero for each other.
+fn fill<T>(mask: &Mask, out: &Bound<'_, PyArray1<T>>, one: T) -> Result<()>
+where
+    T: Element + Copy + Default + Send + Sync,
+{
+    let mut writable = out.try_readwrite().map_err(PyErr::from)?;
+    let slots = writable.as_slice_mut().map_err(PyErr::from)?;
+    if slots.len() != mask.bits().len() {
+        let (have, need) = (slots.len(), mask.bits().len());
+        return Err(mask_error(format!("the array has {have} places, the mask has {need}")));
+    }
+    out.py().detach(|| mask.bits().unpack_as(slots, T::default(), one));
+    Ok(())
 }
 
 #[pymethods]
@@ -202,17 +224,31 @@ impl MaskSet {
         py: Python<'py>,
         name: &str,
     ) -> Result<Bound<'py, PyArrayDyn<bool>>> {
-        let mask = self
-            .masks
-            .get(name)
-            .ok_or_else(|| mask_error(format!("{name}: the mask set has no such mask")))?;
-        let flat = PyArray1::<bool>::zeros(py, mask.bits().len(), false);
-        {
-            let mut writable = flat.readwrite();
-            let out = writable.as_slice_mut().map_err(PyErr::from)?;
-            py.detach(|| mask.bits().unpack(out));
+        let mask = self.mask(name)?;
+        // NumPy's own way of making room: in large pages where the system has them.
+        let room = py.import("numpy")?.call_method1("empty", (mask.total(), "uint8"))?;
+        let room = room.cast_into::<PyArray1<u8>>().map_err(PyErr::from)?;
+        fill(mask, &room, 1)?;
+        let shape = PyTuple::new(py, mask.shape())?;
+        let array = room.call_method1("view", ("bool",))?.call_method1("reshape", (shape,))?;
+        Ok(array.cast_into::<PyArrayDyn<bool>>().map_err(PyErr::from)?)
+    }
+
+    /// Write `one` for each kept weight of a tensor and 0 for each other into a flat array.
+    fn unpack_into(&self, name: &str, out: &Bound<'_, PyAny>, one: u64) -> Result<()> {
+        let mask = self.mask(name)?;
+        let large = |_| mask_error(format!("{name}: {one} does not fit the array's type"));
+        if let Ok(out) = out.cast::<PyArray1<u8>>() {
+            fill(mask, out, u8::try_from(one).map_err(large)?)
+        } else if let Ok(out) = out.cast::<PyArray1<u16>>() {
+            fill(mask, out, u16::try_from(one).map_err(large)?)
+        } else if let Ok(out) = out.cast::<PyArray1<u32>>() {
+            fill(mask, out, u32::try_from(one).map_err(large)?)
+        } else if let Ok(out) = out.cast::<PyArray1<u64>>() {
+            fill(mask, out, one)
+        } else {
+            Err(mask_error(format!("{name}: not a flat array of unsigned integers")))
         }
-        flat.reshape(mask.shape().to_vec()).map_err(Failure::from)
     }
 
     /// The masks as tensors of PyTorch, which is imported only here.

@@ -7,30 +7,46 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dwlt.cli.options import json_option, mask_file, out_option
+from dwlt.cli.options import json_option, mask_file, out_option, quiet_option
 
 if TYPE_CHECKING:
     from dwlt._core import MaskSet
 
 
 @click.command()
-@click.argument("weights", type=mask_file)
+@click.argument("weights", type=click.Path(exists=True, path_type=Path))
 @click.argument("mask", type=mask_file)
-@out_option
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The file to write; a new or empty folder where WEIGHTS is an index or a folder.",
+)
 @json_option
-def apply(weights: Path, mask: Path, out: Path, as_json: bool) -> None:
+@quiet_option
+def apply(weights: Path, mask: Path, out: Path, as_json: bool, quiet: bool) -> None:
     """Write WEIGHTS with every masked weight set to zero. Types and other tensors stay.
 
-    Both are safetensors files; the weights are read in pieces.
+    WEIGHTS is a safetensors file, an index of several, or a folder with either; it is read in
+    pieces. Files of a folder keep their names.
     """
     from dwlt import _core
-    from dwlt.masks import require_origin, require_other
+    from dwlt.cli.show import watch
+    from dwlt.masks import bytes_of, require_digest, require_other
 
     require_other(out, weights, mask)
     masks = _core.MaskSet.load(mask)
-    require_origin(masks, mask, weights)
-    _core.apply_to_file(weights, masks, out)
-    _tell(out, masks, as_json)
+    size = bytes_of(weights)
+    hashed, written = _core.Progress(), _core.Progress()
+    if masks.meta.get("weights"):
+        with watch("digest of the weights", size, lambda: hashed.bytes, quiet=quiet):
+            digest = _core.digest_file(weights, progress=hashed)
+        require_digest(masks, mask, weights, digest)
+    with watch("masked weights", size, lambda: written.bytes, quiet=quiet):
+        _core.apply_to_file(weights, masks, out, progress=written)
+    if as_json or not quiet:
+        _tell(out, masks, as_json)
 
 
 @click.command("import")

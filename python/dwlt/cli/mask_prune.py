@@ -55,29 +55,33 @@ def command(
       dwlt mask prune checkpoint/ --sparsity 0.5 --only '*.mlp.*' --scope tensor -o mask.safetensors
     """
     from dwlt import _core
-    from dwlt.cli.show import emit_json
-    from dwlt.masks import prune_checkpoint, require_origin, require_other
+    from dwlt.cli.show import emit_json, watch
+    from dwlt.masks import bytes_of, prune_checkpoint, require_digest, require_other
     from dwlt.units import percent
 
     require_other(out, weights, within)
     parent = _core.MaskSet.load(within) if within else None
-    # One file has a digest that the masks can carry; of a sharded one there is none.
-    single = weights.is_file() and not weights.name.endswith(".json")
-    if parent is not None and within is not None and single:
-        require_origin(parent, within, weights)
-    masks = prune_checkpoint(
-        weights,
-        rate=rate,
-        sparsity=sparsity,
-        keep=keep,
-        within=parent,
-        scope="tensor" if scope == "tensor" else "global",
-        only=only or None,
-    )
+    size = bytes_of(weights)
+    hashed, looked = _core.Progress(), _core.Progress()
+    with watch("digest of the weights", size, lambda: hashed.bytes, quiet=quiet):
+        digest = _core.digest_file(weights, progress=hashed)
+    if parent is not None and within is not None:
+        require_digest(parent, within, weights, digest)
+    with watch("selection", size, lambda: looked.bytes, quiet=quiet):
+        masks = prune_checkpoint(
+            weights,
+            rate=rate,
+            sparsity=sparsity,
+            keep=keep,
+            within=parent,
+            scope="tensor" if scope == "tensor" else "global",
+            only=only or None,
+            progress=looked,
+        )
     masks.save(
         out,
         round=(parent.meta.get("round", 0) if parent is not None else 0) + 1,
-        weights=_core.digest_file(weights) if single else None,
+        weights=digest,
         parent=None if parent is None else parent.digest,
     )
     empty = [name for name, kept, total in masks.layers() if total and not kept]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -14,6 +16,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TaskID,
@@ -37,6 +40,9 @@ from dwlt.events import (
 PLAIN_EVERY = 10.0
 """Seconds between epoch lines when there is no terminal: enough to follow, too few to flood."""
 
+
+WATCHED = 1_000_000_000
+"""Bytes from which on work in one call is worth watching."""
 
 WIDE = 10_000
 """Width of a pipe: nothing is left out for want of room."""
@@ -184,6 +190,53 @@ class Show:
                 f"  {self._step} epoch {event.epoch}/{event.epochs} {metrics}; "
                 f"about {duration(left)} left"
             )
+
+
+@contextmanager
+def watch(
+    title: str, total: int, done: Callable[[], int], *, quiet: bool = False
+) -> Iterator[None]:
+    """Show how much of long work in one call is done, while it goes on.
+
+    Args:
+        title: what is being done.
+        total: bytes in all.
+        done: bytes done by now; called from another thread.
+        quiet: show nothing.
+    """
+    if quiet or total < WATCHED:
+        yield
+        return
+    console = Console(stderr=True, highlight=False)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        DownloadColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    over = threading.Event()
+
+    def follow() -> None:
+        task, last = bar.add_task(title, total=total), time.monotonic()
+        while not over.wait(0.2):
+            bar.update(task, completed=min(done(), total))
+            if not console.is_terminal and time.monotonic() - last >= PLAIN_EVERY:
+                last = time.monotonic()
+                console.print(f"{title}: {min(done() / total, 1):.0%} of {total / 1e9:.1f} GB")
+
+    thread = threading.Thread(target=follow, daemon=True)
+    with bar:
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
 
 def _width(rows: Sequence[Sequence[str]], shown: Sequence[int]) -> int:

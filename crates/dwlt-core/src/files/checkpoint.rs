@@ -5,10 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 
 use serde::Deserialize;
 
+use crate::digest::{self, Piece};
 use crate::error::{Error, Result};
+use crate::files::atomic::folder_of;
 use crate::files::entries::Entries;
 use crate::files::safetensors::{Header, TensorInfo};
 use crate::masks::{self, MaskSet};
@@ -26,6 +29,7 @@ const MAX_INDEX: u64 = 100_000_000;
 pub struct Checkpoint {
     shards: Vec<Shard>,
     tensors: Vec<(usize, TensorInfo)>,
+    index: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -73,6 +77,45 @@ impl Checkpoint {
         let shapes = names.iter().map(|name| self.shape(name)).collect::<Result<Vec<_>>>()?;
         let parts = names.iter().zip(&shapes).map(|(name, shape)| self.part(name, shape));
         select::of_parts(&parts.collect::<Result<Vec<_>>>()?, keep.into(), options)
+    }
+
+    /// Digest of the tensors, whatever their order and however they are spread over files; see
+    /// [`digest_tensors`](digest::digest_tensors). `progress` grows by the bytes read.
+    pub fn digest(&self, progress: Option<&AtomicU64>) -> Result<String> {
+        let mut pieces = vec![Piece::Owned(digest::tensors_head(self.tensors.len()))];
+        for (shard, tensor) in &self.tensors {
+            let TensorInfo { name, dtype, shape, begin, end } = tensor;
+            let Shard { path, file, data_start } = &self.shards[*shard];
+            pieces.push(Piece::Owned(digest::frame(name, dtype, shape)));
+            pieces.push(Piece::File { file, path, at: data_start + begin, len: end - begin });
+        }
+        digest::hash(&pieces, progress)
+    }
+
+    /// Refuses masks that cover what the checkpoint does not have, or in another shape.
+    pub(crate) fn check_masks(&self, masks: &MaskSet) -> Result<()> {
+        for (name, mask) in masks.iter() {
+            let Ok((_, TensorInfo { shape, .. })) = self.find(name) else {
+                let first = self.shards.first().map_or(Path::new(""), |shard| &shard.path);
+                let path = if self.shards.len() == 1 { first } else { folder_of(first) };
+                let path = path.display();
+                return Err(Error::mask(format!(
+                    "{path} has no tensor {name:?}, which the masks cover"
+                )));
+            };
+            if !mask.shape().iter().map(|&size| size as u64).eq(shape.iter().copied()) {
+                let ours = mask.shape();
+                return Err(Error::mask(format!(
+                    "{name}: shape {shape:?}, but its mask has {ours:?}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Its files, and the index where it has one.
+    pub(crate) fn files(&self) -> (impl Iterator<Item = &Path>, Option<&Path>) {
+        (self.shards.iter().map(|shard| shard.path.as_path()), self.index.as_deref())
     }
 
     fn find(&self, name: &str) -> Result<(&Shard, &TensorInfo)> {
@@ -162,7 +205,7 @@ impl Checkpoint {
             }
         }
         match map.iter().find(|(name, _)| checkpoint.find(name).is_err()) {
-            None => Ok(checkpoint),
+            None => Ok(Self { index: Some(path.to_owned()), ..checkpoint }),
             Some((name, file)) => Err(fault(format!("{name}: the index has it, {file} does not"))),
         }
     }
@@ -178,7 +221,7 @@ impl Checkpoint {
         }
         tensors.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
         match tensors.windows(2).find(|pair| pair[0].1.name == pair[1].1.name) {
-            None => Ok(Self { shards, tensors }),
+            None => Ok(Self { shards, tensors, index: None }),
             Some(pair) => {
                 let (first, second) = (&shards[pair[0].0].path, &shards[pair[1].0].path);
                 let name = &pair[0].1.name;

@@ -4,16 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::Write;
 use std::path::Path;
 
 use serde_json::json;
 
 use crate::digest::is_digest;
 use crate::error::{Error, Result};
-use crate::files::atomic;
 use crate::files::entries::Entries;
 use crate::files::safetensors::{Header, METADATA, TensorInfo};
+use crate::files::{atomic, read_at};
 use crate::masks::{Bits, Mask, MaskSet, numel};
 
 const FORMAT: &str = "dwlt-mask";
@@ -94,12 +94,13 @@ pub fn load(path: &Path) -> Result<(MaskSet, Origin)> {
     let mut masks = Vec::with_capacity(header.tensors.len());
     for tensor in &header.tensors {
         let shape = about.shape_of(tensor).map_err(|message| Error::format(path, message))?;
-        file.seek(SeekFrom::Start(header.data_start + tensor.begin)).map_err(read)?;
         let len = numel(&shape).ok_or_else(|| {
             Error::format(path, format!("{}: shape {shape:?} is too large", tensor.name))
         })?;
         // The length was checked against the file's, so this never makes room for a lie.
-        let bits = Bits::filled(len, |bytes| file.read_exact(bytes)).map_err(read)?;
+        let start = header.data_start + tensor.begin;
+        let fill = |at: usize, bytes: &mut [u8]| read_at(&file, bytes, start + at as u64);
+        let bits = Bits::filled(len, fill).map_err(read)?;
         let bits = bits.ok_or_else(|| {
             let (name, last) = (&tensor.name, tensor.end - 1);
             let what = format!("{name}: a padding bit is set in its last byte, data byte {last}");

@@ -5,36 +5,27 @@ use crate::{buffers, parallel};
 /// Bits per unit of work when many are packed or unpacked.
 const PIECE: usize = 1 << 20;
 
-/// The eight bits of each byte as booleans.
-const UNPACKED: [[bool; 8]; 256] = {
-    let mut table = [[false; 8]; 256];
-    let mut i = 0;
-    while i < 256 * 8 {
-        table[i / 8][i % 8] = ((i / 8) >> (i % 8)) & 1 == 1;
-        i += 1;
-    }
-    table
-};
-
 /// Threads for so many bits: starting one for a few would take longer than the work.
 fn pieces(len: usize) -> usize {
     if len > PIECE { parallel::threads(None) } else { 1 }
 }
 
-/// Up to 64 booleans as a word.
-fn pack(values: &[bool]) -> u64 {
-    let mut word = 0;
-    for (i, eight) in values.chunks(8).enumerate() {
-        let byte = match eight.first_chunk::<8>() {
+/// Booleans as words, 64 to each.
+fn pack(values: &[bool], words: &mut [u64]) {
+    let (blocks, rest) = values.as_chunks::<64>();
+    for (block, word) in blocks.iter().zip(&mut *words) {
+        let mut bytes = [0; 8];
+        for (eight, byte) in block.as_chunks::<8>().0.iter().zip(&mut bytes) {
             // The product moves the lowest bit of byte i to bit 56 + i; nothing else meets there.
-            Some(eight) => {
-                u64::from_le_bytes(eight.map(u8::from)).wrapping_mul(0x0102_0408_1020_4080) >> 56
-            }
-            None => eight.iter().rev().fold(0, |byte, &bit| byte << 1 | u64::from(bit)),
-        };
-        word |= byte << (i * 8);
+            let product =
+                u64::from_le_bytes(eight.map(u8::from)).wrapping_mul(0x0102_0408_1020_4080);
+            *byte = product.to_le_bytes()[7];
+        }
+        *word = u64::from_le_bytes(bytes);
     }
-    word
+    if let Some(word) = words.get_mut(blocks.len()) {
+        *word = rest.iter().rev().fold(0, |word, &bit| word << 1 | u64::from(bit));
+    }
 }
 
 /// A fixed number of bits. Equality and counts rely on the unused bits of the last word being 0.
@@ -70,11 +61,7 @@ impl Bits {
             pieces(values.len()),
             work,
             || (),
-            |(), (values, words)| {
-                for (values, word) in values.chunks(64).zip(words) {
-                    *word = pack(values);
-                }
-            },
+            |(), (values, words)| pack(values, words),
         );
         bits
     }
@@ -88,21 +75,30 @@ impl Bits {
     #[must_use]
     pub fn from_bytes(len: usize, bytes: &[u8]) -> Option<Self> {
         assert_eq!(bytes.len(), len.div_ceil(8), "byte count of {len} bits");
-        let filled: Result<_, std::convert::Infallible> = Self::filled(len, |room| {
-            room.copy_from_slice(bytes);
+        let filled: Result<_, std::convert::Infallible> = Self::filled(len, |at, room| {
+            room.copy_from_slice(&bytes[at..at + room.len()]);
             Ok(())
         });
         let Ok(bits) = filled;
         bits
     }
 
-    /// Bits whose `ceil(len / 8)` bytes `fill` writes; None where a bit beyond `len` is set.
-    pub(crate) fn filled<E>(
+    /// Bits whose `ceil(len / 8)` bytes `fill` writes, from several threads, a stretch from some
+    /// byte on at a time; None where a bit beyond `len` is set.
+    pub(crate) fn filled<E: Send>(
         len: usize,
-        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+        fill: impl Fn(usize, &mut [u8]) -> Result<(), E> + Sync,
     ) -> Result<Option<Self>, E> {
         let mut bits = Self::zeros(len);
-        fill(&mut buffers::bytes_of_mut(&mut bits.words)[..len.div_ceil(8)])?;
+        let bytes = &mut buffers::bytes_of_mut(&mut bits.words)[..len.div_ceil(8)];
+        let work = (0..).step_by(PIECE).zip(bytes.chunks_mut(PIECE)).collect();
+        let new = || Ok(());
+        let states = parallel::share(pieces(len / 8), work, new, |state, (at, bytes)| {
+            if state.is_ok() {
+                *state = fill(at, bytes);
+            }
+        });
+        states.into_iter().collect::<Result<(), E>>()?;
         Ok(match bits.words.last() {
             Some(last) if last & !tail(len) != 0 => None,
             _ => Some(bits),
@@ -120,15 +116,34 @@ impl Bits {
     /// # Panics
     /// If `out` has another length.
     pub fn unpack(&self, out: &mut [bool]) {
+        self.unpack_as(out, false, true);
+    }
+
+    /// Writes `zero` or `one` for each bit.
+    ///
+    /// # Panics
+    /// If `out` has another length.
+    pub fn unpack_as<T: Copy + Send + Sync>(&self, out: &mut [T], zero: T, one: T) {
         assert_eq!(out.len(), self.len, "bits to unpack");
+        // What the eight bits of each byte become.
+        let mut table = [[zero; 8]; 256];
+        for (byte, slots) in table.iter_mut().enumerate() {
+            for (bit, slot) in slots.iter_mut().enumerate() {
+                *slot = if byte >> bit & 1 == 1 { one } else { zero };
+            }
+        }
         let work = out.chunks_mut(PIECE).zip(self.as_bytes().chunks(PIECE / 8)).collect();
         parallel::share(
             pieces(self.len),
             work,
             || (),
-            |(), (out, bytes): (&mut [bool], &[u8])| {
-                for (slots, &byte) in out.chunks_mut(8).zip(bytes) {
-                    slots.copy_from_slice(&UNPACKED[byte as usize][..slots.len()]);
+            |(), (out, bytes): (&mut [T], &[u8])| {
+                let (eights, rest) = out.as_chunks_mut::<8>();
+                for (slots, &byte) in eights.iter_mut().zip(bytes) {
+                    *slots = table[usize::from(byte)];
+                }
+                if let Some(&byte) = bytes.get(eights.len()) {
+                    rest.copy_from_slice(&table[usize::from(byte)][..rest.len()]);
                 }
             },
         );
@@ -149,7 +164,11 @@ impl Bits {
     /// Number of bits that are 1.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+        let work = self.words.chunks(PIECE / 8).collect();
+        let count = |sum: &mut u64, words: &[u64]| {
+            *sum += words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+        };
+        parallel::share(pieces(self.len / 16), work, || 0, count).iter().sum()
     }
 
     /// The words, the first bit in the lowest place of the first.
@@ -209,6 +228,16 @@ mod tests {
             let mut back = vec![true; len];
             bits.unpack(&mut back);
             assert_eq!(back, bools);
+        }
+    }
+
+    #[test]
+    fn bits_become_any_two_values() {
+        for len in [0, 1, 7, 8, 77] {
+            let bools: Vec<bool> = (0..len).map(|i: usize| i * i % 7 < 3).collect();
+            let mut out = vec![9_u16; len];
+            Bits::from_bools(&bools).unpack_as(&mut out, 3, 500);
+            assert!(out.iter().zip(bools).all(|(&x, bit)| x == if bit { 500 } else { 3 }));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::digest;
+use crate::digest::{self, Piece};
 use crate::error::{Error, Result};
 use crate::masks::Bits;
 
@@ -136,15 +136,18 @@ impl MaskSet {
     /// Names the set: a digest of names, shapes and bits, sorted by name.
     #[must_use]
     pub fn digest(&self) -> String {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(b"dwlt-mask-set-v1\n");
-        hasher.update(&(self.len() as u64).to_le_bytes());
+        let mut head = b"dwlt-mask-set-v1\n".to_vec();
+        head.extend((self.len() as u64).to_le_bytes());
+        let mut pieces = vec![Piece::Owned(head)];
         for (name, mask) in self.sorted() {
             let shape: Vec<u64> = mask.shape.iter().map(|&size| size as u64).collect();
-            digest::frame(&mut hasher, name, "BOOL", &shape);
-            hasher.update(mask.bits.as_bytes());
+            pieces.push(Piece::Owned(digest::frame(name, "BOOL", &shape)));
+            pieces.push(Piece::Bytes(mask.bits.as_bytes()));
         }
-        digest::text(&hasher)
+        let Ok(digest) = digest::hash(&pieces, None) else {
+            unreachable!("bytes in memory can be read")
+        };
+        digest
     }
 }
 

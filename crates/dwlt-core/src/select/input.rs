@@ -116,6 +116,43 @@ impl<'a> Tensor<'a> {
     }
 }
 
+/// Gives weights that are neither in memory nor in a file, as on another device.
+pub trait Fetch: Sync + std::fmt::Debug {
+    /// Fills `bytes` with the weights from flat index `start` on.
+    fn fetch(&self, start: usize, bytes: &mut [u8]) -> Result<()>;
+}
+
+/// A named tensor of weights, here or elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub enum Weights<'a> {
+    /// In memory.
+    Here(Tensor<'a>),
+    /// Elsewhere: fetched in pieces, most of them once.
+    Elsewhere {
+        /// Parameter name.
+        name: &'a str,
+        /// Sizes, outermost first.
+        shape: &'a [usize],
+        /// Element type.
+        dtype: Dtype,
+        /// Where the weights come from.
+        fetch: &'a dyn Fetch,
+    },
+}
+
+impl<'a> Weights<'a> {
+    pub(crate) fn part(&self) -> Part<'a> {
+        match *self {
+            Self::Here(tensor) => tensor.part(),
+            Self::Elsewhere { name, shape, dtype, fetch } => {
+                // A shape beyond memory has no mask either, and is refused by `check`.
+                let len = crate::masks::numel(shape).unwrap_or(usize::MAX);
+                Part { name, shape, len, data: Data::Elsewhere { fetch, dtype } }
+            }
+        }
+    }
+}
+
 /// Refuses tensors that do not fit their shapes, each other or `within`; returns how many weights
 /// of each tensor compete.
 pub(crate) fn check(parts: &[Part<'_>], within: Option<&MaskSet>) -> Result<Vec<u64>> {

@@ -72,14 +72,6 @@ impl Dtype {
         }
     }
 
-    /// The key of a weight given by its bytes, as many as the type has.
-    pub(crate) fn key_of(self, bytes: &[u8], wide: bool) -> u64 {
-        let mut word = [0; 8];
-        word[..bytes.len()].copy_from_slice(bytes);
-        let key = u64::from_le_bytes(word) & ((1 << self.key_bits()) - 1);
-        if wide { self.widen(key) } else { key }
-    }
-
     /// The smallest key of this type whose wide key is at least `wide`; one beyond infinity's
     /// where there is none.
     pub(crate) fn narrow(self, wide: u64) -> u64 {

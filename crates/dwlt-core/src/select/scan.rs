@@ -21,6 +21,18 @@ pub(crate) struct How {
     pub(crate) wide: bool,
 }
 
+/// What the pass needs to know besides.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pass<'a> {
+    /// The tensors' names, for errors.
+    pub(crate) names: &'a [&'a str],
+    /// More open weights than this and the bracket is too wide for the memory that a selection
+    /// may take.
+    pub(crate) limit: u64,
+    /// Counts the bytes of the weights.
+    pub(crate) progress: Option<&'a AtomicU64>,
+}
+
 /// What the pass found in one chunk.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -43,59 +55,68 @@ pub(crate) fn outputs(bits: &mut [Bits]) -> impl Iterator<Item = &mut [u64]> {
     bits.iter_mut().flat_map(|bits| bits.words_mut().chunks_mut(CHUNK / 64))
 }
 
-/// Looks at one chunk and writes its kept weights.
+/// Looks at one chunk, writes its kept weights and notes, after what is noted there already,
+/// its open ones.
 pub(crate) fn look(
     chunk: &Chunk<'_>,
     bracket: Bracket,
     how: How,
     scratch: &mut Scratch,
     out: &mut [u64],
-) -> Result<Found> {
-    let values = chunk.load(&mut scratch.buffer)?;
+    found: &mut Found,
+) -> Result<()> {
+    let Scratch { buffer, open } = scratch;
+    let values = chunk.load(buffer)?;
     let Bracket { open_from, kept_from, ties } = bracket;
     let cuts = Cuts::new(values.dtype(), how.wide, open_from, kept_from, ties);
-    scratch.open.resize(scratch.open.len().max(out.len()), (0, 0));
-    let open = &mut scratch.open[..];
-    let tally = simd::look(how.simd, values, cuts, Look { within: chunk.within, kept: out, open });
-    #[allow(clippy::cast_possible_truncation)] // at most the chunk's length
-    let mut found = Found {
-        tally,
-        places: Vec::with_capacity(tally.open as usize),
-        keys: Vec::with_capacity(tally.open as usize),
-    };
-    let open = &scratch.open[..tally.open_words];
+    open.resize(open.len().max(out.len()), (0, 0));
+    let at = Look { within: chunk.within, kept: out, open: &mut open[..] };
+    found.tally = simd::look(how.simd, values, cuts, at);
+    let open = &open[..found.tally.open_words];
     match values {
-        Values::F64(values) => collect(values, open, how.wide, &mut found),
-        Values::F32(values) => collect(values, open, how.wide, &mut found),
-        Values::F16(values) => collect(values, open, how.wide, &mut found),
-        Values::Bf16(values) => collect(values, open, how.wide, &mut found),
+        Values::F64(values) => collect(values, open, how.wide, found),
+        Values::F32(values) => collect(values, open, how.wide, found),
+        Values::F16(values) => collect(values, open, how.wide, found),
+        Values::Bf16(values) => collect(values, open, how.wide, found),
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Notes place and key of every open weight.
 fn collect<T: Element>(values: &[T], open: &[(u32, u64)], wide: bool, found: &mut Found) {
+    let Found { tally, places, keys } = found;
+    #[allow(clippy::cast_possible_truncation)] // at most the chunk's length
+    let count = tally.open as usize;
+    places.reserve(count);
+    keys.reserve(count);
     for &(word, bits) in open {
         let mut left = bits;
         while left != 0 {
             let place = word * 64 + left.trailing_zeros();
             let value = values[place as usize];
-            found.places.push(place);
-            found.keys.push(if wide { value.wide_key() } else { value.key() });
+            places.push(place);
+            keys.push(if wide { value.wide_key() } else { value.key() });
             left &= left - 1;
         }
     }
 }
 
-/// Looks at every chunk. None where more than `limit` weights turn out to be open: the bracket
-/// is too wide for the memory that a selection may take.
+/// Place of the first competing weight of a chunk that is not a number.
+fn first_nan(chunk: &Chunk<'_>, how: How, scratch: &mut Scratch) -> Result<Option<usize>> {
+    let mut words = vec![0; chunk.len.div_ceil(64)];
+    let mut found = Found::default();
+    look(chunk, Bracket::nan(), How { wide: true, ..how }, scratch, &mut words, &mut found)?;
+    let first = words.iter().enumerate().find(|(_, word)| **word != 0);
+    Ok(first.map(|(i, word)| i * 64 + word.trailing_zeros() as usize))
+}
+
+/// Looks at every chunk. None where more weights turn out to be open than the limit.
 ///
 /// A NaN among competing weights is an error; it names the first.
 pub(crate) fn all(
     chunks: &[Chunk<'_>],
-    names: &[&str],
     bracket: Bracket,
-    limit: u64,
+    Pass { names, limit, progress }: Pass<'_>,
     how: How,
     bits: &mut [Bits],
 ) -> Result<Option<Vec<Found>>> {
@@ -106,37 +127,30 @@ pub(crate) fn all(
         if open.load(Ordering::Relaxed) > limit {
             return;
         }
-        let found = look(chunk, bracket, how, scratch, out);
-        if let Ok(found) = &found {
-            open.fetch_add(found.tally.open, Ordering::Relaxed);
-        }
-        done.push((i, found));
+        let mut found = Found::default();
+        let result = look(chunk, bracket, how, scratch, out, &mut found);
+        open.fetch_add(found.tally.open, Ordering::Relaxed);
+        parallel::count(progress, (chunk.len * chunk.data.dtype().width()) as u64);
+        // The kernels do not ask whether what is not a number competes.
+        let nan = result
+            .and_then(|()| if found.tally.nan { first_nan(chunk, how, scratch) } else { Ok(None) });
+        done.push((i, nan.map(|nan| (found, nan))));
     });
-    let mut found: Vec<_> = parts.into_iter().flat_map(|(_, done)| done).collect();
-    if open.into_inner() > limit {
-        return Ok(None);
+    let mut done: Vec<_> = parts.into_iter().flat_map(|(_, done)| done).collect();
+    done.sort_unstable_by_key(|(i, _)| *i);
+    let mut all = Vec::with_capacity(done.len());
+    for (i, result) in done {
+        let (found, nan) = result?;
+        if let Some(place) = nan {
+            let (name, index) = (names[chunks[i].tensor], chunks[i].start + place);
+            return Err(Error::Mask {
+                message: format!("{name}: weight {index} is NaN"),
+                hint: Some(
+                    "weights that are not numbers cannot be ranked; look at the training run",
+                ),
+            });
+        }
+        all.push(found);
     }
-    found.sort_unstable_by_key(|(i, _)| *i);
-    let found = found.into_iter().map(|(_, found)| found).collect::<Result<Vec<_>>>()?;
-    match found.iter().position(|found| found.tally.nan) {
-        None => Ok(Some(found)),
-        Some(i) => Err(not_a_number(&chunks[i], names[chunks[i].tensor])),
-    }
-}
-
-/// The error for a chunk that holds a NaN.
-fn not_a_number(chunk: &Chunk<'_>, name: &str) -> Error {
-    let mut buffer = Buffer::default();
-    let values = match chunk.load(&mut buffer) {
-        Ok(values) => values,
-        Err(error) => return error,
-    };
-    let infinity = values.dtype().infinity();
-    let competes = |i: &usize| chunk.within.is_none_or(|words| words[i / 64] >> (i % 64) & 1 == 1);
-    let first =
-        (0..chunk.len).filter(competes).find(|&i| values.key_at(i, false) > infinity).unwrap_or(0);
-    Error::Mask {
-        message: format!("{name}: weight {} is NaN", chunk.start + first),
-        hint: Some("weights that are not numbers cannot be ranked; look at the training run"),
-    }
+    Ok((open.into_inner() <= limit).then_some(all))
 }

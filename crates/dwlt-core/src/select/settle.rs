@@ -119,7 +119,8 @@ fn rewrite(
     let from = if share == of { tie } else { tie + 1 };
     let open_from = if share == 0 { from } else { tie };
     let bracket = Bracket { open_from, kept_from: from, ties: false };
-    let found = scan::look(chunk, bracket, how, scratch, out)?;
+    let mut found = Found::default();
+    scan::look(chunk, bracket, how, scratch, out, &mut found)?;
     // Ties are handed out in order, so only one chunk keeps some of them and not all.
     if share != of {
         #[allow(clippy::cast_possible_truncation)] // at most the chunk's length

@@ -1,13 +1,15 @@
-//! Where weights come from: memory, a file, or a seed. Always looked at in chunks.
+//! Where weights come from: memory, a file, another place, or a seed. Always looked at in chunks.
 
 use std::fs::File;
 use std::path::Path;
 
 use crate::buffers::Buffer;
 use crate::error::{Error, Result};
+use crate::files::read_at;
 use crate::masks::MaskSet;
-use crate::select::input::{Dtype, Values};
+use crate::select::input::{Dtype, Fetch, Values};
 use crate::select::keys::Element;
+use crate::select::simd;
 
 /// Weights per unit of work: a multiple of 64, so that chunks own whole mask words, and small
 /// enough (1 MiB of f32) to stay in a core's cache and to keep every thread busy.
@@ -20,6 +22,8 @@ pub(crate) enum Data<'a> {
     Memory(Values<'a>),
     /// In a file, from byte `at` on.
     File { file: &'a File, path: &'a Path, at: u64, dtype: Dtype },
+    /// Somewhere else, from where it is fetched.
+    Elsewhere { fetch: &'a dyn Fetch, dtype: Dtype },
     /// Nowhere: numbers that the seed and the place alone decide, as f64 between 0 and 2.
     Random { seed: u64 },
 }
@@ -37,7 +41,7 @@ impl Data<'_> {
     pub(crate) fn dtype(&self) -> Dtype {
         match self {
             Self::Memory(values) => values.dtype(),
-            Self::File { dtype, .. } => *dtype,
+            Self::File { dtype, .. } | Self::Elsewhere { dtype, .. } => *dtype,
             Self::Random { .. } => Dtype::F64,
         }
     }
@@ -58,6 +62,16 @@ pub(crate) struct Chunk<'a> {
     pub(crate) within: Option<&'a [u64]>,
 }
 
+/// The first weights of a filled buffer.
+fn view(buffer: &Buffer, dtype: Dtype, len: usize) -> Values<'_> {
+    match dtype {
+        Dtype::F64 => Values::F64(buffer.view(len)),
+        Dtype::F32 => Values::F32(buffer.view(len)),
+        Dtype::F16 => Values::F16(buffer.view(len)),
+        Dtype::Bf16 => Values::Bf16(buffer.view(len)),
+    }
+}
+
 impl<'a> Chunk<'a> {
     /// The weights, read into `buffer` where they are not in memory already.
     pub(crate) fn load<'b>(&self, buffer: &'b mut Buffer) -> Result<Values<'b>>
@@ -71,12 +85,11 @@ impl<'a> Chunk<'a> {
                 let bytes = buffer.view_mut(len * dtype.width());
                 let from = at + (start * dtype.width()) as u64;
                 read_at(file, bytes, from).map_err(|error| Error::read(path, error))?;
-                match dtype {
-                    Dtype::F64 => Values::F64(buffer.view(len)),
-                    Dtype::F32 => Values::F32(buffer.view(len)),
-                    Dtype::F16 => Values::F16(buffer.view(len)),
-                    Dtype::Bf16 => Values::Bf16(buffer.view(len)),
-                }
+                view(buffer, dtype, len)
+            }
+            Data::Elsewhere { fetch, dtype } => {
+                fetch.fetch(start, buffer.view_mut(len * dtype.width()))?;
+                view(buffer, dtype, len)
             }
             Data::Random { seed } => {
                 for (place, slot) in buffer.view_mut::<u64>(len).iter_mut().enumerate() {
@@ -87,20 +100,26 @@ impl<'a> Chunk<'a> {
         })
     }
 
-    /// The key of the weight at `place`, counted from the chunk's start.
-    pub(crate) fn key_at(&self, place: usize, wide: bool) -> Result<u64> {
-        let index = self.start + place;
-        Ok(match self.data {
-            Data::Memory(values) => values.key_at(index, wide),
-            Data::File { file, path, at, dtype } => {
-                let mut bytes = [0; 8];
-                let bytes = &mut bytes[..dtype.width()];
-                read_at(file, bytes, at + (index * dtype.width()) as u64)
-                    .map_err(|error| Error::read(path, error))?;
-                dtype.key_of(bytes, wide)
-            }
-            Data::Random { seed } => noise(seed, index as u64),
-        })
+    /// At most `len` of its weights, from the one at `from` on, which is a multiple of 64.
+    pub(crate) fn part(&self, from: usize, len: usize) -> Self {
+        let len = len.min(self.len - from);
+        let within = self.within.map(|words| &words[from / 64..(from + len).div_ceil(64)]);
+        Self { start: self.start + from, len, within, ..*self }
+    }
+
+    /// Gets a few weights that will be due soon into the cache, where they are in memory.
+    pub(crate) fn ask(&self) {
+        if let Data::Memory(values) = self.data {
+            simd::ask(values.slice(self.start, self.start + self.len));
+        }
+    }
+
+    /// Number of competing weights.
+    pub(crate) fn competing(&self) -> u64 {
+        match self.within {
+            None => self.len as u64,
+            Some(words) => words.iter().map(|word| u64::from(word.count_ones())).sum(),
+        }
     }
 }
 
@@ -130,24 +149,6 @@ pub(crate) fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
-}
-
-/// Fills `bytes` from a place of the file, whatever other threads read.
-fn read_at(file: &File, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
-    #[cfg(unix)]
-    return std::os::unix::fs::FileExt::read_exact_at(file, bytes, at);
-    #[cfg(windows)]
-    {
-        let mut done = 0;
-        while done < bytes.len() {
-            let place = at + done as u64;
-            match std::os::windows::fs::FileExt::seek_read(file, &mut bytes[done..], place)? {
-                0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-                n => done += n,
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Whether magnitudes of different element types have to be compared.

@@ -2,6 +2,7 @@
 //! block differs.
 
 use crate::select::input::Dtype;
+use crate::select::keys::Element;
 
 /// Where to cut the keys of one element type; a key belongs where it is *greater than* the cut,
 /// as signed numbers compare.
@@ -57,7 +58,7 @@ pub(crate) struct Look<'a> {
 /// How many competing weights lie where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Tally {
-    /// Whether any is not a number.
+    /// Whether any is not a number, competing or not: whoever cares looks again.
     pub(crate) nan: bool,
     /// Surely kept.
     pub(crate) kept: u64,
@@ -71,30 +72,30 @@ pub(crate) struct Tally {
     pub(crate) open_words: usize,
 }
 
-/// The five comparisons of up to 64 weights, a bit each: greater than `nan`, `kept`, `open` and
-/// the two `ties`.
-pub(crate) type Block = [u64; 5];
+/// Comparisons of up to 64 weights, a bit each: greater than `kept`, `open` and the two `ties`.
+pub(crate) type Block = [u64; 4];
 
-/// Runs over all blocks. `TIES` says whether the last two of a [`Block`] mean anything.
+/// Runs over all blocks of 64 weights; those left at the end are compared one at a time. `ask`
+/// gets a block into the cache. `TIES` says whether the last two of a [`Block`] mean anything.
 #[inline(always)]
 #[allow(clippy::inline_always)] // it must become part of a function with the target's features
-pub(crate) fn drive<const TIES: bool>(
-    len: usize,
+pub(crate) fn drive<const TIES: bool, T: Element>(
+    values: &[T],
+    cuts: Cuts,
     at: Look<'_>,
-    mut block: impl FnMut(usize) -> Block,
-    mut tail: impl FnMut(usize) -> Block,
+    ask: impl Fn(&[T; 64]),
+    mut block: impl FnMut(&[T; 64]) -> Block,
 ) -> Tally {
+    /// Bytes between what is compared and what is asked for.
+    const AHEAD: usize = 4096;
     let mut tally = Tally::default();
-    let mut nan = 0;
-    let words = len.div_ceil(64);
+    let words = values.len().div_ceil(64);
     let Look { within, kept, open } = at;
     let (kept, open) = (&mut kept[..words], &mut open[..words]);
     let within = within.map(|within| &within[..words]);
-    for i in 0..words {
-        let masks = if i < len / 64 { block(i) } else { tail(i) };
+    let mut note = |tally: &mut Tally, i: usize, masks: Block| {
         let competing = within.map_or(u64::MAX, |within| within[i]);
-        let [is_nan, is_kept, is_open, over, under] = masks.map(|mask| mask & competing);
-        nan |= is_nan;
+        let [is_kept, is_open, over, under] = masks.map(|mask| mask & competing);
         kept[i] = is_kept;
         tally.kept += u64::from(is_kept.count_ones());
         if TIES {
@@ -109,21 +110,109 @@ pub(crate) fn drive<const TIES: bool>(
             open[tally.open_words] = (i as u32, left);
         }
         tally.open_words += usize::from(left != 0);
+    };
+    let (blocks, rest) = values.as_chunks::<64>();
+    for (i, values) in blocks.iter().enumerate() {
+        // The hardware stops looking ahead at the end of a page.
+        if let Some(coming) = blocks.get(i + AHEAD / size_of::<[T; 64]>()) {
+            ask(coming);
+        }
+        note(&mut tally, i, block(values));
     }
-    tally.nan = nan != 0;
+    if !rest.is_empty() {
+        note(&mut tally, blocks.len(), compare(rest, cuts));
+        tally.nan = has_nan(rest, cuts);
+    }
     tally
 }
 
 /// The comparisons of a block one weight at a time.
 #[inline(always)]
 #[allow(clippy::inline_always)] // as above
-pub(crate) fn compare<T: Copy>(values: &[T], cuts: Cuts, key: impl Fn(T) -> i64) -> Block {
+pub(crate) fn compare<T: Element>(values: &[T], cuts: Cuts) -> Block {
     let (over, under) = cuts.ties.unwrap_or((cuts.kept, cuts.open));
-    let mut masks = [0; 5];
-    for (mask, cut) in masks.iter_mut().zip([cuts.nan, cuts.kept, cuts.open, over, under]) {
+    let mut masks = Block::default();
+    for (mask, cut) in masks.iter_mut().zip([cuts.kept, cuts.open, over, under]) {
         for (bit, &value) in values.iter().enumerate() {
-            *mask |= u64::from(key(value) > cut) << bit;
+            *mask |= u64::from(signed(value) > cut) << bit;
         }
     }
     masks
 }
+
+/// Whether any weight is not a number.
+pub(crate) fn has_nan<T: Element>(values: &[T], cuts: Cuts) -> bool {
+    values.iter().any(|&value| signed(value) > cuts.nan)
+}
+
+/// The key, which has at most 63 bits, as a signed number.
+#[allow(clippy::cast_possible_wrap)]
+#[inline]
+fn signed<T: Element>(value: T) -> i64 {
+    value.key() as i64
+}
+
+/// The functions of one instruction set, from what differs: its features, how to
+/// get a block of weights into the cache, and for each width of weights how many fill a vector, the integer they are compared as, and four functions:
+/// a vector of one number; a vector's weights without their signs; a bit for each of those that
+/// is greater than a cut; the larger of each two.
+macro_rules! kernels {
+    (
+        $features:literal, $ask:ident,
+        $($over:ident: $lanes:literal $int:ty, $splat:ident, $keys:ident, $greater:ident,
+        $larger:ident;)*
+    ) => {
+        /// # Safety
+        /// The machine must have the features.
+        #[target_feature(enable = $features)]
+        pub(super) unsafe fn look(values: Values<'_>, cuts: Cuts, at: Look<'_>) -> Tally {
+            let ties = cuts.ties.is_some();
+            match values {
+                Values::F64(values) if ties => over_64::<true, _>(values, cuts, at),
+                Values::F64(values) => over_64::<false, _>(values, cuts, at),
+                Values::F32(values) if ties => over_32::<true, _>(values, cuts, at),
+                Values::F32(values) => over_32::<false, _>(values, cuts, at),
+                Values::F16(values) if ties => over_16::<true, _>(values, cuts, at),
+                Values::F16(values) => over_16::<false, _>(values, cuts, at),
+                Values::Bf16(values) if ties => over_16::<true, _>(values, cuts, at),
+                Values::Bf16(values) => over_16::<false, _>(values, cuts, at),
+            }
+        }
+
+        $(
+            #[target_feature(enable = $features)]
+            #[allow(clippy::cast_possible_truncation)] // cuts have the bits of the weights' keys
+            fn $over<const TIES: bool, T: Element>(
+                values: &[T],
+                cuts: Cuts,
+                at: Look<'_>,
+            ) -> Tally {
+                let magnitude = $splat(<$int>::MAX);
+                let (over, under) = cuts.ties.unwrap_or((0, 0));
+                let [nan, kept, open, over, under] =
+                    [cuts.nan, cuts.kept, cuts.open, over, under].map(|cut| $splat(cut as $int));
+                let mut largest = $splat(0);
+                let block = |values: &[T; 64]| -> Block {
+                    let mut masks = Block::default();
+                    for (part, values) in values.as_chunks::<$lanes>().0.iter().enumerate() {
+                        let keys = $keys(values, magnitude);
+                        let shift = part * $lanes;
+                        largest = $larger(largest, keys);
+                        masks[0] |= $greater(keys, kept) << shift;
+                        masks[1] |= $greater(keys, open) << shift;
+                        if TIES {
+                            masks[2] |= $greater(keys, over) << shift;
+                            masks[3] |= $greater(keys, under) << shift;
+                        }
+                    }
+                    masks
+                };
+                let mut tally = drive::<TIES, T>(values, cuts, at, $ask, block);
+                tally.nan |= $greater(largest, nan) != 0;
+                tally
+            }
+        )*
+    };
+}
+
+pub(super) use kernels;

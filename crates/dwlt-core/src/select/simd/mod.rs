@@ -64,6 +64,28 @@ impl Simd {
     }
 }
 
+/// Asks memory for weights that will be due soon, on machines where that can be asked.
+pub(crate) fn ask(values: Values<'_>) {
+    fn lines<T>(values: &[T]) {
+        for line in 0..size_of_val(values).div_ceil(64) {
+            let place = values.as_ptr().wrapping_byte_add(line * 64);
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a hint reads nothing, and every such machine has it.
+            unsafe {
+                std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(place.cast());
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            let _ = place;
+        }
+    }
+    match values {
+        Values::F64(values) => lines(values),
+        Values::F32(values) => lines(values),
+        Values::F16(values) => lines(values),
+        Values::Bf16(values) => lines(values),
+    }
+}
+
 /// Classifies the weights by `cuts` and writes a word of kept ones for each 64 of them.
 ///
 /// `simd` must come from [`Simd::choose`].

@@ -1,6 +1,6 @@
 //! The comparison in plain Rust: the definition that the others are tested against.
 
-use super::driver::{Cuts, Look, Tally, compare, drive};
+use super::driver::{Cuts, Look, Tally, compare, drive, has_nan};
 use crate::select::input::Values;
 use crate::select::keys::Element;
 
@@ -14,19 +14,11 @@ pub(super) fn look(values: Values<'_>, cuts: Cuts, at: Look<'_>) -> Tally {
 }
 
 fn over<T: Element>(values: &[T], cuts: Cuts, at: Look<'_>) -> Tally {
-    let block = |i: usize| {
-        let end = values.len().min(i * 64 + 64);
-        compare(&values[i * 64..end], cuts, key)
+    let block = |values: &[T; 64]| compare(values, cuts);
+    let mut tally = match cuts.ties {
+        Some(_) => drive::<true, T>(values, cuts, at, |_| (), block),
+        None => drive::<false, T>(values, cuts, at, |_| (), block),
     };
-    match cuts.ties {
-        Some(_) => drive::<true>(values.len(), at, block, block),
-        None => drive::<false>(values.len(), at, block, block),
-    }
-}
-
-/// The key, which has at most 63 bits, as a signed number.
-#[allow(clippy::cast_possible_wrap)]
-#[inline]
-pub(super) fn key<T: Element>(value: T) -> i64 {
-    value.key() as i64
+    tally.nan = has_nan(values, cuts);
+    tally
 }
