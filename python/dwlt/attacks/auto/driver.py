@@ -9,6 +9,11 @@ from dwlt.attacks.auto.package import build
 from dwlt.attacks.auto.watch import AllFooled, Plain, Reach, Watch
 from dwlt.attacks.guard import frozen
 from dwlt.attacks.search import Found, input_gradient, predicts, summed_cross_entropy
+from dwlt.errors import UserError
+
+
+LEAST_SIDE = 5
+"""Pixels per side below which the reference's Square divides by zero in L2."""
 
 
 def attack_shard(
@@ -33,9 +38,19 @@ def attack_shard(
         norm: "linf" or "l2".
         limit: the most images that the network takes at once.
 
+    Raises:
+        UserError: the images are too small for Square in L2.
+
     Returns:
         Found: ``blind`` tells of gradients of exactly zero at the clean image (APGD-CE alone).
     """
+    height, width = images.shape[2:]
+    if name == "square" and norm == "l2" and min(height, width) < LEAST_SIDE:
+        raise UserError(
+            f"Square in L2 tiles an image with squares of a fifth of its height; these have "
+            f"{height}x{width} pixels",
+            hint="leave Square out, or use --norm linf",
+        )
     images = images.detach().contiguous()
     cuda = [images.device] if images.device.type == "cuda" else []
     with frozen(model, evaluation=True), torch.random.fork_rng(devices=cuda), torch.no_grad():
