@@ -5,8 +5,18 @@
 """
 
 from dwlt.data.augment import AUGMENTS
+from dwlt.data.corrupted import CorruptedFolder
 from dwlt.data.load import RESIDENT_BYTES, load_task
 from dwlt.data.registry import list_tasks
 from dwlt.data.types import Batch, Split, Task
 
-__all__ = ["AUGMENTS", "RESIDENT_BYTES", "Batch", "Split", "Task", "list_tasks", "load_task"]
+__all__ = [
+    "AUGMENTS",
+    "RESIDENT_BYTES",
+    "Batch",
+    "CorruptedFolder",
+    "Split",
+    "Task",
+    "list_tasks",
+    "load_task",
+]

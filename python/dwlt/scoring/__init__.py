@@ -10,11 +10,22 @@ they were.
 from dwlt.scoring.accuracy import Accuracy, Flag, wilson
 from dwlt.scoring.checks import PIXEL_SLACK
 from dwlt.scoring.door import Score, score
-from dwlt.scoring.suite import Evaluation, Outcome, Progress, evaluate
+from dwlt.scoring.masking import sweep_flags
+from dwlt.scoring.suite import (
+    SHARD,
+    Evaluation,
+    Outcome,
+    Progress,
+    Samples,
+    Steps,
+    accuracy_on,
+    evaluate,
+)
 from dwlt.scoring.threats import AutoAttackPart, Gradient, Threat, Transferred
 
 __all__ = [
     "PIXEL_SLACK",
+    "SHARD",
     "Accuracy",
     "AutoAttackPart",
     "Evaluation",
@@ -22,10 +33,14 @@ __all__ = [
     "Gradient",
     "Outcome",
     "Progress",
+    "Samples",
     "Score",
+    "Steps",
     "Threat",
     "Transferred",
+    "accuracy_on",
     "evaluate",
     "score",
+    "sweep_flags",
     "wilson",
 ]

@@ -11,7 +11,6 @@ from dwlt.attacks.guard import frozen
 from dwlt.attacks.search import Found, input_gradient, predicts, summed_cross_entropy
 from dwlt.errors import UserError
 
-
 LEAST_SIDE = 5
 """Pixels per side below which the reference's Square divides by zero in L2."""
 
