@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dwlt.report.collect import collect
+from dwlt.report.evaluations import evaluation_tables
 from dwlt.report.records import ReportData
 from dwlt.report.tables import Table, terminal_tables
 from dwlt.report.verdict import Report, Verdict, assess
@@ -16,6 +17,7 @@ __all__ = [
     "Verdict",
     "assess",
     "collect",
+    "evaluation_tables",
     "terminal_tables",
     "write_report",
 ]

@@ -6,6 +6,7 @@ from importlib import resources
 
 from dwlt.report import page_parts as parts
 from dwlt.report.html import Html, element, join
+from dwlt.report.page_evaluations import evaluation_section
 from dwlt.report.records import Notice
 from dwlt.report.tables import Table, headline
 from dwlt.report.verdict import Report
@@ -33,6 +34,7 @@ def _body(report: Report) -> list[Html]:
     sections = [_opening(report), _headline(report)]
     sections += [parts.group_section(verdict, n) for n, verdict in enumerate(report.groups)]
     sections += [parts.density_sections(report), _notices(report), parts.other_results(report)]
+    sections.append(evaluation_section(report.data))
     sections.append(parts.reproduce(report))
     return [section for section in sections if section]
 

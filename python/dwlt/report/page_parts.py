@@ -302,7 +302,7 @@ def _density(layer: Layer) -> Html:
 
 
 def other_results(report: Report) -> Html:
-    """Pre-training and evaluation results: the accuracies that no verdict is about."""
+    """Pre-training results: accuracies that no verdict is about."""
     rows = [
         (
             "pretrain",
@@ -312,10 +312,6 @@ def other_results(report: Report) -> Html:
             result.test,
         )
         for result in report.data.pretrain
-    ]
-    rows += [
-        ("evaluate", result.run.label, result.model, result.run.task.name, result.test)
-        for result in report.data.evaluate
     ]
     if not rows:
         return Html("")
@@ -347,7 +343,7 @@ def other_results(report: Report) -> Html:
         ),
         element("tbody", *body),
     )
-    title = "Pre-training and evaluations"
+    title = "Pre-training"
     return element("section", element("h2", title), scroll(table, title))
 
 

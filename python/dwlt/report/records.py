@@ -186,12 +186,51 @@ class TransferResult:
 
 
 @dataclass(frozen=True, slots=True)
+class AttackOutcome:
+    """One attack of an evaluation; ``after`` is RA against it and those before it."""
+
+    name: str
+    tried: int
+    fooled: int
+    after: Accuracy
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPoint:
+    """RA at one eps (as text), with its interval; at eps 0 it is SA."""
+
+    eps: str
+    ra: Accuracy
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Corrupted:
+    """SA on images with one corruption at one severity."""
+
+    name: str
+    severity: int
+    sa: Accuracy
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluateResult:
-    """A finished evaluation of one model file."""
+    """A finished evaluation of one model file; parts that were not asked for are empty.
+
+    Attributes:
+        mask: the mask file that was laid on the weights, or None.
+        source: the model that the attack was made on, where it was another one.
+    """
 
     run: Run
     model: str
     test: Score
+    mask: str | None = None
+    source: str | None = None
+    attacks: tuple[AttackOutcome, ...] = ()
+    sweep: tuple[SweepPoint, ...] = ()
+    corruptions: tuple[Corrupted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator, PercentFormatter
 
 from dwlt.report.figures import FORMATS, INK, _figure, _style, save
+from dwlt.report.records import EvaluateResult
 
 Point = Mapping[str, Any]
 """A point as result files hold it: ``eps`` as text, ``ra`` with value, low and high."""
@@ -27,6 +28,14 @@ def draw(points: Sequence[Point], *, attack: str) -> dict[str, bytes]:
         _panel(figure.subplots(), points)
         figure.suptitle(f"Robust accuracy as eps grows   ({attack})", fontsize=9.5, color=INK.text)
         return {kind: save(figure, kind) for kind in FORMATS}
+
+
+def points(result: EvaluateResult) -> list[Point]:
+    """The points of a result that was read."""
+    return [
+        {"eps": point.eps, "ra": {"value": point.ra.value, "low": point.low, "high": point.high}}
+        for point in result.sweep
+    ]
 
 
 def inline(points: Sequence[Point], salt: str) -> str:

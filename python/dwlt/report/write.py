@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dwlt import _core
-from dwlt.report import figures
+from dwlt.report import figures, sweep
 from dwlt.report.collect import collect
 from dwlt.report.densities import density_tables
 from dwlt.report.export import csv_text, json_text
@@ -44,6 +44,10 @@ def write_report(runs_dir: Path | str, out_dir: Path | str) -> ReportPaths:
     for table in density_tables(report):
         tickets = [(column.kept, column.total, column.layers) for column in table.columns]
         drawn += _save(figures.layers(table.title, tickets), out / "figures", table.slug)
+    for result in report.data.evaluate:
+        if result.sweep:
+            curve = sweep.draw(sweep.points(result), attack=result.test.attack or "")
+            drawn += _save(curve, out / "figures", f"sweep-{result.run.id}")
     csv = _write(out / "report.csv", csv_text(report).encode())
     json = _write(out / "report.json", json_text(report).encode())
     page = _write(out / "report.html", render(report).encode())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-_Z95 = 1.959963984540054
-"""The 97.5% point of the normal distribution."""
+from dwlt.units import wilson
+
+__all__ = ["Accuracy", "Flag", "wilson"]
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,3 @@ class Accuracy:
             "low": self.low,
             "high": self.high,
         }
-
-
-def wilson(correct: int, n: int, z: float = _Z95) -> tuple[float, float]:
-    """The score interval of E. B. Wilson (1927) for a binomial share: fit for 0, n and small n."""
-    share, square = correct / n, z * z
-    centre = share + square / (2 * n)
-    spread = z * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
-    scale = 1 + square / n
-    low = 0.0 if correct == 0 else (centre - spread) / scale
-    high = 1.0 if correct == n else (centre + spread) / scale
-    return low, high
