@@ -3,15 +3,18 @@
 After Hendrycks and Dietterich, "Benchmarking neural network robustness to common corruptions and
 perturbations" (ICLR 2019). The kinds and the numbers per severity are those that its authors
 used for CIFAR-10-C (github.com/hendrycks/robustness, ``make_cifar_c.py``); the code is
-torchvision's and ours, so that results are near those of CIFAR-10-C and not equal to them.
+torchvision's, Pillow's and ours, so that results are near those of CIFAR-10-C and not the same.
 Images of another size get the same numbers: blur and pixelation are then in other proportion.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
@@ -105,8 +108,19 @@ def _brightness(images: Tensor, severity: int, seed: int, ids: Tensor) -> Tensor
 
 def _jpeg(images: Tensor, severity: int, seed: int, ids: Tensor) -> Tensor:
     quality = (80, 65, 58, 50, 40)[severity - 1]
-    files = [functional.jpeg(image, quality) for image in to_bytes(images).cpu()]
+    files = [_through_jpeg(image, quality) for image in to_bytes(images).cpu()]
     return torch.stack(files).to(images.device).float() / 255
+
+
+def _through_jpeg(pixels: Tensor, quality: int) -> Tensor:
+    """One (C, H, W) uint8 image saved and read again."""
+    grey = len(pixels) == 1
+    array = pixels[0].numpy() if grey else pixels.permute(1, 2, 0).contiguous().numpy()
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, "JPEG", quality=quality)
+    with Image.open(file) as opened:
+        back = torch.from_numpy(np.array(opened))
+    return back[None] if grey else back.permute(2, 0, 1)
 
 
 def _pixelate(images: Tensor, severity: int, seed: int, ids: Tensor) -> Tensor:
