@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 RUST := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml Cargo.lock
 DEMO := demo
 
-.PHONY: help setup demo test test-rust test-python test-slow bench-masks fuzz lint fmt wheel clean
+.PHONY: help setup demo test test-rust test-python test-slow bench-masks bench-attacks fuzz lint fmt wheel clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -53,6 +53,11 @@ test-slow: setup
 # The tables of benchmarks/README.md: some minutes, 12 GB of memory, 6 GB of disk.
 bench-masks: setup
 	$(BIN)/python -m benchmarks.masks
+
+# The table on attacks: about ten minutes; its images come from ../shared/data.
+bench-attacks: setup
+	$(BIN)/python -m benchmarks.attacks standard adversarial --n 64
+	$(BIN)/python -m benchmarks.attacks checkpoint --n 8
 
 # Ten minutes of bytes for the readers; needs a nightly compiler and `cargo install cargo-fuzz`.
 fuzz:

@@ -91,9 +91,21 @@ def test_pgd_in_shards_is_the_door_of_the_stages() -> None:
 
 
 def test_batch_sizes_give_the_same_samples() -> None:
-    images, labels = trapped(40)
-    found = [run(Traps(4), images, labels, four(limit)).samples() for limit in (1, 7, 128)]
-    assert found[0] == found[1] == found[2]
+    images, labels = trapped(20)
+    found = [
+        run(
+            Traps(4),
+            images,
+            labels,
+            [Gradient("pgd-5", BALL, 3, limit), *four(limit)],
+            batch_size=limit,
+        )
+        for limit in (1, 7, 128)
+    ]
+    for other in found[1:]:
+        assert other.samples() == found[0].samples()
+        assert other.attacks == found[0].attacks
+    assert {one.name for one in found[0].attacks if one.fooled} >= {"pgd-5", "square"}
 
 
 def test_without_attacks_there_is_sa_alone() -> None:

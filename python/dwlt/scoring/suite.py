@@ -24,7 +24,7 @@ from dwlt.scoring.checks import measuring, require_inside, require_pixels
 from dwlt.scoring.door import Score, could_be_shares
 from dwlt.scoring.inputs import input_flags
 from dwlt.scoring.masking import masking_flags, standard_flags
-from dwlt.scoring.threats import Threat
+from dwlt.scoring.threats import Threat, look
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -125,6 +125,7 @@ def evaluate(
     *,
     label: str | None,
     device: torch.device | str,
+    batch_size: int = 256,
     steps: Steps | None = None,
     on_shard: Callable[[Progress], None] | None = None,
 ) -> Evaluation:
@@ -134,6 +135,8 @@ def evaluate(
         model: logits of images in [0, 1]; already on ``device``.
         threats: in this order; none measures SA alone.
         label: what the attacks together are called.
+        batch_size: the most images that the model is shown at once here; threats have limits of
+            their own. No outcome depends on it.
         steps: keeps what is done; steps found there are not done again.
         on_shard: called after each shard of each attack; what it raises ends the evaluation, and
             leaves the model restored and finished steps kept.
@@ -146,7 +149,7 @@ def evaluate(
     if len(split) == 0:
         raise DataError("there is nothing to score: the split has no samples")
     with measuring(model, where):
-        work = _Work(model, split, threats, where, steps or Forget(), on_shard)
+        work = _Work(model, split, threats, where, batch_size, steps or Forget(), on_shard)
         work.clean()
         for index in range(len(threats)):
             work.attack(index)
@@ -160,6 +163,7 @@ def accuracy_on(
     *,
     step: str,
     device: torch.device | str,
+    batch_size: int = 256,
     steps: Steps | None = None,
     on_shard: Callable[[Progress], None] | None = None,
 ) -> Accuracy:
@@ -180,7 +184,8 @@ def accuracy_on(
             if saved is None:
                 batch = change(split.take(positions, device=where))
                 require_pixels(batch.images)
-                saved = {"correct": int(predicts(model(batch.images), batch.labels).sum())}
+                logits = look(model, batch.images, batch_size)
+                saved = {"correct": int(predicts(logits, batch.labels).sum())}
                 kept.save(step, shard, saved)
             correct += saved["correct"]
             if on_shard is not None:
@@ -197,6 +202,7 @@ class _Work:
         split: Samples,
         threats: Sequence[Threat],
         device: torch.device,
+        batch_size: int,
         steps: Steps,
         on_shard: Callable[[Progress], None] | None,
     ) -> None:
@@ -204,6 +210,7 @@ class _Work:
         self._split = split
         self._threats = threats
         self._device = device
+        self._batch_size = batch_size
         self._steps = steps
         self._on_shard = on_shard
         self._cuts = list(_cuts(len(split)))
@@ -236,9 +243,9 @@ class _Work:
     def _look(self, positions: NDArray[np.int64], *, first: bool) -> Saved:
         batch = self._split.take(positions, device=self._device)
         require_pixels(batch.images)
-        with torch.no_grad():
-            logits = self._model(batch.images)
-        flags = input_flags(self._model, batch.images, logits) if first else ()
+        logits = look(self._model, batch.images, self._batch_size)
+        some = slice(0, self._batch_size)
+        flags = input_flags(self._model, batch.images[some], logits[some]) if first else ()
         return {
             "ids": batch.ids.tolist(),
             "right": predicts(logits, batch.labels).int().tolist(),
@@ -277,8 +284,7 @@ class _Work:
         images = batch.images.float().contiguous()
         found = threat.run(self._model, Batch(images, batch.labels, batch.ids), shard)
         require_inside(found.points, images, threat.ball)
-        with torch.no_grad():
-            again = ~predicts(self._model(found.points), batch.labels)
+        again = ~predicts(look(self._model, found.points, self._batch_size), batch.labels)
         return {
             "fooled": (found.fooled | again).int().tolist(),
             "blind": int(found.blind.sum()),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dwlt.attacks import Found, predicts, search
 from dwlt.attacks.auto import attack_shard, targets
@@ -35,17 +35,18 @@ class Threat(Protocol):
 
 @dataclass(frozen=True)
 class Gradient:
-    """PGD or FGSM; the noise of a sample depends on (seed, id) alone."""
+    """PGD or FGSM; the noise of a sample depends on (seed, id) alone, so any batch will do."""
 
     name: str
     ball: AttackSpec
     seed: int
+    limit: int = 256
 
     def passes(self, classes: int) -> int:
         return self.ball.restarts * (2 * self.ball.steps + 1)
 
     def run(self, model: nn.Module, batch: Batch, shard: int) -> Found:
-        return search(model, batch.images, batch.labels, self.ball, seed=self.seed, ids=batch.ids)
+        return _searched(model, batch, self.ball, self.seed, self.limit)
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,38 @@ class Transferred:
     ball: AttackSpec
     seed: int
     source: nn.Module = field(repr=False)
+    limit: int = 256
 
     def passes(self, classes: int) -> int:
         return self.ball.restarts * (2 * self.ball.steps + 1) + 1
 
     def run(self, model: nn.Module, batch: Batch, shard: int) -> Found:
-        found = search(
-            self.source, batch.images, batch.labels, self.ball, seed=self.seed, ids=batch.ids
-        )
-        with torch.no_grad():
-            fooled = ~predicts(model(found.points), batch.labels)
+        found = _searched(self.source, batch, self.ball, self.seed, self.limit)
+        fooled = ~predicts(look(model, found.points, self.limit), batch.labels)
         return Found(found.points, fooled, found.blind)
+
+
+def _searched(model: nn.Module, batch: Batch, ball: AttackSpec, seed: int, limit: int) -> Found:
+    parts = [
+        search(model, images, labels, ball, seed=seed, ids=ids)
+        for images, labels, ids in zip(
+            torch.split(batch.images, limit),
+            torch.split(batch.labels, limit),
+            torch.split(batch.ids, limit),
+            strict=True,
+        )
+    ]
+    return Found(
+        torch.cat([part.points for part in parts]),
+        torch.cat([part.fooled for part in parts]),
+        torch.cat([part.blind for part in parts]),
+    )
+
+
+def look(model: nn.Module, images: Tensor, limit: int) -> Tensor:
+    """Logits without a graph, never of more than ``limit`` images at once."""
+    with torch.no_grad():
+        return torch.cat([model(part) for part in torch.split(images, limit)])
 
 
 @dataclass(frozen=True)

@@ -240,6 +240,7 @@ class _Work:
             threats(spec, self._classes, source),
             label=named,
             device=self._device,
+            batch_size=self._spec.score.batch_size,
             steps=self.steps,
             on_shard=self._tell,
         )
@@ -259,15 +260,17 @@ class _Work:
     def _sweep(self, found: Evaluation) -> tuple[list[dict[str, Any]], list[Flag]]:
         attack = self._spec.score.attack
         assert attack is not None  # the spec has seen to it
+        score = self._spec.score
         curve: list[tuple[str, Accuracy]] = [("0", found.score.sa)]
         for radius in self._spec.sweep:
             name = f"sweep-{radius}"
             one = evaluate(
                 self._model,
                 self._task.test,
-                [Gradient(name, attack_at(attack, radius), self._spec.score.seed)],
+                [Gradient(name, attack_at(attack, radius), score.seed, score.batch_size)],
                 label=name,
                 device=self._device,
+                batch_size=self._spec.score.batch_size,
                 steps=self.steps,
                 on_shard=self._tell,
             )
@@ -324,6 +327,7 @@ class _Work:
             change,
             step=f"{name}-{severity}",
             device=self._device,
+            batch_size=self._spec.score.batch_size,
             steps=self.steps,
             on_shard=self._tell,
         )

@@ -91,14 +91,13 @@ def threats(spec: EvaluateSpec, classes: int, source: nn.Module | None) -> list[
     attack = spec.score.attack
     if attack is None:
         return []
-    seed = spec.score.seed
+    seed, limit = spec.score.seed, spec.score.batch_size
     own = attack.label.split()[0]
     found: list[Threat] = []
     if source is not None:
-        found.append(Transferred(own, attack, seed, source))
+        found.append(Transferred(own, attack, seed, source, limit))
     elif not spec.suite or spec.prefilter:
-        found.append(Gradient(own, attack, seed))
-    limit = spec.score.batch_size
+        found.append(Gradient(own, attack, seed, limit))
     suite = suite_for(spec.suite, classes)
     return [*found, *(AutoAttackPart(name, attack, seed, limit) for name in suite)]
 
