@@ -101,6 +101,7 @@ def test_flags_of_inputs_reach_the_score(images: Tensor) -> None:
         ({"apgd-ce": 40, "square": 3}, True),
         ({"apgd-ce": 40, "square": 2}, False),
         ({"square": 40}, False),
+        ({"apgd-ce": 998, "square": 1}, False),
     ],
 )
 def test_square_beyond_gradients_is_flagged(fooled: dict[str, int], raised: bool) -> None:

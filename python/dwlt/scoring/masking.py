@@ -47,13 +47,13 @@ def standard_flags(n: int, *, shares: bool, blind: int, wavering: int) -> Iterat
 
 
 def masking_flags(fooled: Mapping[str, int], n: int) -> Iterator[Flag]:
-    """A black-box attack that catches what gradients did not.
+    """A black-box attack that catches what gradients did not; one sample may be luck.
 
     Args:
         fooled: samples that each attack fooled after those before it.
     """
     square = fooled.get("square", 0)
-    if any(name in fooled for name in GRADIENT_BASED) and square > SQUARE_SHARE * n:
+    if any(name in fooled for name in GRADIENT_BASED) and square > max(1, SQUARE_SHARE * n):
         yield Flag(
             code="square-stronger",
             text=f"Square, which uses no gradients, fooled {square} of {n} samples that the "
