@@ -54,12 +54,15 @@ class Case:
 
     Attributes:
         what: the model in words.
+        split: a subset for AutoAttack, which takes its time.
+        whole: the test images, for PGD.
         eps: of both comparisons, L-infinity.
     """
 
     what: str
     model: nn.Module
     split: Split
+    whole: Split
     classes: int
     eps: str
 
@@ -99,7 +102,7 @@ def timed(work: Callable[[], Tensor]) -> tuple[float, Tensor]:
     return time.process_time() - began, outcome
 
 
-def compare_pgd(case: Case, n: int, times: int) -> dict[str, Any]:
+def compare_pgd(case: Case, times: int) -> dict[str, Any]:
     """Medians of a few alternating runs."""
     attack = AttackSpec(
         eps=Eps(case.eps),
@@ -107,7 +110,8 @@ def compare_pgd(case: Case, n: int, times: int) -> dict[str, Any]:
         steps=20,
         iterate="any",
     )
-    images, labels = samples(case, n)
+    images, labels = samples(case.whole)
+    n = len(labels)
     seconds: dict[str, list[float]] = {"plain": [], "dwlt": []}
     outcomes = []
     for _ in range(times):
@@ -130,7 +134,7 @@ def compare_pgd(case: Case, n: int, times: int) -> dict[str, Any]:
 
 def compare_autoattack(case: Case, n: int) -> dict[str, Any]:
     """One run each; the reference gets the seed of dwlt's (only) shard."""
-    images, labels = samples(case, n)
+    images, labels = samples(case.split)
     ball = AttackSpec(eps=Eps(case.eps), step=Eps(f"{Eps(case.eps).value / 4:.10f}"))
     took, own = timed(lambda: own_autoattack(case, ball, n))
     suite = AutoAttack(
@@ -166,9 +170,9 @@ def own_autoattack(case: Case, ball: AttackSpec, n: int) -> Tensor:
     return torch.from_numpy(found.score.robust)
 
 
-def samples(case: Case, n: int) -> tuple[Tensor, Tensor]:
+def samples(split: Split) -> tuple[Tensor, Tensor]:
     """The split's images and labels; ids do not matter here, positions stand for them."""
-    (batch,) = case.split.batches(batch_size=n)
+    (batch,) = split.batches(batch_size=len(split))
     return batch.images, batch.labels
 
 
@@ -197,7 +201,7 @@ def checkpoint(data: Path, n: int) -> Case:
     net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     task = load_task(TaskSpec(task="parquet:cifar10", test=n), data_dir=data)
     what = "ResNet-18 of pyautoattack's examples, undefended, CIFAR-10 (JPEG)"
-    return Case(what, net.eval(), task.test, 10, "8/255")
+    return Case(what, net.eval(), task.test, task.test, 10, "8/255")
 
 
 def digits(regime: str, n: int, runs: Path) -> Case:
@@ -207,9 +211,12 @@ def digits(regime: str, n: int, runs: Path) -> Case:
         [*command, "--regime", regime], capture_output=True, text=True, check=True
     )
     model, _ = read_model(find_model(Path(json.loads(done.stdout)["folder"])))
-    task = load_task(TaskSpec(task="digits:0-4", test=n), data_dir=Path())
+    few, whole = (
+        load_task(TaskSpec(task="digits:0-4", test=count), data_dir=Path()).test
+        for count in (n, None)
+    )
     what = f"ResNet-8 of the digits preset, {regime} training, digits 0-4 (8x8)"
-    return Case(what, model.eval(), task.test, 5, "3/16")
+    return Case(what, model.eval(), few, whole, 5, "3/16")
 
 
 def main() -> None:
@@ -218,7 +225,9 @@ def main() -> None:
     parser.add_argument("parts", nargs="+", choices=["checkpoint", "standard", "adversarial"])
     parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--n", type=int, default=64, help="images; at most one shard of 128")
+    parser.add_argument(
+        "--n", type=int, default=64, help="images for AutoAttack; at most one shard of 128"
+    )
     parser.add_argument("--times", type=int, default=3, help="runs of PGD; medians are compared")
     parser.add_argument("--runs", type=Path, default=None, help="where digits are pre-trained")
     arguments = parser.parse_args()
@@ -234,7 +243,7 @@ def main() -> None:
         )
         written[part] = {
             "model": case.what,
-            "pgd": compare_pgd(case, arguments.n, arguments.times),
+            "pgd": compare_pgd(case, arguments.times),
             "autoattack": compare_autoattack(case, arguments.n),
             "seed": SEED,
             "environment": environment(describe(torch.device("cpu"))),

@@ -33,16 +33,18 @@ def test_other_n_and_other_images_are_other_tables(make: Maker) -> None:
     evaluation(make, "0a0a0a02")
     evaluation(make, "0a0a0a03", test=score(8, 2, n=10))
     evaluation(make, "0a0a0a04", task={"fingerprint": "ffffffffffff"})
+    # Other training images, but the test images of the last one, as its digest says.
+    evaluation(make, "0a0a0a05", task={"fingerprint": "eeeeeeeeeeee"}, images="ffffffffffff")
     groups = comparable(collect(make.root))
     assert [group.title for group in groups] == [
         "digits:5-9, n = 100, images b2:01234",
         "digits:5-9, n = 10",
         "digits:5-9, n = 100, images ffffffff",
     ]
-    assert [len(group.results) for group in groups] == [2, 1, 1]
+    assert [len(group.results) for group in groups] == [2, 1, 2]
     assert groups[0].notes == ("100 of 224 test images are used",)
     tables = evaluation_tables(collect(make.root))
-    assert [len(table.rows) for table in tables] == [2, 1, 1]
+    assert [len(table.rows) for table in tables] == [2, 1, 2]
     assert tables[1].title == "Evaluations on digits:5-9, n = 10"
 
 

@@ -22,17 +22,19 @@ class Comparable:
 def comparable(data: ReportData) -> list[Comparable]:
     """Evaluations by the images they were made on, in the order of their run folders.
 
-    The same images are: one task, one fingerprint (which covers which test images were taken),
-    one n. Two groups of one task and n differ in their images, and their titles say so.
+    The same images are: one task, one digest of the test images (or, in results that have none,
+    one fingerprint of the whole task), one n. Two groups of one task and n differ in their images,
+    and their titles say so.
     """
     groups: dict[tuple[str, str, int], list[EvaluateResult]] = {}
     for result in data.evaluate:
         task = result.run.task
-        groups.setdefault((task.name, task.fingerprint, result.test.sa.n), []).append(result)
+        images = result.images or task.fingerprint
+        groups.setdefault((task.name, images, result.test.sa.n), []).append(result)
     found = []
-    for (name, fingerprint, n), results in groups.items():
+    for (name, images, n), results in groups.items():
         twins = [key for key in groups if (key[0], key[2]) == (name, n)]
-        other = f", images {fingerprint[:8]}" if len(twins) > 1 else ""
+        other = f", images {images[:8]}" if len(twins) > 1 else ""
         notes = tuple(dict.fromkeys(note for one in results for note in one.run.task.notes))
         found.append(Comparable(f"{name}, n = {n:,}{other}", notes, tuple(results)))
     return found

@@ -133,7 +133,7 @@ def json_text(report: Report) -> str:
                 "mask": result.mask,
                 "from": result.source,
                 "task": result.run.task.name,
-                "images": result.run.task.fingerprint,
+                "images": result.images,
                 "test": _score_json(result.test),
                 "attacks": [asdict(one) for one in result.attacks],
                 "sweep": [asdict(point) for point in result.sweep],

@@ -52,7 +52,7 @@ def _group(group: Comparable) -> Html:
         element(
             "tr",
             element(
-                "th", model, element("span", run, class_="sub id"), scope="row", class_="first"
+                "th", model, element("span", run, class_="sub id"), scope="row", class_="first wrap"
             ),
             *(element("td", text, class_="l wrap") for text in rest),
         )
@@ -72,7 +72,7 @@ def _curve(result: EvaluateResult, number: int) -> Html:
         f"RA as eps grows, {model_title(result)} ({result.run.label}), on {result.run.task.name}, "
         f"n = {result.test.sa.n:,}. A sound attack makes it fall, to 0 in the end."
     )
-    plots = element("div", svg, class_="plots")
+    plots = element("div", svg, class_="plots", style="max-width: 34rem")
     return element("figure", plots, element("figcaption", words))
 
 

@@ -257,6 +257,7 @@ def evaluate(fields: Fields, folder: str) -> EvaluateResult:
         test=_score(fields.child("test")),
         mask=fields.text_or_none("mask"),
         source=fields.text_or_none("from"),
+        images=fields.text_or_none("images"),
         attacks=tuple(_outcome(child) for child in _optional(fields, "attacks")),
         sweep=tuple(_point(child) for child in _optional(fields, "sweep")),
         corruptions=tuple(

@@ -221,6 +221,7 @@ class EvaluateResult:
     Attributes:
         mask: the mask file that was laid on the weights, or None.
         source: the model that the attack was made on, where it was another one.
+        images: digest of the test images; None in results that do not say.
     """
 
     run: Run
@@ -228,6 +229,7 @@ class EvaluateResult:
     test: Score
     mask: str | None = None
     source: str | None = None
+    images: str | None = None
     attacks: tuple[AttackOutcome, ...] = ()
     sweep: tuple[SweepPoint, ...] = ()
     corruptions: tuple[Corrupted, ...] = ()

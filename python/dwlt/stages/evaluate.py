@@ -14,7 +14,8 @@ import torch
 from dwlt import _core, layout, store
 from dwlt.attacks.auto import VERSION, require_package
 from dwlt.attacks.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from dwlt.data import Batch, CorruptedFolder, Task
+from dwlt.data import Batch, CorruptedFolder, Split, Task
+from dwlt.data.resident import ResidentSplit
 from dwlt.events import Notice, ShardDone, StageDone, StageStarted
 from dwlt.masking import apply_masks
 from dwlt.masks import require_origin
@@ -159,6 +160,7 @@ def run(
                 "mask": None if wanted.mask is None else str(wanted.mask),
                 "from": None if wanted.source is None else str(wanted.source),
                 "task": task_values(task),
+                "images": test_digest(task.test),
                 **found,
             },
             device=describe(device),
@@ -189,6 +191,20 @@ def _spec(
     return validate_spec(EvaluateSpec, {**dict(spec), **changes}, "evaluate")
 
 
+def test_digest(split: Split) -> str:
+    """Names the test images alone: who they are, their labels, and pixels that are in memory.
+
+    A task's fingerprint covers the training images too, which do not matter to an evaluation:
+    results on the same test images are to stand side by side.
+    """
+    digest = hashlib.blake2b(split.origin.encode(), digest_size=16)
+    digest.update(split.ids.astype("<i8").tobytes())
+    digest.update(split.labels.astype("<i8").tobytes())
+    if isinstance(split, ResidentSplit):
+        digest.update(split.pixels.numpy().data)
+    return digest.hexdigest()
+
+
 class _Work:
     """One evaluation in its run folder."""
 
@@ -215,13 +231,12 @@ class _Work:
         attack = {
             f"attack {name}": value for name, value in values(self._spec.score.attack).items()
         }
-        test = self._task.test
         return {
             **{f"{name} digest": value for name, value in self._run.starts.items()},
             **attack,
             "seed": self._spec.score.seed,
             "images": self._task.fingerprint,
-            "sample ids": hashlib.blake2b(test.ids.tobytes(), digest_size=16).hexdigest(),
+            "test images": test_digest(self._task.test),
             "shard size": SHARD,
             "torch": metadata.version("torch"),
             "pyautoattack": VERSION if self._spec.suite else None,
