@@ -54,10 +54,10 @@ test-slow: setup
 bench-masks: setup
 	$(BIN)/python -m benchmarks.masks
 
-# The table on attacks: about ten minutes; its images come from ../shared/data.
+# The table on attacks: minutes; some images come from ../shared/data.
 bench-attacks: setup
-	$(BIN)/python -m benchmarks.attacks standard adversarial --n 64
-	$(BIN)/python -m benchmarks.attacks checkpoint --n 8
+	$(BIN)/python -m benchmarks.attacks standard adversarial --n 24
+	$(BIN)/python -m benchmarks.attacks checkpoint --n 32
 
 # Ten minutes of bytes for the readers; needs a nightly compiler and `cargo install cargo-fuzz`.
 fuzz:
