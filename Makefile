@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 RUST := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml Cargo.lock
 DEMO := demo
 
-.PHONY: help setup demo test test-rust test-python test-slow bench-masks study fuzz lint fmt wheel clean
+.PHONY: help setup demo test test-rust test-python test-slow bench-masks bench-attacks study fuzz lint fmt wheel clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -54,6 +54,11 @@ test-slow: setup
 # The tables of benchmarks/README.md: some minutes, 12 GB of memory, 6 GB of disk.
 bench-masks: setup
 	$(BIN)/python -m benchmarks.masks
+
+# The table on attacks: minutes; some images come from ../shared/data.
+bench-attacks: setup
+	$(BIN)/python -m benchmarks.attacks standard adversarial --n 24
+	$(BIN)/python -m benchmarks.attacks checkpoint --n 32
 
 # The studies of docs/study.md: about an hour on two cores; killed anywhere, it goes on.
 # STUDY_DATA names a folder with the Parquet sets; without them only the digits are studied.

@@ -35,6 +35,22 @@ class EpochDone:
 
 
 @dataclass(frozen=True)
+class ShardDone:
+    """A shard of an evaluation is done and saved.
+
+    ``standing`` of ``n`` samples are still classified correctly; ``left`` is an estimate of the
+    seconds until the end, None before there is one.
+    """
+
+    step: str
+    shard: int
+    shards: int
+    standing: int
+    n: int
+    left: float | None
+
+
+@dataclass(frozen=True)
 class StepDone:
     """A step is complete and on disk; ``summary`` is one line about it."""
 
@@ -59,5 +75,5 @@ class Notice:
     warning: bool = False
 
 
-Event = StageStarted | StepStarted | EpochDone | StepDone | StageDone | Notice
+Event = StageStarted | StepStarted | EpochDone | ShardDone | StepDone | StageDone | Notice
 Observer = Callable[[Event], None]

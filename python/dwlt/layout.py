@@ -15,6 +15,9 @@ MASK = "mask.safetensors"
 STATE = "state.safetensors"
 """The training in progress; gone when its step is done."""
 
+SHARDS = "shards"
+"""The evaluation in progress, a file per attack and shard; gone when its result is written."""
+
 
 def run_folder(runs: Path, stage: str, name: str, run_id: str) -> Path:
     """``runs/<stage>/<name>-<id8>``, or the folder that already carries this id.

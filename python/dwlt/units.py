@@ -1,4 +1,4 @@
-"""Small quantities with a text form: fractions such as "8/255", epochs such as "30ep", seeds.
+"""Small quantities: fractions such as "8/255", epochs such as "30ep", seeds, intervals.
 
 Nothing here evaluates text as code, and nothing imports more than the standard library.
 """
@@ -6,6 +6,7 @@ Nothing here evaluates text as code, and nothing imports more than the standard 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from fractions import Fraction
 
@@ -88,3 +89,18 @@ def derive_seed(seed: int, *parts: int | str) -> int:
 def percent(kept: int, total: int) -> str:
     """Sparsity as every page of dwlt shows it: 1 - kept/total with two decimals, "89.26%"."""
     return f"{100 * (1 - kept / total):.2f}%" if total else "0.00%"
+
+
+_Z95 = 1.959963984540054
+"""The 97.5% point of the normal distribution."""
+
+
+def wilson(correct: int, n: int, z: float = _Z95) -> tuple[float, float]:
+    """The score interval of E. B. Wilson (1927) for a binomial share: fit for 0, n and small n."""
+    share, square = correct / n, z * z
+    centre = share + square / (2 * n)
+    spread = z * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
+    scale = 1 + square / n
+    low = 0.0 if correct == 0 else (centre - spread) / scale
+    high = 1.0 if correct == n else (centre + spread) / scale
+    return low, high

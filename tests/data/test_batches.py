@@ -88,6 +88,16 @@ def test_batches_in_id_order_hold_every_sample(folder: Path) -> None:
     assert [len(batch.ids) for batch in got] == [5, 5, 2]
 
 
+@pytest.mark.parametrize("limit", [2**30, 0])
+def test_some_samples_are_those_of_the_batches(folder: Path, limit: int) -> None:
+    split = load(folder, limit=limit).train
+    (whole,) = split.batches(batch_size=len(split))
+    some = split.take(np.array([1, 4, 5]))
+    assert same(
+        [some], [Batch(whole.images[[1, 4, 5]], whole.labels[[1, 4, 5]], whole.ids[[1, 4, 5]])]
+    )
+
+
 def test_ids_lead_back_to_the_files(folder: Path) -> None:
     """The class folders are sorted and hold 16 images, sorted by name as text."""
     names = sorted(str(number) for number in range(16))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dwlt.data import Batch, Split
@@ -25,9 +27,13 @@ class _Memory:
             part = slice(low, low + batch_size)
             yield Batch(self.images[part], self.labels[part], self.ids[part])
 
+    def take(self, positions: NDArray[np.int64], *, device: torch.device | str = "cpu") -> Batch:
+        where = torch.from_numpy(positions)
+        return Batch(self.images[where], self.labels[where], self.ids[where])
+
 
 def split_of(images: Tensor, labels: Tensor) -> Split:
-    """Just what the door uses of a split: ``len`` and ``batches``. Ids are 0, 10, 20, ..."""
+    """Just what the door uses of a split: ``len``, ``batches``, ``take``. Ids are 0, 10, 20, ..."""
     return cast(Split, _Memory(images, labels))
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import dwlt.scoring
+import dwlt.scoring.door
 from dwlt.attacks import Found
 from dwlt.errors import DataError, DwltError
 from dwlt.scoring import Score, score
@@ -134,7 +134,7 @@ def test_an_attack_that_leaves_its_ball_is_an_error(monkeypatch: pytest.MonkeyPa
         none = torch.zeros(len(images), dtype=torch.bool)
         return Found(images - 0.11, none, none)
 
-    monkeypatch.setattr(dwlt.scoring, "search", cheat)
+    monkeypatch.setattr(dwlt.scoring.door, "search", cheat)
     with pytest.raises(DwltError, match=r"pgd-4 linf 0\.1 left its bounds"):
         measure(Threshold())
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dwlt.attacks.geometry import ball_around
+from dwlt.attacks.geometry import Ball, ball_around
 from dwlt.attacks.guard import frozen
 from dwlt.spec import AttackSpec
 from dwlt.units import derive_seed
@@ -89,71 +90,81 @@ def search(
             if len(left) == 0:
                 break
             stream = derive_seed(seed, "restart", restart)
-            tried = run(model, images[left], labels[left], attack, stream, ids[left], loss_fn)
+            walk = _Walk.begin(images[left], labels[left], attack, stream, ids[left])
+            tried = run(model, walk, attack, loss_fn)
             points[left], fooled[left] = tried.points, tried.fooled
             blind[left] |= tried.blind
     return Found(points, fooled, blind)
 
 
-def _last(
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    attack: AttackSpec,
-    seed: int,
-    ids: Tensor,
-    loss_fn: LossFn,
-) -> Found:
-    ball = ball_around(images, attack)
-    size = attack.step.value
-    points = ball.start(seed, ids) if attack.random_start else images
-    blind = torch.zeros_like(labels, dtype=torch.bool)
-    for step in range(attack.steps):
-        gradient, _ = input_gradient(model, points, labels, loss_fn)
-        if step == 0:
-            blind = _is_zero(gradient)
-        points = ball.step(points, gradient.nan_to_num_(), size)
-    with torch.no_grad():
-        fooled = ~predicts(model(points), labels)
-    return Found(points, fooled, blind)
+@dataclass
+class _Walk:
+    """One try at every sample: where its points are, and what is known of them.
+
+    ``left`` are the positions of the samples that still take part; ``points``, ``labels`` and
+    ``ball`` have one row for each of those.
+    """
+
+    ball: Ball
+    points: Tensor
+    labels: Tensor
+    left: Tensor
+    found: Found
+
+    @classmethod
+    def begin(
+        cls, images: Tensor, labels: Tensor, attack: AttackSpec, seed: int, ids: Tensor
+    ) -> _Walk:
+        ball = ball_around(images, attack)
+        points = ball.start(seed, ids) if attack.random_start else images
+        none = torch.zeros_like(labels, dtype=torch.bool)
+        left = torch.arange(len(labels), device=labels.device)
+        return cls(ball, points, labels, left, Found(points.clone(), none, none.clone()))
+
+    def leave(self, stands: Tensor) -> None:
+        """Let the samples go that do not stand any more: their points are final."""
+        gone = self.left[~stands]
+        self.found.points[gone], self.found.fooled[gone] = self.points[~stands], True
+        self.ball, self.points = self.ball.take(stands), self.points[stands]
+        self.labels, self.left = self.labels[stands], self.left[stands]
 
 
-def _any(
+def _walk(
     model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
+    walk: _Walk,
     attack: AttackSpec,
-    seed: int,
-    ids: Tensor,
     loss_fn: LossFn,
+    *,
+    judge_all: bool,
 ) -> Found:
-    ball = ball_around(images, attack)
-    size = attack.step.value
-    points = ball.start(seed, ids) if attack.random_start else images
-    ended = points.clone()
-    fooled = torch.zeros_like(labels, dtype=torch.bool)
-    blind = torch.zeros_like(fooled)
-    left = torch.arange(len(labels), device=labels.device)
+    """``attack.steps`` steps uphill, then a look at the points that are left.
+
+    Args:
+        judge_all: judge every point on the way, and let fooled samples leave the batch.
+    """
     for step in range(attack.steps):
-        gradient, logits = input_gradient(model, points, labels, loss_fn)
+        gradient, logits = input_gradient(model, walk.points, walk.labels, loss_fn)
         if step == 0:
-            blind = _is_zero(gradient)
-        stands = predicts(logits, labels)
-        if not stands.all():
-            out = ~stands
-            ended[left[out]], fooled[left[out]] = points[out], True
-            left, labels, ball = left[stands], labels[stands], ball.take(stands)
-            points, gradient = points[stands], gradient[stands]
-            if len(left) == 0:
-                return Found(ended, fooled, blind)
-        points = ball.step(points, gradient.nan_to_num_(), size)
+            walk.found.blind.copy_(_is_zero(gradient))
+        if judge_all:
+            stands = predicts(logits, walk.labels)
+            if not stands.all():
+                walk.leave(stands)
+                gradient = gradient[stands]
+                if len(walk.left) == 0:
+                    return walk.found
+        walk.points = walk.ball.step(walk.points, gradient.nan_to_num_(), attack.step.value)
     with torch.no_grad():
-        ended[left], fooled[left] = points, ~predicts(model(points), labels)
-    return Found(ended, fooled, blind)
+        stands = predicts(model(walk.points), walk.labels)
+    walk.found.points[walk.left], walk.found.fooled[walk.left] = walk.points, ~stands
+    return walk.found
 
 
 def _is_zero(gradient: Tensor) -> Tensor:
     return (gradient == 0).flatten(1).all(1)
 
 
-SEARCHES: dict[str, Callable[..., Found]] = {"last": _last, "any": _any}
+SEARCHES: dict[str, Callable[..., Found]] = {
+    "last": partial(_walk, judge_all=False),
+    "any": partial(_walk, judge_all=True),
+}

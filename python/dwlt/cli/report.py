@@ -61,7 +61,7 @@ def command(out: Path, runs: Path, as_json: bool, quiet: bool) -> None:
       dwlt report --json
     """
     from dwlt.cli.show import Show
-    from dwlt.report import terminal_tables, write_report
+    from dwlt.report import evaluation_tables, terminal_tables, write_report
 
     paths = write_report(runs, out)
     if as_json:
@@ -80,4 +80,8 @@ def command(out: Path, runs: Path, as_json: bool, quiet: bool) -> None:
     if tables:
         show.say("std, adv: after standard, adversarial transfer; percent, mean±spread over seeds")
         show.say("✓ matches the dense network, ? unclear, ✗ falls short")
+    for table in [] if quiet else evaluation_tables(paths.data.data):
+        show.table(
+            table.title, table.head, table.rows, left=table.left, optional=("after each attack",)
+        )
     show.say(f"page: {paths.page}")

@@ -31,6 +31,7 @@ from dwlt.events import (
     EpochDone,
     Event,
     Notice,
+    ShardDone,
     StageDone,
     StageStarted,
     StepDone,
@@ -58,7 +59,7 @@ class Show:
             TextColumn("[bold]{task.fields[stage]}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("epochs"),
+            TextColumn("{task.fields[unit]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -97,6 +98,8 @@ class Show:
                     self.say(f"  {event.label}{resumed}")
             case EpochDone():
                 self._epoch(event)
+            case ShardDone():
+                self._shard(event)
             case StepDone():
                 self.say(f"  {event.label}: {event.summary}")
             case StageDone():
@@ -164,7 +167,7 @@ class Show:
         if self._task is not None:
             self._progress.remove_task(self._task)
         self._task = self._progress.add_task(
-            "", total=event.epochs or None, stage=event.stage, step="", metrics=""
+            "", total=event.epochs or None, stage=event.stage, unit="epochs", step="", metrics=""
         )
 
     def _end(self, event: StageDone) -> None:
@@ -190,6 +193,23 @@ class Show:
                 f"  {self._step} epoch {event.epoch}/{event.epochs} {metrics}; "
                 f"about {duration(left)} left"
             )
+
+    def _shard(self, event: ShardDone) -> None:
+        left = "" if event.left is None else f", about {duration(event.left)} left"
+        text = f"{event.standing:,} of {event.n:,} stand{left}"
+        if self._task is not None:
+            self._progress.update(
+                self._task,
+                completed=event.shard,
+                total=event.shards,
+                unit="shards",
+                step=event.step,
+                metrics=text,
+            )
+        now = time.monotonic()
+        if not self._live and now - self._last_line >= PLAIN_EVERY:
+            self._last_line = now
+            self.say(f"  {event.step}, shard {event.shard}/{event.shards}: {text}")
 
 
 @contextmanager

@@ -5,6 +5,7 @@
 """
 
 from dwlt.data.augment import AUGMENTS
+from dwlt.data.corrupted import CorruptedFolder
 from dwlt.data.load import RESIDENT_BYTES, class_names, load_task
 from dwlt.data.registry import list_tasks
 from dwlt.data.types import Batch, Split, Task
@@ -13,6 +14,7 @@ __all__ = [
     "AUGMENTS",
     "RESIDENT_BYTES",
     "Batch",
+    "CorruptedFolder",
     "Split",
     "Task",
     "class_names",

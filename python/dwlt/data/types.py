@@ -92,6 +92,11 @@ class Split(ABC):
         plan = [np.arange(low, high) for low, high in cuts]
         return self._run(plan, "none", 0, torch.device(device))
 
+    def take(self, positions: Ints, *, device: torch.device | str = "cpu") -> Batch:
+        """Some samples by position in id order, not augmented."""
+        (batch,) = self._run([positions], "none", 0, torch.device(device))
+        return batch
+
     def _run(
         self, plan: Sequence[Ints], augment: str, seed: int, device: torch.device
     ) -> Iterator[Batch]:

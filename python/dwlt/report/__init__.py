@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dwlt.report.assess import assess
 from dwlt.report.collect import collect
+from dwlt.report.evaluations import evaluation_tables
 from dwlt.report.records import ReportData
 from dwlt.report.tables import Table, terminal_tables
 from dwlt.report.verdict import Report, Verdict
@@ -17,6 +18,7 @@ __all__ = [
     "Verdict",
     "assess",
     "collect",
+    "evaluation_tables",
     "terminal_tables",
     "write_report",
 ]

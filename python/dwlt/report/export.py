@@ -64,8 +64,14 @@ def json_text(report: Report) -> str:
             {
                 "run": result.run.label,
                 "model": result.model,
+                "mask": result.mask,
+                "from": result.source,
                 "task": result.run.task.name,
+                "images": result.images,
                 "test": _score_json(result.test),
+                "attacks": [asdict(one) for one in result.attacks],
+                "sweep": [asdict(point) for point in result.sweep],
+                "corruptions": [asdict(one) for one in result.corruptions],
             }
             for result in data.evaluate
         ],

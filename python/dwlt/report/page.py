@@ -8,6 +8,7 @@ from dwlt.report import page_parts as parts
 from dwlt.report.controls import control_tables
 from dwlt.report.headline import extreme_text
 from dwlt.report.html import Html, element, join
+from dwlt.report.page_evaluations import evaluation_section
 from dwlt.report.sections.controls import control_section
 from dwlt.report.sections.efficiency import efficiency_section
 from dwlt.report.sections.group import group_body, group_titles
@@ -49,6 +50,7 @@ def _body(report: Report) -> list[Html]:
         "The masks": mask_section(report),
         "Flags and warnings": notice_section(report),
         "Other results": parts.other_results(report),
+        "Evaluations": evaluation_section(report.data),
         "Reproduce": parts.reproduce(report),
     }
     shown = {title: section for title, section in sections.items() if section}

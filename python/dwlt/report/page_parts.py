@@ -37,7 +37,7 @@ def folded(title: str, *children: str, id_: str | None = None, unfolded: bool = 
 
 
 def other_results(report: Report) -> Html:
-    """Pre-training and evaluation results: the accuracies that no verdict is about."""
+    """Pre-training results: accuracies that no verdict is about."""
     rows = [
         (
             "pretrain",
@@ -47,10 +47,6 @@ def other_results(report: Report) -> Html:
             result.test,
         )
         for result in report.data.pretrain
-    ]
-    rows += [
-        ("evaluate", result.run.label, result.model, result.run.task.name, result.test)
-        for result in report.data.evaluate
     ]
     if not rows:
         return Html("")
@@ -82,7 +78,7 @@ def other_results(report: Report) -> Html:
         ),
         element("tbody", *body),
     )
-    title = "Pre-training and evaluations"
+    title = "Pre-training"
     return element("section", element("h2", title), scroll(table, title))
 
 

@@ -11,10 +11,12 @@ import math
 from collections.abc import Mapping
 
 from dwlt import layout
-from dwlt.errors import FormatError
+from dwlt.errors import FormatError, SpecError
 from dwlt.report.records import (
     Accuracy,
+    AttackOutcome,
     Best,
+    Corrupted,
     EvaluateResult,
     Layer,
     Notice,
@@ -25,9 +27,11 @@ from dwlt.report.records import (
     RunRef,
     Score,
     SearchRef,
+    SweepPoint,
     TaskInfo,
     TransferResult,
 )
+from dwlt.units import parse_fraction
 
 FORMAT = "dwlt-result"
 VERSION = 1
@@ -290,6 +294,7 @@ def transfer(fields: Fields, folder: str) -> TransferResult:
 def evaluate(fields: Fields, folder: str) -> EvaluateResult:
     """An evaluation result; FormatError where a key is missing or wrong."""
     starts = fields.child_or_none("starts")
+    corrupted = fields.child_or_none("corruptions")
     return EvaluateResult(
         run=_run(fields, "evaluate", folder),
         model=fields.text("model"),
@@ -297,7 +302,43 @@ def evaluate(fields: Fields, folder: str) -> EvaluateResult:
         weights=fields.text_or_none("weights"),
         laid_on=None if starts is None else starts.text_or_none("mask"),
         robust=_outcomes(fields),
+        mask=fields.text_or_none("mask"),
+        source=fields.text_or_none("from"),
+        images=fields.text_or_none("images"),
+        attacks=tuple(_outcome(child) for child in _optional(fields, "attacks")),
+        sweep=tuple(_point(child) for child in _optional(fields, "sweep")),
+        corruptions=tuple(
+            Corrupted(
+                child.text("name"),
+                child.integer("severity", low=1, high=5),
+                _accuracy(child.child("sa")),
+            )
+            for child in ([] if corrupted is None else corrupted.children("rows"))
+        ),
     )
+
+
+def _optional(fields: Fields, key: str) -> list[Fields]:
+    return [] if fields.raw.get(key) is None else fields.children(key)
+
+
+def _outcome(fields: Fields) -> AttackOutcome:
+    tried = fields.integer("tried")
+    return AttackOutcome(
+        name=fields.text("name"),
+        tried=tried,
+        fooled=fields.integer("fooled", high=tried),
+        after=_accuracy(fields.child("ra")),
+    )
+
+
+def _point(fields: Fields) -> SweepPoint:
+    eps, ra = fields.text("eps"), fields.child("ra")
+    try:
+        parse_fraction(eps)
+    except SpecError as error:
+        raise FormatError(f"an eps of the sweep is no number: {eps!r}") from error
+    return SweepPoint(eps, _accuracy(ra), ra.number("low", high=1.0), ra.number("high", high=1.0))
 
 
 def _outcomes(fields: Fields) -> dict[int, bool]:

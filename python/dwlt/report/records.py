@@ -224,11 +224,45 @@ class TransferResult:
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluateResult:
-    """A finished evaluation of one model file.
+class AttackOutcome:
+    """One attack of an evaluation; ``after`` is RA against it and those before it."""
 
-    ``weights`` and ``laid_on`` are the digests of the weights and of masks laid on them; ``robust``
-    says of each image, by its number, whether it held (empty where the file does not say).
+    name: str
+    tried: int
+    fooled: int
+    after: Accuracy
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPoint:
+    """RA at one eps (as text), with its interval; at eps 0 it is SA."""
+
+    eps: str
+    ra: Accuracy
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Corrupted:
+    """SA on images with one corruption at one severity."""
+
+    name: str
+    severity: int
+    sa: Accuracy
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateResult:
+    """A finished evaluation of one model file; parts that were not asked for are empty.
+
+    Attributes:
+        mask: the mask file that was laid on the weights, or None.
+        source: the model that the attack was made on, where it was another one.
+        images: digest of the test images; None in results that do not say.
+        weights: digest of the weights.
+        laid_on: digest of the masks that were laid on them, or None.
+        robust: of each image, by its number, whether it held; empty where the file does not say.
     """
 
     run: Run
@@ -237,6 +271,12 @@ class EvaluateResult:
     weights: str | None = None
     laid_on: str | None = None
     robust: Mapping[int, bool] = field(default_factory=dict)
+    mask: str | None = None
+    source: str | None = None
+    images: str | None = None
+    attacks: tuple[AttackOutcome, ...] = ()
+    sweep: tuple[SweepPoint, ...] = ()
+    corruptions: tuple[Corrupted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dwlt import _core
-from dwlt.report import figures
+from dwlt.report import figures, sweep
 from dwlt.report.assess import assess
 from dwlt.report.collect import collect
 from dwlt.report.controls import control_tables
@@ -78,6 +78,10 @@ def _draw(report: Report, folder: Path) -> list[Path]:
     for table in searched or tables:
         tickets = [(column.kept, column.total, column.layers) for column in table.columns]
         drawn += _save(figures.layers(table.title, tickets), folder, table.slug)
+    for result in report.data.evaluate:
+        if result.sweep:
+            curve = sweep.draw(sweep.points(result), attack=result.test.attack or "")
+            drawn += _save(curve, folder, f"sweep-{result.run.id}")
     return drawn
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from dwlt.spec.base import Spec, label
-from dwlt.spec.parts import Epochs, ModelSpec, ScoreSpec, TaskSpec, TrainSpec
+from dwlt.spec.parts import Epochs, ModelSpec, Radius, ScoreSpec, TaskSpec, TrainSpec
 
 Method = Literal["imp", "oneshot", "random", "layerwise-random", "shuffled", "reinit"]
 METHODS: tuple[Method, ...] = (
@@ -115,7 +115,35 @@ class TransferSpec(StageSpec):
     round: Annotated[int, Field(ge=0)] = label(0)
 
 
+SuiteAttack = Literal["apgd-ce", "apgd-t", "fab-t", "square"]
+
+
 class EvaluateSpec(StageSpec):
-    """Score one model file on a task's test images."""
+    """Score one model file on a task's test images.
+
+    Attributes:
+        suite: attacks of AutoAttack, in this order, in the ball (norm and eps) of
+            ``score.attack``; what else that attack says is then not read. Empty:
+            ``score.attack`` itself.
+        prefilter: run ``score.attack`` before the suite. Faster, and another protocol: results
+            are labelled.
+        sweep: radii at which ``score.attack`` is measured besides, each with a quarter of it as
+            its step, judging any point.
+        corruptions: "builtin", or a folder of corrupted images, whose SA is measured besides.
+    """
 
     stage: Literal["evaluate"] = "evaluate"
+    suite: tuple[SuiteAttack, ...] = ()
+    prefilter: bool = False
+    sweep: tuple[Radius, ...] = ()
+    corruptions: str | None = None
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        if len(set(self.suite)) != len(self.suite):
+            raise ValueError("the suite names an attack twice")
+        if (self.suite or self.sweep) and self.score.attack is None:
+            raise ValueError("a suite and a sweep need the norm and eps of an attack")
+        if self.prefilter and not self.suite:
+            raise ValueError("a pre-filter stands before AutoAttack")
+        return self

@@ -2,39 +2,80 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dwlt import layout, store
-from dwlt.errors import SpecError
-from dwlt.events import StageDone, StageStarted
+import torch
+
+from dwlt import _core, layout, store
+from dwlt.attacks.auto import VERSION, require_package
+from dwlt.attacks.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from dwlt.data import Batch, CorruptedFolder, Split, Task
+from dwlt.data.resident import ResidentSplit
+from dwlt.events import Notice, ShardDone, StageDone, StageStarted
+from dwlt.masking import apply_masks
+from dwlt.masks import require_origin
+from dwlt.models import Model
 from dwlt.results import read_result, read_spec
-from dwlt.scoring import score
-from dwlt.spec import Experiment, ScoreSpec, TaskSpec, validate_spec
+from dwlt.scoring import (
+    SHARD,
+    Accuracy,
+    Evaluation,
+    Flag,
+    Gradient,
+    Progress,
+    Samples,
+    accuracy_on,
+    evaluate,
+    sweep_flags,
+)
+from dwlt.spec import EvaluateSpec, Experiment, ScoreSpec, TaskSpec, validate_spec
+from dwlt.spec.stages import SuiteAttack
 from dwlt.stages.device import describe, pick
-from dwlt.stages.training import flag_values, open_task, task_values
-from dwlt.stages.weights import digest, find_model, read_model
+from dwlt.stages.shards import ShardFiles
+from dwlt.stages.threats import (
+    attack_at,
+    label,
+    protocol_flags,
+    sweep_radii,
+    threats,
+    values,
+    whole_range,
+)
+from dwlt.stages.training import flag_values, open_task, stopped, task_values
+from dwlt.stages.weights import Blueprint, digest, find_model, read_model
 from dwlt.store import Context, Run
 
+BUILTIN = "builtin"
+"""The corruptions that dwlt computes itself."""
 
-def attack_changes(name: str) -> dict[str, Any]:
-    """What an attack's short name changes in ``[attack.evaluate]``.
 
-    Args:
-        name: "pgd-K", "fgsm" or "none".
+@dataclass(frozen=True)
+class Wanted:
+    """What an evaluation is to measure, besides SA.
 
-    Raises:
-        SpecError: the name is none of these.
+    Attributes:
+        score: with the attack; None measures SA alone.
+        suite, prefilter: as in ``EvaluateSpec``.
+        sweep: measure RA from a quarter of the attack's radius to where every image is in reach.
+        samples: on so many test images, class-balanced and seeded; None: on all.
+        corruptions: "builtin", or a folder like CIFAR-10-C.
+        mask: a mask file that is laid on the weights first.
+        source: another model; the attack is made on that one, and shown to this one.
     """
-    if name == "none":
-        return {}
-    if name == "fgsm":
-        return {"attack__evaluate__steps": 1, "attack__evaluate__random_start": False}
-    match = re.fullmatch(r"pgd-([1-9][0-9]*)", name)
-    if match is None:
-        raise SpecError(f"there is no attack {name!r}", hint="use pgd-20, pgd-50, fgsm or none")
-    return {"attack__evaluate__steps": int(match[1])}
+
+    score: ScoreSpec
+    suite: tuple[SuiteAttack, ...] = ()
+    prefilter: bool = False
+    sweep: bool = False
+    samples: int | None = None
+    corruptions: str | None = None
+    mask: Path | None = None
+    source: Path | None = None
 
 
 def task_of(path: Path) -> TaskSpec | None:
@@ -55,13 +96,13 @@ def attack_of(path: Path) -> dict[str, Any]:
 
 def run(
     experiment: Experiment,
-    scoring: ScoreSpec,
+    wanted: Wanted,
     path: Path,
     context: Context,
     *,
     own_task: bool = False,
 ) -> tuple[Path, dict[str, Any]]:
-    """Score a model, or find that it was scored so before.
+    """Evaluate a model, or go on where that was stopped, or find that it is done.
 
     Args:
         path: a model file or a run folder.
@@ -72,15 +113,28 @@ def run(
         The run folder and the content of its ``result.json``.
 
     Raises:
-        FormatError, ModelError: the file does not hold a model that takes these images.
+        FormatError, ModelError, MaskError: the files do not hold a model that takes these images.
+        UserError: AutoAttack is asked for and not installed.
+        LedgerError: finished steps in the folder are of another evaluation.
+        InterruptError: the user asked to stop; finished shards are saved.
     """
+    if wanted.suite:
+        require_package()
     file = find_model(path)
-    data = (task_of(file) if own_task else None) or experiment.downstream
     model, blueprint = read_model(file)
-    spec = experiment.evaluate_spec(data, scoring).model_copy(
-        update={"name": file.stem, "model": blueprint.model}
-    )
+    data = (task_of(file) if own_task else None) or experiment.downstream
+    spec = _spec(experiment, wanted, data, file, blueprint)
     starts = {"weights": digest(file)}
+    if wanted.mask is not None:
+        masks = _core.MaskSet.load(str(wanted.mask))
+        require_origin(masks, wanted.mask, file)
+        apply_masks(model, masks)
+        starts["mask"] = masks.digest
+    source: tuple[Model, Blueprint] | None = None
+    if wanted.source is not None:
+        source_file = find_model(wanted.source)
+        source = read_model(source_file)
+        starts["from"] = digest(source_file)
     run_id = store.run_id("evaluate", spec, starts)
     folder = layout.run_folder(context.runs, "evaluate", spec.name, run_id)
     result = read_result(folder / layout.RESULT)
@@ -89,26 +143,221 @@ def run(
         return folder, result
     device = pick(context.device, context.threads)
     task = open_task(spec, context)
-    blueprint.require(task)
+    for one in (blueprint, *([] if source is None else [source[1]])):
+        one.require(task)
     with Run(folder, spec, starts, [("evaluate", layout.RESULT)]) as run_:
         result = read_result(folder / layout.RESULT)
         if result is not None:
             return folder, result
         run_.begin(task.fingerprint, describe(device))
-        attack = "SA only" if scoring.attack is None else scoring.attack.label
-        context.observe(StageStarted("evaluate", f"{file} on {task.name}, {attack}", 0))
-        found = score(model.to(device), task.test, scoring, device=device)
+        work = _Work(run_, spec, task, model.to(device), device, context)
+        found = work.measure(None if source is None else source[0].to(device))
         result = run_.finish(
             "evaluate",
             {
                 "model": str(file),
                 "weights": starts["weights"],
+                "mask": None if wanted.mask is None else str(wanted.mask),
+                "from": None if wanted.source is None else str(wanted.source),
                 "task": task_values(task),
-                "test": found.values(),
-                "samples": found.samples(),
-                "flags": flag_values(found.flags),
+                "images": test_digest(task.test),
+                **found,
             },
             device=describe(device),
         )
+        work.steps.clear()
+    for flag in result["flags"]:
+        context.observe(Notice(flag["text"], warning=True))
     context.observe(StageDone("evaluate", str(folder), reused=False))
     return folder, result
+
+
+def _spec(
+    experiment: Experiment, wanted: Wanted, data: TaskSpec, file: Path, blueprint: Blueprint
+) -> EvaluateSpec:
+    if wanted.samples is not None:
+        data = data.model_copy(update={"test": wanted.samples})
+    shape = (blueprint.channels, blueprint.size, blueprint.size)
+    attack = wanted.score.attack
+    spec = experiment.evaluate_spec(data, wanted.score)
+    changes = {
+        "name": file.stem,
+        "model": blueprint.model,
+        "suite": wanted.suite,
+        "prefilter": wanted.prefilter,
+        "sweep": sweep_radii(attack, shape) if wanted.sweep and attack is not None else (),
+        "corruptions": wanted.corruptions,
+    }
+    return validate_spec(EvaluateSpec, {**dict(spec), **changes}, "evaluate")
+
+
+def test_digest(split: Split) -> str:
+    """Names the test images alone: who they are, their labels, and pixels that are in memory.
+
+    A task's fingerprint covers the training images too, which do not matter to an evaluation:
+    results on the same test images are to stand side by side.
+    """
+    digest = hashlib.blake2b(split.origin.encode(), digest_size=16)
+    digest.update(split.ids.astype("<i8").tobytes())
+    digest.update(split.labels.astype("<i8").tobytes())
+    if isinstance(split, ResidentSplit):
+        digest.update(split.pixels.numpy().data)
+    return digest.hexdigest()
+
+
+class _Work:
+    """One evaluation in its run folder."""
+
+    def __init__(
+        self,
+        run_: Run,
+        spec: EvaluateSpec,
+        task: Task,
+        model: Model,
+        device: torch.device,
+        context: Context,
+    ) -> None:
+        self._run = run_
+        self._spec = spec
+        self._task = task
+        self._model = model
+        self._device = device
+        self._context = context
+        self._classes = len(task.classes)
+        self.steps = ShardFiles(run_.folder / layout.SHARDS, self._identity())
+
+    def _identity(self) -> dict[str, Any]:
+        """What finished steps depend on; the run's id says the same, but names nothing."""
+        attack = {
+            f"attack {name}": value for name, value in values(self._spec.score.attack).items()
+        }
+        return {
+            **{f"{name} digest": value for name, value in self._run.starts.items()},
+            **attack,
+            "seed": self._spec.score.seed,
+            "images": self._task.fingerprint,
+            "test images": test_digest(self._task.test),
+            "shard size": SHARD,
+            "torch": metadata.version("torch"),
+            "pyautoattack": VERSION if self._spec.suite else None,
+            "device": self._device.type,
+        }
+
+    def measure(self, source: Model | None) -> dict[str, Any]:
+        """Everything that the result holds of this evaluation."""
+        spec, task = self._spec, self._task
+        named = label(spec, self._classes, transferred=source is not None)
+        title = f"{self._run.spec.name} on {task.name}, {len(task.test):,} images, "
+        self._context.observe(StageStarted("evaluate", title + (named or "SA only"), 0))
+        found = evaluate(
+            self._model,
+            task.test,
+            threats(spec, self._classes, source),
+            label=named,
+            device=self._device,
+            batch_size=self._spec.score.batch_size,
+            steps=self.steps,
+            on_shard=self._tell,
+        )
+        flags = [*protocol_flags(spec, self._classes), *found.score.flags]
+        result: dict[str, Any] = {
+            "test": found.score.values(),
+            "attacks": [outcome.values() for outcome in found.attacks],
+            "samples": found.samples(),
+        }
+        if spec.sweep:
+            curve, raised = self._sweep(found)
+            result["sweep"], flags = curve, [*flags, *raised]
+        if spec.corruptions is not None:
+            result["corruptions"] = self._corruptions()
+        return {**result, "flags": flag_values(flags)}
+
+    def _sweep(self, found: Evaluation) -> tuple[list[dict[str, Any]], list[Flag]]:
+        attack = self._spec.score.attack
+        assert attack is not None  # the spec has seen to it
+        score = self._spec.score
+        curve: list[tuple[str, Accuracy]] = [("0", found.score.sa)]
+        for radius in self._spec.sweep:
+            name = f"sweep-{radius}"
+            one = evaluate(
+                self._model,
+                self._task.test,
+                [Gradient(name, attack_at(attack, radius), score.seed, score.batch_size)],
+                label=name,
+                device=self._device,
+                batch_size=self._spec.score.batch_size,
+                steps=self.steps,
+                on_shard=self._tell,
+            )
+            assert one.score.ra is not None  # there was an attack
+            curve.append((str(radius), one.score.ra))
+        whole = str(whole_range(attack.norm, self._task.shape))
+        points = [{"eps": eps, "ra": ra.values()} for eps, ra in curve]
+        return points, list(sweep_flags(curve, whole=whole))
+
+    def _corruptions(self) -> dict[str, Any]:
+        asked = self._spec.corruptions
+        rows: list[dict[str, Any]] = []
+        if asked == BUILTIN:
+            self._builtin(rows)
+            origin: dict[str, Any] = {"source": BUILTIN, "fingerprint": None}
+        else:
+            folder = CorruptedFolder(
+                Path(str(asked)).expanduser(),
+                classes=self._classes,
+                shape=self._task.shape,
+                limit=self._spec.data.test,
+            )
+            self._run.bind("corrupted images", folder.fingerprint())
+            for name in folder.names:
+                for severity in SEVERITIES:
+                    images = folder.images(name, severity)
+                    self._corrupted(rows, images, lambda batch: batch, name, severity)
+            origin = {"source": str(asked), "fingerprint": folder.fingerprint()}
+        mean = sum(row["sa"]["value"] for row in rows) / len(rows)
+        return {**origin, "mean": mean, "rows": rows}
+
+    def _builtin(self, rows: list[dict[str, Any]]) -> None:
+        seed = self._spec.score.seed
+        for name in CORRUPTIONS:
+            for severity in SEVERITIES:
+
+                def change(batch: Batch, name: str = name, severity: int = severity) -> Batch:
+                    images = corrupt(name, batch.images, severity, seed=seed, ids=batch.ids)
+                    return Batch(images, batch.labels, batch.ids)
+
+                self._corrupted(rows, self._task.test, change, name, severity)
+
+    def _corrupted(
+        self,
+        rows: list[dict[str, Any]],
+        samples: Samples,
+        change: Callable[[Batch], Batch],
+        name: str,
+        severity: int,
+    ) -> None:
+        found = accuracy_on(
+            self._model,
+            samples,
+            change,
+            step=f"{name}-{severity}",
+            device=self._device,
+            batch_size=self._spec.score.batch_size,
+            steps=self.steps,
+            on_shard=self._tell,
+        )
+        rows.append({"name": name, "severity": severity, "sa": found.values()})
+
+    def _tell(self, progress: Progress) -> None:
+        self._context.observe(
+            ShardDone(
+                progress.step,
+                progress.shard,
+                progress.shards,
+                progress.standing,
+                progress.n,
+                progress.left,
+            )
+        )
+        if self._context.stop():
+            raise stopped(f"{progress.step}, shard {progress.shard} of {progress.shards}")

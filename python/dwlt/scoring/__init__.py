@@ -1,0 +1,46 @@
+"""The one evaluation door: standard and robust accuracy together, each with n and interval.
+
+Every number that a result file calls SA or RA comes from here: from ``score``, which stages call
+between epochs, or from ``evaluate``, which takes several attacks and can be interrupted. Both
+run in float32 (also under autocast, and without TF32), in evaluation mode, and leave no trace:
+training flags, gradients, BatchNorm statistics and the global random state are afterwards what
+they were.
+"""
+
+from dwlt.scoring.accuracy import Accuracy, Flag, wilson
+from dwlt.scoring.checks import PIXEL_SLACK
+from dwlt.scoring.door import Score, score
+from dwlt.scoring.masking import sweep_flags
+from dwlt.scoring.suite import (
+    SHARD,
+    Evaluation,
+    Outcome,
+    Progress,
+    Samples,
+    Steps,
+    accuracy_on,
+    evaluate,
+)
+from dwlt.scoring.threats import AutoAttackPart, Gradient, Threat, Transferred
+
+__all__ = [
+    "PIXEL_SLACK",
+    "SHARD",
+    "Accuracy",
+    "AutoAttackPart",
+    "Evaluation",
+    "Flag",
+    "Gradient",
+    "Outcome",
+    "Progress",
+    "Samples",
+    "Score",
+    "Steps",
+    "Threat",
+    "Transferred",
+    "accuracy_on",
+    "evaluate",
+    "score",
+    "sweep_flags",
+    "wilson",
+]

@@ -1,0 +1,348 @@
+"""An evaluation in small steps: several attacks, shard by shard, each step saved when it is done.
+
+A shard is a fixed run of samples in id order. Its size is no setting: random numbers of
+AutoAttack belong to shards, and an outcome must not depend on how much fits into memory. Samples
+that one attack has fooled are not shown to the next; RA is the worst case over all attacks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from dwlt.attacks import predicts
+from dwlt.data import Batch
+from dwlt.errors import DataError
+from dwlt.scoring.accuracy import Accuracy, Flag
+from dwlt.scoring.checks import measuring, require_inside, require_pixels
+from dwlt.scoring.door import Score, could_be_shares
+from dwlt.scoring.inputs import input_flags
+from dwlt.scoring.masking import masking_flags, standard_flags
+from dwlt.scoring.threats import Threat, look
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SHARD = 128
+"""Samples per shard: what is lost at most when an evaluation is killed. Never to be changed."""
+
+Saved = dict[str, Any]
+
+
+class Samples(Protocol):
+    """What an evaluation needs of a split."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, positions: NDArray[np.int64], *, device: torch.device | str) -> Batch:
+        """Some samples, by position in id order."""
+
+
+class Steps(Protocol):
+    """Where finished steps are kept; what is saved is JSON-ready."""
+
+    def load(self, step: str, shard: int) -> Saved | None: ...
+
+    def save(self, step: str, shard: int, value: Saved) -> None: ...
+
+
+class Forget:
+    """Keeps no step: for evaluations that are not to be resumed."""
+
+    def load(self, step: str, shard: int) -> Saved | None:
+        return None
+
+    def save(self, step: str, shard: int, value: Saved) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A shard is done.
+
+    Attributes:
+        step: the attack's name; "clean" before the first.
+        standing: samples that are still classified correctly.
+        left: estimate of the seconds until everything is done; None before there is one.
+    """
+
+    step: str
+    shard: int
+    shards: int
+    standing: int
+    n: int
+    left: float | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one attack did. ``after`` is RA against it and all those before it."""
+
+    name: str
+    tried: int
+    fooled: int
+    after: Accuracy
+
+    def values(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "name": self.name,
+            "tried": self.tried,
+            "fooled": self.fooled,
+            "ra": self.after.values(),
+        }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What ``evaluate`` measured.
+
+    Attributes:
+        score: SA, worst-case RA, outcomes per sample, and flags.
+        attacks: what each attack added, in their order.
+        broken_by: the attack that fooled each sample; None where it stands or was wrong.
+    """
+
+    score: Score
+    attacks: tuple[Outcome, ...]
+    broken_by: tuple[str | None, ...]
+
+    def samples(self) -> dict[str, Any]:
+        """The per-sample outcomes of result files."""
+        return {**self.score.samples(), "broken_by": list(self.broken_by)}
+
+
+def evaluate(
+    model: nn.Module,
+    split: Samples,
+    threats: Sequence[Threat],
+    *,
+    label: str | None,
+    device: torch.device | str,
+    batch_size: int = 256,
+    steps: Steps | None = None,
+    on_shard: Callable[[Progress], None] | None = None,
+) -> Evaluation:
+    """Standard accuracy, and worst-case robust accuracy over some attacks.
+
+    Args:
+        model: logits of images in [0, 1]; already on ``device``.
+        threats: in this order; none measures SA alone.
+        label: what the attacks together are called.
+        batch_size: the most images that the model is shown at once here; threats have limits of
+            their own. No outcome depends on it.
+        steps: keeps what is done; steps found there are not done again.
+        on_shard: called after each shard of each attack; what it raises ends the evaluation, and
+            leaves the model restored and finished steps kept.
+
+    Raises:
+        DataError: there is no sample, or a pixel is outside [0, 1] by more than 1e-6.
+        DwltError: an adversarial example left its ball (a fault of the attack, never of data).
+    """
+    where = torch.device(device)
+    if len(split) == 0:
+        raise DataError("there is nothing to score: the split has no samples")
+    with measuring(model, where):
+        work = _Work(model, split, threats, where, batch_size, steps or Forget(), on_shard)
+        work.clean()
+        for index in range(len(threats)):
+            work.attack(index)
+    return work.result(label)
+
+
+def accuracy_on(
+    model: nn.Module,
+    split: Samples,
+    change: Callable[[Batch], Batch],
+    *,
+    step: str,
+    device: torch.device | str,
+    batch_size: int = 256,
+    steps: Steps | None = None,
+    on_shard: Callable[[Progress], None] | None = None,
+) -> Accuracy:
+    """Standard accuracy on changed images, shard by shard.
+
+    Args:
+        change: from a batch to the batch that is scored.
+        step: names the change among finished steps.
+
+    Raises:
+        DataError: a changed pixel is outside [0, 1] by more than 1e-6.
+    """
+    where, kept, correct = torch.device(device), steps or Forget(), 0
+    cuts = list(_cuts(len(split)))
+    with measuring(model, where), torch.no_grad():
+        for shard, positions in enumerate(cuts):
+            saved = kept.load(step, shard)
+            if saved is None:
+                batch = change(split.take(positions, device=where))
+                require_pixels(batch.images)
+                logits = look(model, batch.images, batch_size)
+                saved = {"correct": int(predicts(logits, batch.labels).sum())}
+                kept.save(step, shard, saved)
+            correct += saved["correct"]
+            if on_shard is not None:
+                on_shard(Progress(step, shard + 1, len(cuts), correct, len(split), None))
+    return Accuracy.of(correct, len(split))
+
+
+class _Work:
+    """The state of an evaluation: who stands, and what each step said."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        split: Samples,
+        threats: Sequence[Threat],
+        device: torch.device,
+        batch_size: int,
+        steps: Steps,
+        on_shard: Callable[[Progress], None] | None,
+    ) -> None:
+        self._model = model
+        self._split = split
+        self._threats = threats
+        self._device = device
+        self._batch_size = batch_size
+        self._steps = steps
+        self._on_shard = on_shard
+        self._cuts = list(_cuts(len(split)))
+        self._ids: list[int] = []
+        self._clean = np.zeros(len(split), dtype=np.bool_)
+        self._stands = self._clean
+        self._by: list[str | None] = [None] * len(split)
+        self._tried = [0] * len(threats)
+        self._counts = {"blind": 0, "wavering": 0}
+        self._shares = True
+        self._classes = 0
+        self._flags: list[Flag] = []
+        self._clock = _Clock()
+
+    def clean(self) -> None:
+        """Who is right on the clean image; what the inputs and outputs look like."""
+        for shard, positions in enumerate(self._cuts):
+            saved = self._steps.load("clean", shard)
+            if saved is None:
+                saved = self._look(positions, first=shard == 0)
+                self._steps.save("clean", shard, saved)
+            self._ids += saved["ids"]
+            self._clean[positions] = np.array(saved["right"], dtype=np.bool_)
+            self._shares &= saved["shares"]
+            self._classes = saved["classes"]
+            self._flags += [Flag(**values) for values in saved["flags"]]
+            self._tell("clean", shard, int(self._clean.sum()), None)
+        self._stands = self._clean.copy()
+
+    def _look(self, positions: NDArray[np.int64], *, first: bool) -> Saved:
+        batch = self._split.take(positions, device=self._device)
+        require_pixels(batch.images)
+        logits = look(self._model, batch.images, self._batch_size)
+        some = slice(0, self._batch_size)
+        flags = input_flags(self._model, batch.images[some], logits[some]) if first else ()
+        return {
+            "ids": batch.ids.tolist(),
+            "right": predicts(logits, batch.labels).int().tolist(),
+            "shares": bool(could_be_shares(logits).all()),
+            "classes": logits.shape[1],
+            "flags": [flag.values() for flag in flags],
+        }
+
+    def attack(self, index: int) -> None:
+        """One attack on all samples that stand."""
+        threat = self._threats[index]
+        for shard, positions in enumerate(self._cuts):
+            standing = positions[self._stands[positions]]
+            if len(standing) == 0:
+                continue
+            began = time.monotonic()
+            saved = self._steps.load(threat.name, shard)
+            if saved is None:
+                saved = self._try(threat, standing, shard)
+                self._steps.save(threat.name, shard, saved)
+                self._clock.worked(
+                    len(standing) * threat.passes(self._classes), time.monotonic() - began
+                )
+            gone = standing[np.array(saved["fooled"], dtype=np.bool_)]
+            self._stands[gone] = False
+            for position in gone.tolist():
+                self._by[position] = threat.name
+            self._tried[index] += len(standing)
+            for what in self._counts:
+                self._counts[what] += saved[what]
+            left = self._clock.left(self._passes_left(index, shard))
+            self._tell(threat.name, shard, int(self._stands.sum()), left)
+
+    def _try(self, threat: Threat, standing: NDArray[np.int64], shard: int) -> Saved:
+        batch = self._split.take(standing, device=self._device)
+        images = batch.images.float().contiguous()
+        found = threat.run(self._model, Batch(images, batch.labels, batch.ids), shard)
+        require_inside(found.points, images, threat.ball)
+        again = ~predicts(look(self._model, found.points, self._batch_size), batch.labels)
+        return {
+            "fooled": (found.fooled | again).int().tolist(),
+            "blind": int(found.blind.sum()),
+            "wavering": int((found.fooled != again).sum()),
+        }
+
+    def _passes_left(self, index: int, shard: int) -> int:
+        rest = np.concatenate([self._cuts[0][:0], *self._cuts[shard + 1 :]])
+        here = int(self._stands[rest].sum()) * self._threats[index].passes(self._classes)
+        later = sum(threat.passes(self._classes) for threat in self._threats[index + 1 :])
+        return here + int(self._stands.sum()) * later
+
+    def _tell(self, step: str, shard: int, standing: int, left: float | None) -> None:
+        if self._on_shard is not None:
+            n = len(self._split)
+            self._on_shard(Progress(step, shard + 1, len(self._cuts), standing, n, left))
+
+    def result(self, label: str | None) -> Evaluation:
+        n = len(self._split)
+        correct = int(self._clean.sum())
+        outcomes = []
+        left = correct
+        for index, threat in enumerate(self._threats):
+            fooled = self._by.count(threat.name)
+            left -= fooled
+            outcomes.append(Outcome(threat.name, self._tried[index], fooled, Accuracy.of(left, n)))
+        robust = self._stands if self._threats else None
+        found = Score(
+            sa=Accuracy.of(correct, n),
+            ra=None if robust is None else Accuracy.of(left, n),
+            attack=label,
+            ids=np.array(self._ids, dtype=np.int64),
+            clean=self._clean,
+            robust=robust,
+            flags=(
+                *self._flags,
+                *standard_flags(n, shares=self._shares, **self._counts),
+                *masking_flags({one.name: one.fooled for one in outcomes}, n),
+            ),
+        )
+        return Evaluation(found, tuple(outcomes), tuple(self._by))
+
+
+class _Clock:
+    """How long a pass has taken so far, from work done in this session alone."""
+
+    def __init__(self) -> None:
+        self._passes = 0
+        self._seconds = 0.0
+
+    def worked(self, passes: int, seconds: float) -> None:
+        self._passes += passes
+        self._seconds += seconds
+
+    def left(self, passes: int) -> float | None:
+        return None if self._passes == 0 else passes * self._seconds / self._passes
+
+
+def _cuts(count: int) -> Iterator[NDArray[np.int64]]:
+    for low in range(0, count, SHARD):
+        yield np.arange(low, min(low + SHARD, count), dtype=np.int64)
