@@ -22,20 +22,21 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "dwlt", *arguments]
 
 
-def walk(preset: str, runs: Path, data: Path, processes: int) -> None:
-    """Walk a grid with several processes; any failure ends the study once all are through."""
+def walk(preset: str, runs: Path, data: Path, processes: int) -> int:
+    """Walk a grid with several processes; returns the highest exit code."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     options = ("--config", preset, "--runs", str(runs), "--data-dir", str(data), "--keep-going")
+    # A disk that was full, or images that were not there, may be mended by now.
+    again = ("--retry-failed",)
     workers = [
         # The first one is for people to watch; the others would only talk over it.
         subprocess.Popen(
-            command("run", *options, *(() if number == 0 else ("--quiet",))), env=environment
+            command("run", *options, *again, *(() if number == 0 else ("--quiet",))),
+            env=environment,
         )
         for number in range(processes)
     ]
-    codes = [worker.wait() for worker in workers]
-    if any(codes):
-        raise SystemExit(max(codes))
+    return max(worker.wait() for worker in workers)
 
 
 def main() -> None:
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", choices=sorted(STUDIES))
     asked = parser.parse_args()
+    code = 0
     for preset, folders in STUDIES.items():
         if asked.only not in (None, preset):
             continue
@@ -54,12 +56,14 @@ def main() -> None:
             print(f"{preset}: left out, {asked.data_dir} has no {missing[0]}", file=sys.stderr)
             continue
         runs = asked.folder / preset
-        walk(preset, runs, asked.data_dir, asked.processes)
+        code = max(code, walk(preset, runs, asked.data_dir, asked.processes))
         report = command(
             "report", "--runs", str(runs), "--out", str(asked.folder / f"{preset}-report")
         )
         subprocess.run(report, check=True)
         subprocess.run([sys.executable, "-m", "benchmarks.record", str(runs), preset], check=True)
+    # What failed is named above; what is done has been reported all the same.
+    raise SystemExit(code)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, Self
 import tomli_w
 
 from dwlt import _core, layout
-from dwlt.errors import DataError, InterruptError
+from dwlt.errors import DataError, DwltError, InterruptError
 from dwlt.events import Observer
 from dwlt.results import FORMAT, environment, to_json
 from dwlt.spec import StageSpec, identity_values
@@ -92,7 +93,9 @@ class Run:
         if isinstance(error, Exception) and not isinstance(error, InterruptError):
             # For whoever walks a grid or lists the runs. What is done stays done.
             text = str(error).strip() or type(error).__name__
-            self.ledger.note(json.dumps({"event": "failed", "error": text.splitlines()[0]}))
+            # On a full disk even the note fails, and must not hide why.
+            with suppress(DwltError, OSError):
+                self.ledger.note(json.dumps({"event": "failed", "error": text.splitlines()[0]}))
         self.ledger.close()
 
     def write(self, name: str, content: bytes) -> None:

@@ -91,6 +91,24 @@ def test_tasks_bring_their_own_images_and_training(tmp_path: Path) -> None:
     assert own.transfer_spec("standard", 0, 0).train.lr == 0.05
 
 
+def test_a_tasks_attack_is_laid_over_the_configs(tmp_path: Path) -> None:
+    found = experiment(
+        tmp_path,
+        'tasks = [{task = "digits:5-7", transfer = {adversarial = {attack = {eps = "1/16"}}}}]\n'
+        "[transfer.adversarial.attack]\nsteps = 3\n",
+    )
+    attack = variants(found)[1].experiment.transfer_spec("adversarial", 0, 0).train.attack
+    assert attack is not None
+    assert (attack.eps, attack.steps) == ("1/16", 3)
+
+
+def test_one_file_is_not_the_weights_of_several_regimes(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="several pre-training regimes"):
+        experiment(
+            tmp_path, 'pretrain = ["standard", "fast"]\n[pretrain]\nweights = "x.safetensors"\n'
+        )
+
+
 def test_options_narrow_a_grid(tmp_path: Path) -> None:
     grid = (
         'pretrain = ["standard", "fast"]\ntasks = ["digits:5-7", "digits:8-9"]\n'
@@ -105,7 +123,12 @@ def test_options_narrow_a_grid(tmp_path: Path) -> None:
 def test_a_narrowed_grid_is_part_of_the_whole() -> None:
     whole = load_experiment("study-digits")
     cells = {(v.label, v.rounds or whole.transfer.rounds, v.dense) for v in variants(whole)}
-    for only in ({"methods": "random"}, {"fractions": 0.1}, {"pretrain": "fast", "prune": "fast"}):
+    for only in (
+        {"methods": "random"},
+        {"methods": "oneshot"},
+        {"fractions": 0.1},
+        {"pretrain": "fast", "prune": "fast"},
+    ):
         part = variants(narrowed(whole, **only))
         assert part
         assert {(v.label, v.rounds or whole.transfer.rounds, v.dense) for v in part} < cells
@@ -119,6 +142,7 @@ def test_a_narrowed_grid_is_part_of_the_whole() -> None:
         ('tasks = [{task = "digits:5-7", data = {sise = 8}}]\n', "sise"),
         ('tasks = [{task = "digits:5-7", transfer = {train = {epoch = 8}}}]\n', "epoch"),
         ('colour = ["red"]\n', "colour"),
+        ("fractions = [1.0]\ncontrol_fractions = [0.2]\n", "0.2"),
     ],
 )
 def test_a_mistake_in_a_grid_shows_when_it_is_read(grid: str, words: str, tmp_path: Path) -> None:

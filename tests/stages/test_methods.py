@@ -175,6 +175,71 @@ def test_changed_weights_of_an_early_epoch_are_refused(
     assert "changed" in err
 
 
+def test_layers_go_by_name_where_modules_are_not_in_alphabetical_order(
+    cli_json: Json, base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Twelve modules: "10" sorts before "2", and layers of different sizes tell when they are mixed.
+    (tmp_path / "longnet.py").write_text(
+        "from torch import nn\n"
+        "def build(num_classes, channels):\n"
+        "    sizes = [channels, 4, 6, 4, 8, 4, 10]\n"
+        "    layers = []\n"
+        "    for a, b in zip(sizes, sizes[1:]):\n"
+        "        layers += [nn.Conv2d(a, b, 3, padding=1), nn.ReLU()]\n"
+        "    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(10, num_classes)]\n"
+        "    return nn.Sequential(*layers, *head)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    net = ("--set", "model.name=longnet:build", "--rounds", 3)
+    imp = cli_json("prune", *net, *base)
+    names = [layer["name"] for layer in imp["rounds"][3]["layers"]]
+    assert names == [f"{index}.weight" for index in (0, 2, 4, 6, 8, 10)]
+    for method in ("shuffled", "reinit"):
+        found = cli_json("prune", "--method", method, *net, *base)
+        assert [r["layers"] for r in found["rounds"]] == [r["layers"] for r in imp["rounds"]]
+
+
+def test_changed_weights_are_refused_at_transfer(
+    cli: Cli, cli_json: Json, base: list[str], tmp_path: Path
+) -> None:
+    from safetensors.numpy import save_file
+
+    own = [*base, "--runs", str(tmp_path / "runs")]
+    found = cli_json("pretrain", *own)
+    cli_json("prune", "--rounds", 1, *own)
+    path = Path(found["folder"]) / "model.safetensors"
+    meta = _metadata(path)
+    changed = {name: array.copy() for name, array in load_file(path).items()}
+    changed["fc.bias"] += 1
+    save_file(changed, path, metadata=meta)
+    code, _, err = cli("transfer", "--rounds", "0,1", *own)
+    assert code == 1
+    assert "now holds" in err
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as file:
+        return dict(file.metadata())
+
+
+@pytest.mark.parametrize("first", ["imp", "oneshot"])
+def test_the_round_that_two_searches_share_is_reported_for_both(
+    first: str, cli_json: Json, base: list[str], tmp_path: Path
+) -> None:
+    own = [*base, "--runs", str(tmp_path / "runs")]
+    for method in sorted(("imp", "oneshot"), key=lambda name: name != first):
+        cells = cli_json("transfer", "--rounds", "0,1,2", "--method", method, *own)
+        assert len(cells) == 3
+    report = cli_json("report", "--runs", tmp_path / "runs", "--out", tmp_path / "report")
+    rounds = {
+        group["prune"]["method"]: [ticket["round"] for ticket in group["tickets"]]
+        for group in report["groups"]
+    }
+    assert rounds == {"imp": [1, 2], "oneshot": [1, 2]}
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -41,6 +41,30 @@ pretrain_options = (
 )
 search_options = (
     click.option(
+        "--rate",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        help="Share of the remaining convolution weights removed per round. Default: the "
+        "config's, usually 0.2.",
+    ),
+    click.option(
+        "--on",
+        metavar="TASK",
+        help='What pruning rounds train on: "source", "downstream", or a downstream task by name. '
+        "Default: the config's, usually source.",
+    ),
+    click.option(
+        "--rewind",
+        type=click.Choice(["pretrained", "none"]),
+        help="Weights that each pruning round starts from: the pre-trained ones, or those that "
+        "the round before ended with. Default: the config's, usually pretrained.",
+    ),
+    click.option(
+        "--rewind-epoch",
+        type=click.IntRange(1, 100_000),
+        metavar="K",
+        help="Rewind to the weights after epoch K of the first pruning round's training.",
+    ),
+    click.option(
         "--method",
         type=click.Choice(["imp", "oneshot", "random", "layerwise-random", "shuffled", "reinit"]),
         help="How tickets are made: imp, iterative magnitude pruning; or a control. "
@@ -49,7 +73,8 @@ search_options = (
     click.option(
         "--regime",
         type=REGIMES,
-        help="How a pruning round is trained. Default: the config's.",
+        help="How a pruning round is trained (the transfer's own regime is --adv or not). "
+        "Default: the config's.",
     ),
     *pretrain_options,
 )
@@ -122,6 +147,70 @@ work_options = (
 
 
 @dataclass(frozen=True)
+class Search:
+    """What the options of a search said; see ``search_options``."""
+
+    rate: float | None
+    on: str | None
+    rewind: str | None
+    rewind_epoch: int | None
+    method: str | None
+    regime: str | None
+    pretrain_regime: str | None
+    weights: str | None
+
+    @property
+    def task(self) -> str | None:
+        """The downstream task that ``--on`` names, if it names one."""
+        return None if self.on in ("source", "downstream") else self.on
+
+    def overrides(self) -> dict[str, Any]:
+        """The same as overrides of a config.
+
+        Raises:
+            UsageError: options exclude each other.
+        """
+        if self.rewind is not None and self.rewind_epoch is not None:
+            raise click.UsageError("--rewind and --rewind-epoch exclude each other")
+        weights: str | dict[str, str] | None = self.weights
+        if self.weights is not None and self.pretrain_regime is not None:
+            weights = {self.pretrain_regime: self.weights}
+        return {
+            "prune__rate": self.rate,
+            "prune__on": self._on,
+            "prune__method": self.method,
+            "prune__regime": self.regime,
+            "prune__rewind": self.rewind_epoch if self.rewind is None else self.rewind,
+            "pretrain__regime": self.pretrain_regime,
+            "pretrain__weights": weights,
+        }
+
+    def only(self) -> dict[str, Any]:
+        """The same as what narrows a grid."""
+        return {
+            "pretrain": self.pretrain_regime,
+            "prune": self.regime,
+            "methods": self.method,
+            "on": self._on,
+        }
+
+    @property
+    def _on(self) -> str | None:
+        return self.on if self.task is None else "downstream"
+
+
+def searching(function: F) -> Callable[..., Any]:
+    """Give a command the options of a search, gathered into one ``search`` argument."""
+
+    @wraps(function)
+    def inner(**arguments: Any) -> Any:
+        values = {name: arguments.pop(name) for name in Search.__dataclass_fields__}
+        return function(search=Search(**values), **arguments)
+
+    return sharing(*search_options)(inner)
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the shared options of a working command said."""
 
@@ -163,11 +252,6 @@ def tell_loading() -> None:
     """Say on a terminal what the first seconds go to. The next line that is shown replaces it."""
     if sys.stderr.isatty() and "torch" not in sys.modules:
         click.echo(LOADING + "\r", nl=False, err=True)
-
-
-def given_weights(weights: str | None, regime: str | None) -> str | dict[str, str] | None:
-    """``pretrain.weights`` as --weights and --pretrain-regime say it."""
-    return weights if weights is None or regime is None else {regime: weights}
 
 
 def working(function: F) -> Callable[..., Any]:

@@ -6,54 +6,24 @@ from typing import Any
 
 import click
 
-from dwlt.cli.options import (
-    Settings,
-    given_weights,
-    grid_options,
-    search_options,
-    sharing,
-    working,
-)
+from dwlt.cli.options import Search, Settings, grid_options, searching, sharing, working
 
 
 @click.command()
 @click.option("--rounds", type=click.IntRange(1, 1000), help="Pruning rounds. Default: 20.")
 @click.option(
-    "--rate",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Share of the remaining convolution weights removed per round. Default: 0.2.",
+    "--fraction",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="With --on downstream: share of that task's training images.",
 )
-@click.option(
-    "--on",
-    metavar="TASK",
-    help='What rounds train on: "source", "downstream", or a downstream task by name. '
-    "Default: the config's, usually source.",
-)
-@click.option(
-    "--rewind",
-    type=click.Choice(["pretrained", "none"]),
-    help="Weights that each round starts from: the pre-trained ones, or those that the round "
-    "before ended with. Default: the config's, usually pretrained.",
-)
-@click.option(
-    "--rewind-epoch",
-    type=click.IntRange(1, 100_000),
-    metavar="K",
-    help="Rewind to the weights after epoch K of the first round's training.",
-)
-@sharing(*search_options, *grid_options)
+@searching
+@sharing(*grid_options)
 @working
 def command(
     settings: Settings,
     rounds: int | None,
-    rate: float | None,
-    on: str | None,
-    rewind: str | None,
-    rewind_epoch: int | None,
-    method: str | None,
-    regime: str | None,
-    pretrain_regime: str | None,
-    weights: str | None,
+    fraction: float | None,
+    search: Search,
     keep_going: bool,
     retry_failed: bool,
 ) -> None:
@@ -82,42 +52,28 @@ def command(
       dwlt prune --on downstream --rewind-epoch 2
       dwlt prune --config my.toml --weights resnet18.safetensors
     """
-    if rewind is not None and rewind_epoch is not None:
-        raise click.UsageError("--rewind and --rewind-epoch exclude each other")
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
     from dwlt.plan import Plan
     from dwlt.spec import narrowed
     from dwlt.stages import grid, prune
 
-    named = on not in (None, "source", "downstream")
     experiment = settings.experiment(
         prune__rounds=rounds,
-        prune__rate=rate,
-        prune__on="downstream" if named else on,
-        downstream__task=on if named else None,
-        prune__method=method,
-        prune__regime=regime,
-        prune__rewind=rewind_epoch if rewind is None else rewind,
-        pretrain__regime=pretrain_regime,
-        pretrain__weights=given_weights(weights, pretrain_regime),
+        downstream__task=search.task,
+        downstream__fraction=fraction,
+        **search.overrides(),
     )
-    experiment = narrowed(
-        experiment,
-        pretrain=pretrain_regime,
-        prune=regime,
-        methods=method,
-        on="downstream" if named else on,
-        tasks=on if named else None,
-    )
+    experiment = narrowed(experiment, tasks=search.task, fractions=fraction, **search.only())
     with session(settings, experiment.threads) as (context, show):
         plan = Plan.of(experiment, context.runs, cells=False)
         if experiment.grid is None:
-            search, last = plan.searches[-1]
-            searches = [prune.run(search, context, rounds=last)]
+            # A control's own search comes before it.
+            wanted, last = plan.searches[-1]
+            searches = [prune.run(wanted, context, rounds=last)]
         else:
             grid.walk(plan, context, grid.Policy(keep_going, retry_failed), asked=True)
-            searches = [prune.found(search, last) for search, last in plan.searches]
+            searches = [prune.found(each, last) for each, last in plan.searches]
     if settings.as_json:
         values = [{"folder": str(folder), "rounds": results} for folder, results in searches]
         emit_json(values[0] if experiment.grid is None else values)

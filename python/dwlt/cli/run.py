@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dwlt.cli.options import (
-    Settings,
-    given_weights,
-    grid_options,
-    search_options,
-    sharing,
-    working,
-)
+from dwlt.cli.options import Search, Settings, grid_options, searching, sharing, working
 
 
 @click.command()
@@ -21,16 +14,14 @@ from dwlt.cli.options import (
     type=click.FloatRange(0, 1, min_open=True),
     help="Only this share of the training images.",
 )
-@sharing(*search_options, *grid_options)
+@searching
+@sharing(*grid_options)
 @working
 def command(
     settings: Settings,
     task: str | None,
     fraction: float | None,
-    method: str | None,
-    regime: str | None,
-    pretrain_regime: str | None,
-    weights: str | None,
+    search: Search,
     keep_going: bool,
     retry_failed: bool,
 ) -> None:
@@ -52,20 +43,12 @@ def command(
     from dwlt.stages import grid
 
     experiment = settings.experiment(
-        downstream__task=task,
+        downstream__task=search.task if task is None else task,
         downstream__fraction=fraction,
-        prune__method=method,
-        prune__regime=regime,
-        pretrain__regime=pretrain_regime,
-        pretrain__weights=given_weights(weights, pretrain_regime),
+        **search.overrides(),
     )
     experiment = narrowed(
-        experiment,
-        pretrain=pretrain_regime,
-        prune=regime,
-        methods=method,
-        tasks=task,
-        fractions=fraction,
+        experiment, tasks=task or search.task, fractions=fraction, **search.only()
     )
     with session(settings, experiment.threads) as (context, show):
         plan = Plan.of(experiment, context.runs)

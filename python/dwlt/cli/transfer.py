@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dwlt.cli.options import (
-    Settings,
-    given_weights,
-    grid_options,
-    search_options,
-    sharing,
-    working,
-)
+from dwlt.cli.options import Search, Settings, grid_options, searching, sharing, working
 
 
 @click.command()
@@ -25,12 +18,13 @@ from dwlt.cli.options import (
 @click.option(
     "--rounds",
     metavar="R,R,...|all|spread",
-    help="Which tickets. Round 0, the dense network, is always among them. Default: spread.",
+    help="Which tickets. Round 0, the dense network, is always among them. Default: the config's.",
 )
 @click.option(
     "--seeds", type=click.IntRange(1, 1000), help="Runs per ticket. Default: the config's."
 )
-@sharing(*search_options, *grid_options)
+@searching
+@sharing(*grid_options)
 @working
 def command(
     settings: Settings,
@@ -39,10 +33,7 @@ def command(
     fraction: float | None,
     rounds: str | None,
     seeds: int | None,
-    method: str | None,
-    regime: str | None,
-    pretrain_regime: str | None,
-    weights: str | None,
+    search: Search,
     keep_going: bool,
     retry_failed: bool,
 ) -> None:
@@ -67,22 +58,14 @@ def command(
     from dwlt.stages import grid
 
     experiment = settings.experiment(
-        downstream__task=task,
+        downstream__task=search.task if task is None else task,
         downstream__fraction=fraction,
         transfer__rounds=_rounds(rounds),
         transfer__seeds=seeds,
-        prune__method=method,
-        prune__regime=regime,
-        pretrain__regime=pretrain_regime,
-        pretrain__weights=given_weights(weights, pretrain_regime),
+        **search.overrides(),
     )
     experiment = narrowed(
-        experiment,
-        pretrain=pretrain_regime,
-        prune=regime,
-        methods=method,
-        tasks=task,
-        fractions=fraction,
+        experiment, tasks=task or search.task, fractions=fraction, **search.only()
     )
     with session(settings, experiment.threads) as (context, show):
         plan = Plan.of(

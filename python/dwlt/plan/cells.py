@@ -48,9 +48,18 @@ class Cell:
         if ticket is None:
             return None
         starts = {"weights": ticket["weights"], "mask": ticket["mask"]}
-        run_id = store.run_id("transfer", self.spec, starts)
+        run_id = store.run_id("transfer", self.settled(), starts)
         runs = self.search.pretraining.runs
         return layout.run_folder(runs, "transfer", self.spec.name, run_id)
+
+    def settled(self) -> TransferSpec:
+        """The spec with the network that given weights turned out to be, whatever the config says.
+
+        The cell's ticket must be there.
+        """
+        if self.search.pretraining.given is None:
+            return self.spec
+        return self.spec.model_copy(update={"model": self.source().model})
 
     def result(self) -> dict[str, Any] | None:
         """Its result, or None while it is not done. Once read it is kept: it never changes."""

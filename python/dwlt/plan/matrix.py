@@ -92,9 +92,11 @@ def matrix(plan: Plan) -> Matrix:
         for each in plan.pretrainings
     )
     searched = tuple((search.label, *_rounds(search, last)) for search, last in plan.searches)
-    lines: dict[str, Line] = {}
+    lines: dict[tuple[str, str], Line] = {}
     for cell in _once(plan.cells):
-        line = lines.setdefault(cell.variant.label, Line(cell.variant.label))
+        # Two tasks of one name may differ in which of its images they take.
+        key = (cell.variant.label, cell.spec.data.model_dump_json())
+        line = lines.setdefault(key, Line(cell.variant.label))
         result = cell.result()
         state = state_of(cell.folder(), done=result is not None)
         line.counts[cell.spec.round][state] += 1

@@ -16,6 +16,7 @@ from dwlt.spec import (
     ModelSpec,
     PretrainSpec,
     PruneSpec,
+    identity_values,
     validate_spec,
 )
 
@@ -66,7 +67,10 @@ class Pretraining:
         if self.given is None:
             return own
         # Given weights are named by what they have to fit, not by how they would be trained.
-        values = json.dumps([self.given, self.spec.model.model_dump(mode="json")])
+        text, regime = self.given
+        file = text if text.startswith("torchvision:") else str(Path(text).resolve())
+        fits = [identity_values(self.spec.model), identity_values(self.spec.data)]
+        values = json.dumps([file, regime, *fits], sort_keys=True)
         return hashlib.blake2b(values.encode(), digest_size=4).hexdigest()
 
     @property
@@ -176,7 +180,9 @@ class Search:
         """A few words about it."""
         words = f"{self.pretraining.label} pre-training, {self.spec.method}"
         if self.spec.train is not None:
-            words += f"/{self.spec.train.regime} on {self.spec.data.task}"
+            part = self.spec.data.fraction
+            share = f" {100 * part:.6g}%" if part < 1 else ""
+            words += f"/{self.spec.train.regime} on {self.spec.data.task}{share}"
         return words
 
     def starts(self, source: Source) -> dict[str, str]:

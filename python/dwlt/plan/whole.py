@@ -73,7 +73,7 @@ class _Collected:
         # A control follows its transferred rounds; a search, the config.
         last = max((1, *rounds))
         if not rounds or (self.whole and variant.dense):
-            last = search.spec.rounds
+            last = max((search.spec.rounds, *rounds))
         if search.of is not None:
             base = self._take(search.of, last)
             search = Search(pretraining, search.spec, base)

@@ -37,6 +37,9 @@ def read_checkpoint(path: Path) -> tuple[Any, list[str]]:
         return _sharded(path), []
     with path.open("rb") as file:
         head = file.read(64)
+    # Eight bytes of length, then JSON: told first, since a length may begin like anything else.
+    if head[4:9] == b"\0\0\0\0{":
+        return _safetensors(path), []
     for start, what in NOT_CHECKPOINTS.items():
         if head.lstrip().startswith(start):
             raise FormatError(f"{path} {what}", hint="get the checkpoint again, whole")
@@ -71,7 +74,11 @@ def _sharded(path: Path) -> dict[str, Tensor]:
             raise FormatError(f"{path} names {shard!r}, which is not a file beside it")
         if not (path.parent / shard).is_file():
             raise FormatError(f"{path} names {shard}, which is not there", hint="fetch all parts")
-        tensors |= _safetensors(path.parent / shard)
+        found = _safetensors(path.parent / shard)
+        stray = next((name for name in found if where.get(name) != shard), None)
+        if stray is not None:
+            raise FormatError(f"{shard} has {stray!r}, which {path} does not place there")
+        tensors |= found
     missing = next((name for name in where if name not in tensors), None)
     if missing is not None:
         raise FormatError(f"{where[missing]} has no {missing!r}, which {path} promises")

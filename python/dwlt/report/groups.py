@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from dwlt.report.records import (
     Layer,
@@ -124,7 +124,7 @@ def form_groups(
     notices: list[Notice] = []
     known = _Known(rounds)
     scopes: defaultdict[tuple[str, str, float], list[TransferResult]] = defaultdict(list)
-    for cell in cells:
+    for cell in known.shared(list(cells)):
         if cell.regime in REGIMES:
             scopes[(cell.pretrain.id, cell.run.task.name, cell.fraction)].append(cell)
         else:
@@ -163,7 +163,10 @@ class _Known:
     def __init__(self, rounds: Iterable[PruneResult]) -> None:
         self._searches: dict[str, SearchRef] = {}
         self._origins: dict[str, str] = {}
+        self._makers: defaultdict[tuple[str, str], list[SearchRef]] = defaultdict(list)
         for result in rounds:
+            if result.round > 0:
+                self._makers[(result.weights, result.mask)].append(result.prune)
             self._searches[result.prune.id] = result.prune
             if result.round == 0:
                 self._origins[result.prune.id] = result.weights
@@ -171,6 +174,20 @@ class _Known:
     def search(self, named: SearchRef) -> SearchRef:
         """A search as its own results describe it, or as a transfer names it."""
         return self._searches.get(named.id, named)
+
+    def shared(self, cells: Sequence[TransferResult]) -> Iterator[TransferResult]:
+        """The transfers, and those of a ticket that several searches came to once for each.
+
+        A transfer is named by weights and mask alone: the first round of `oneshot` is that of
+        `imp`, and is transferred once. Searches that nothing was transferred from stay out,
+        unless they are the tickets' own.
+        """
+        moved = {cell.prune.id for cell in cells}
+        for cell in cells:
+            yield cell
+            for search in self._makers[(cell.weights, cell.mask)] if cell.round > 0 else ():
+                if search.id != cell.prune.id and (search.id in moved or not search.control):
+                    yield replace(cell, prune=search)
 
     def dense_for(
         self, tickets: Sequence[TransferResult], dense: Sequence[TransferResult]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from dwlt.spec.base import Spec
 from dwlt.spec.parts import Regime
@@ -64,3 +64,10 @@ class Grid(Spec):
     regimes: tuple[TransferRegime, ...] = TRANSFER_REGIMES
     control_rounds: tuple[Round, ...] = ()
     control_fractions: tuple[Fraction, ...] = ()
+
+    @model_validator(mode="after")
+    def _controls_are_part_of_it(self) -> Self:
+        lost = sorted(set(self.control_fractions) - set(self.fractions))
+        if lost:
+            raise ValueError(f"control_fractions has {lost[0]:g}, which fractions has not")
+        return self

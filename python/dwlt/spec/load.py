@@ -14,6 +14,7 @@ from dwlt.errors import SpecError
 from dwlt.spec.base import Spec
 from dwlt.spec.experiment import Experiment
 from dwlt.spec.explain import explain
+from dwlt.spec.merge import merged
 from dwlt.spec.variants import variants
 
 S = TypeVar("S", bound=Spec)
@@ -83,7 +84,7 @@ def _read_config(config: str, below: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise SpecError(f"{path} extends itself", hint="let it extend a preset instead")
     raw = _read_toml(path)
     base = raw.pop("extends", None)
-    return raw if base is None else _merge(_read_config(str(base), (*below, path)), raw)
+    return raw if base is None else merged(_read_config(str(base), (*below, path)), raw)
 
 
 def _find(config: str) -> Path:
@@ -110,15 +111,6 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SpecError(f"{path} is not valid TOML: {error}") from error
     except OSError as error:
         raise SpecError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
-    return merged
 
 
 def _read_value(text: str) -> Any:

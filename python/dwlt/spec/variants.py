@@ -13,6 +13,7 @@ from dwlt.errors import SpecError
 from dwlt.spec.experiment import Experiment
 from dwlt.spec.explain import explain
 from dwlt.spec.grid import TRANSFER_REGIMES, Grid, GridTask, TransferRegime
+from dwlt.spec.merge import merged
 from dwlt.spec.parts import TaskSpec
 from dwlt.spec.stages import TRAINED, Method
 
@@ -78,9 +79,9 @@ def narrowed(experiment: Experiment, **only: Any) -> Experiment:
 
 def _combinations(experiment: Experiment, grid: Grid) -> Iterator[Variant]:
     for pretrain, search, on, method in _searches(experiment, grid):
-        # Narrowed down to a control, a grid must not grow: its control_rounds still hold.
-        several = len(_methods(experiment, grid)) > 1 or grid.control_rounds
-        control = method != "imp" and bool(several)
+        # Narrowed down to a control, a grid must not grow: what it says of controls still holds.
+        several = len(_methods(experiment, grid)) > 1
+        control = method != "imp" and bool(several or grid.control_rounds or grid.control_fractions)
         fractions = grid.fractions or (experiment.downstream.fraction,)
         if control and grid.control_fractions:
             fractions = tuple(f for f in fractions if f in grid.control_fractions)
@@ -97,6 +98,11 @@ def _methods(experiment: Experiment, grid: Grid) -> tuple[Method, ...]:
 
 
 def _searches(experiment: Experiment, grid: Grid) -> Iterator[tuple[Any, Any, Any, Method]]:
+    if isinstance(experiment.pretrain.weights, str) and len(grid.pretrain) > 1:
+        raise SpecError(
+            "pretrain.weights names one file for several pre-training regimes",
+            hint="name one per regime: weights.standard, weights.fast, weights.adversarial",
+        )
     methods = sorted(_methods(experiment, grid), key=lambda method: method != "imp")
     seen = set()
     for pretrain in grid.pretrain or (experiment.pretrain.regime,):
@@ -105,11 +111,11 @@ def _searches(experiment: Experiment, grid: Grid) -> Iterator[tuple[Any, Any, An
             grid.on or (experiment.prune.on,), same or (experiment.prune.regime,)
         ):
             for method in methods:
-                # What is drawn and not trained is one search, whatever the regimes.
-                key = (pretrain, *(() if _untrained(method) else (search, on)), method)
-                if key not in seen:
-                    seen.add(key)
-                    yield pretrain, search, on, method
+                # What is drawn and not trained is one search, whatever the regimes and tasks.
+                one = ("source", "") if _untrained(method) else (on, search)
+                if (pretrain, *one, method) not in seen:
+                    seen.add((pretrain, *one, method))
+                    yield pretrain, search, one[0], method
 
 
 def _untrained(method: Method) -> bool:
@@ -130,8 +136,9 @@ def _single(
     values["prune"] |= {"regime": search, "on": on, "method": method}
     downstream = {**values["downstream"], "task": task.task, **task.data, "fraction": fraction}
     values["downstream"] = downstream
-    for table, settings in task.transfer.items():
-        values["transfer"][table] = {**values["transfer"][table], **settings}
+    values["transfer"] = merged(
+        values["transfer"], {str(table): settings for table, settings in task.transfer.items()}
+    )
     _require_keys(task)
     try:
         return Experiment.model_validate(values)

@@ -21,6 +21,10 @@ from dwlt.stages.source import obtain
 from dwlt.stages.training import open_task, stopped
 from dwlt.store import Context
 
+FAILURES = (DwltError, RuntimeError, ValueError, ArithmeticError, MemoryError)
+"""What can go wrong with one run and leave the others unharmed. A full disk and a fault in the
+code are not among them: they would spoil every run that is still to come."""
+
 WAIT = 0.5
 """Seconds between two looks at what other processes are working on."""
 
@@ -53,7 +57,7 @@ def walk(plan: Plan, context: Context, policy: Policy, *, asked: bool) -> None:
     jobs: list[_Job] = [_PretrainJob(each, shared) for each in plan.pretrainings]
     jobs += [_SearchJob(search, rounds, shared) for search, rounds in plan.searches]
     jobs += [_CellJob(cell, shared) for cell in plan.cells]
-    shared.look_ahead(jobs)
+    shared.look_ahead(jobs, keep_going=policy.keep_going)
     failed = _Walk(jobs, context, policy).run()
     if failed:
         raise _summary(failed, len(jobs))
@@ -101,12 +105,17 @@ class _Shared:
     stage: str = ""
     worked: bool = False
 
-    def look_ahead(self, jobs: list[_Job]) -> None:
+    def look_ahead(self, jobs: list[_Job], *, keep_going: bool) -> None:
         """Open the downstream tasks before earlier stages cost hours: they may not be readable."""
         if all(job.there() for job in jobs if not isinstance(job, _CellJob)):
             return
-        for spec in {cell.spec.data: cell.spec for cell in self.plan.cells}.values():
-            open_task(spec, self.context)
+        for spec in {cell.spec.data.task: cell.spec for cell in self.plan.cells}.values():
+            try:
+                open_task(spec, self.context)
+            except DwltError as error:
+                if not keep_going:
+                    raise
+                self.context.observe(Notice(f"{spec.data.task}: {error}", warning=True))
 
     def begin_cells(self) -> None:
         """Say how many cells there are to do, when the first one begins."""
@@ -184,7 +193,10 @@ class _SearchJob:
         return self._done
 
     def ready(self) -> bool:
-        return self.search.pretraining.source() is not None
+        # A control's search comes first in the plan; where that failed, nothing can be made of it.
+        base = self.search.of
+        found = base is None or base.round(self.rounds) is not None
+        return found and self.search.pretraining.source() is not None
 
     def folder(self) -> Path | None:
         return self.search.folder
@@ -231,9 +243,9 @@ class _Walk:
     jobs: list[_Job]
     context: Context
     policy: Policy
-    failed: dict[str, str] = field(default_factory=dict)
+    failed: list[tuple[str, str]] = field(default_factory=list)
 
-    def run(self) -> dict[str, str]:
+    def run(self) -> list[tuple[str, str]]:
         """Do them; returns what failed, by label, and why."""
         left, waiting = self.jobs, False
         while left:
@@ -243,8 +255,8 @@ class _Walk:
             if moved:
                 waiting = False
             elif not busy:
-                for job in left:
-                    self.failed[job.label] = "what it starts from is missing"
+                missing = "what it starts from is missing"
+                self.failed += [(job.label, missing) for job in left]
                 break
             else:
                 if not waiting:
@@ -268,7 +280,7 @@ class _Walk:
                 busy.append(f"{job.label}: {holder}")
                 continue
             if old := self._old_failure(job):
-                self.failed[job.label] = old
+                self.failed.append((job.label, old))
                 continue
             try:
                 job.run()
@@ -277,10 +289,10 @@ class _Walk:
             except BusyError as error:
                 left.append(job)
                 busy.append(f"{job.label}: {error}")
-            except Exception as error:
+            except FAILURES as error:
                 if not self.policy.keep_going:
                     raise
-                self.failed[job.label] = str(error) or type(error).__name__
+                self.failed.append((job.label, str(error) or type(error).__name__))
                 self.context.observe(Notice(f"{job.label}: {error}", warning=True))
         return left, busy
 
@@ -300,8 +312,8 @@ def _holder(job: _Job) -> str | None:
     return None if holder is None else f"process {holder['pid']} on {holder['host']} works on it"
 
 
-def _summary(failed: dict[str, str], jobs: int) -> DwltError:
-    label, error = next(iter(failed.items()))
+def _summary(failed: list[tuple[str, str]], jobs: int) -> DwltError:
+    label, error = failed[0]
     more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
     return DwltError(
         f"{len(failed)} of {jobs} runs failed or were left out: {label}: {error}{more}",

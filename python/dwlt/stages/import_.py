@@ -154,7 +154,7 @@ def _from_file(path: Path, spec: ModelSpec, wanted: Wanted) -> Imported:
         "beside": list(match.entry.beside),
         "not_built": not_built,
     }
-    blueprint = _blueprint(spec, count, wanted, channels, size, None)
+    blueprint = _blueprint(bare, count, wanted, channels, size, None)
     return Imported(model, blueprint, origin, tuple(_notes(match, origin)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,7 @@ def _commit(work: Rounds, round_: int, found: Found, parent: str | None) -> None
             "weights": found.weights,
             "weights_file": found.weights_file,
             "pretrain": work.source.pretrain,
-            "layers": layer_values(masks),
+            "layers": layer_values(masks, work.shapes()),
             "search": found.search,
             "task": task_values(work.task),
             "flags": flag_values(found.flags),
@@ -174,6 +175,7 @@ def _of(work: Rounds) -> dict[str, str] | None:
     return {"id": layout.id_of(folder), "name": work.search.of.spec.name}
 
 
-def layer_values(masks: _core.MaskSet) -> list[dict[str, Any]]:
-    """The ``layers`` part of result files."""
-    return [{"name": n, "kept": kept, "total": total} for n, kept, total in masks.layers()]
+def layer_values(masks: _core.MaskSet, names: Iterable[str]) -> list[dict[str, Any]]:
+    """The ``layers`` part of result files, in the order of ``names``, which is the network's."""
+    counts = {name: (kept, total) for name, kept, total in masks.layers()}
+    return [{"name": n, "kept": counts[n][0], "total": counts[n][1]} for n in names]

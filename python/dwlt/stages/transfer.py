@@ -27,7 +27,7 @@ from dwlt.stages.training import (
     stopped,
     task_values,
 )
-from dwlt.stages.weights import Blueprint, model_bytes, read_model
+from dwlt.stages.weights import Blueprint, digest_of, model_bytes, read_model
 from dwlt.store import Context, Run
 from dwlt.units import derive_seed, percent
 
@@ -65,7 +65,7 @@ class _Transfer:
 
     def __init__(self, cell: Cell, ticket: Ticket, folder: Path, context: Context) -> None:
         self.cell = cell
-        self.spec = cell.spec
+        self.spec = cell.settled()
         self.ticket = ticket
         self.folder = folder
         self.context = context
@@ -90,7 +90,7 @@ class _Transfer:
         spec = self.spec
         run_.begin(task.fingerprint, describe(device))
         masks = self.ticket.masks()
-        model, blueprint = _ready(self.ticket.weights, task, spec)
+        model, blueprint = _ready(self.ticket, task, spec)
         training = Training(run_, task, self.context, device, into="", label=self.label)
         outcome = training.fit(
             model,
@@ -149,7 +149,8 @@ class _Transfer:
                 "regime": self.spec.train.regime,
                 "seed": self.spec.seed,
                 "fraction": self.spec.data.fraction,
-                "pretrain": found["pretrain"],
+                # As it is called now: a regime may have been put right since the round was made.
+                "pretrain": self.cell.source().pretrain,
                 "prune": _search_values(found),
                 "task": task_values(task),
                 "flags": flag_values(flags),
@@ -179,9 +180,20 @@ def _search_values(found: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _ready(weights: Path, task: Task, spec: TransferSpec) -> tuple[Model, Blueprint]:
-    """The ticket's network with a new head for the task, and its blueprint."""
-    model, blueprint = read_model(weights)
+def _ready(ticket: Ticket, task: Task, spec: TransferSpec) -> tuple[Model, Blueprint]:
+    """The ticket's network with a new head for the task, and its blueprint.
+
+    Raises:
+        LedgerError: the weights are not those that the ticket was found on.
+        ModelError: the network does not take such images.
+    """
+    model, blueprint = read_model(ticket.weights)
+    found = digest_of(model)
+    if found != ticket.result["weights"]:
+        raise LedgerError(
+            f"{ticket.weights} now holds {found}; the ticket is made of {ticket.result['weights']}",
+            hint="put the old weights back, or start another search from these",
+        )
     blueprint.require_channels(task)
     swap_head(model, len(task.classes), seed=derive_seed(spec.seed, "head"))
     return model, Blueprint.of(blueprint.model, task)

@@ -178,6 +178,8 @@ def find_model(path: Path) -> Path:
     """
     if path.is_file():
         return path
+    if not path.exists():
+        raise UserError(f"{path} does not exist", hint="give a model file, a checkpoint or a run")
     names = (layout.MODEL, layout.best("sa"), layout.best("ra"))
     found = [path / name for name in names if (path / name).is_file()]
     if len(found) != 1:

@@ -21,7 +21,9 @@ def layerwise_random(rounds: Rounds, round_: int) -> Found:
 
 def shuffled(rounds: Rounds, round_: int) -> Found:
     """Keep as many weights of each layer as the ticket does, at places drawn at random."""
-    kept = [count for _, count, _ in rounds.base(round_).layers()]
+    # By name: a mask file has its layers sorted, a network has them in the order of its modules.
+    of_layer = {name: kept for name, kept, _ in rounds.base(round_).layers()}
+    kept = [of_layer[name] for name in rounds.shapes()]
     return _drawn(rounds, kept, rounds.masks(round_ - 1), "global")
 
 

@@ -67,6 +67,7 @@ class Rounds:
         self.rounds = rounds
         self.model: Model
         self.model, self.blueprint = read_model(source.path)
+        self._require_source()
         # On another task than its own, the network needs another head.
         self.own_head = search.spec.data == search.pretraining.spec.data
         if self.own_head:
@@ -108,15 +109,10 @@ class Rounds:
             load_into(self.model, self.source.path)
         else:
             self.model, _ = read_model(self.source.path)
-        found = digest_of(self.model)
-        if found != self.source.digest:
-            raise LedgerError(
-                f"{self.source.path} now holds {found}; the search began from {self.source.digest}",
-                hint="put the old weights back, or start another search from these",
-            )
+        self._require_source()
         if not self.own_head:
             self._new_head()
-        return found
+        return self.source.digest
 
     def load(self, name: str) -> str:
         """Load weights that this search has written, and prove that they are the same ones.
@@ -186,6 +182,14 @@ class Rounds:
         if not path.is_file():
             raise LedgerError(f"{folder} has no finished round {round_}", hint="run `dwlt prune`")
         return _core.MaskSet.load(str(path))
+
+    def _require_source(self) -> None:
+        found = digest_of(self.model)
+        if found != self.source.digest:
+            raise LedgerError(
+                f"{self.source.path} now holds {found}; the search began from {self.source.digest}",
+                hint="put the old weights back, or start another search from these",
+            )
 
     def _new_head(self) -> None:
         classes = len(self.task.classes)
