@@ -5,7 +5,7 @@ the same run. Writes ``benchmarks/results/masks.json`` and prints the tables of
 ``benchmarks/README.md``::
 
     make bench-masks
-    python -m benchmarks.masks --sizes 25.6 --no-peers --out /tmp/look.json   # a quick look
+    python -m benchmarks.masks --sizes 25.6 --no-peers --out look.json   # a quick look
     python -m benchmarks.masks --only memory --sizes 1000   # a part; the file's others stay
 
 Where other work shares the cores, run parts of it ahead of that work (``chrt -f 10`` on Linux).
