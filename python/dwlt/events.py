@@ -38,8 +38,9 @@ class EpochDone:
 class ShardDone:
     """A shard of an evaluation is done and saved.
 
-    ``standing`` of ``n`` samples are still classified correctly; ``left`` is an estimate of the
-    seconds until the end, None before there is one.
+    ``step`` is the attack's name, "clean" before the first. ``standing`` of ``n`` samples are still
+    classified correctly; ``left`` is an estimate of the seconds until the end, None before there
+    is one.
     """
 
     step: str

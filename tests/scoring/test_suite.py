@@ -13,11 +13,11 @@ from dwlt.attacks import Found
 from dwlt.attacks.auto import SUITE, package
 from dwlt.data import Batch
 from dwlt.errors import DataError, DwltError, LedgerError
+from dwlt.events import ShardDone
 from dwlt.scoring import (
     AutoAttackPart,
     Evaluation,
     Gradient,
-    Progress,
     Steps,
     Threat,
     Transferred,
@@ -125,7 +125,7 @@ def test_no_trace_is_left_even_by_an_evaluation_that_is_stopped() -> None:
     run(net, images, labels, four())
     assert traces(net) == before
 
-    def leave(progress: Progress) -> None:
+    def leave(progress: ShardDone) -> None:
         if progress.step == "fab-t":
             raise KeyboardInterrupt
 
@@ -216,7 +216,7 @@ def test_damaged_steps_are_refused(tmp_path: Path) -> None:
 
 
 def test_progress_tells_who_stands_and_how_long() -> None:
-    told: list[Progress] = []
+    told: list[ShardDone] = []
     images, labels = trapped(40)
     run(Traps(4), images, labels, four(), on_shard=told.append)
     assert [one.step for one in told[:4]] == ["clean", "clean", "clean", "apgd-ce"]

@@ -185,14 +185,34 @@ class Search:
             "pretrain__weights": weights,
         }
 
-    def only(self) -> dict[str, Any]:
-        """The same as what narrows a grid."""
-        return {
-            "pretrain": self.pretrain_regime,
-            "prune": self.regime,
-            "methods": self.method,
-            "on": self._on,
-        }
+    def experiment(
+        self, settings: Settings, *, task: str | None, fraction: float | None, **overrides: Any
+    ) -> Experiment:
+        """The experiment that a command's options describe, its grid narrowed down to them.
+
+        Args:
+            task: downstream task that the command was given, else the one that ``--on`` names.
+            fraction: of its training images.
+            overrides: the command's own dotted keys with ``__``.
+        """
+        from dwlt.spec import narrowed
+
+        task = task or self.task
+        found = settings.experiment(
+            downstream__task=task,
+            downstream__fraction=fraction,
+            **self.overrides(),
+            **overrides,
+        )
+        return narrowed(
+            found,
+            pretrain=self.pretrain_regime,
+            prune=self.regime,
+            methods=self.method,
+            on=self._on,
+            tasks=task,
+            fractions=fraction,
+        )
 
     @property
     def _on(self) -> str | None:

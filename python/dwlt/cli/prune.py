@@ -55,16 +55,9 @@ def command(
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
     from dwlt.plan import Plan
-    from dwlt.spec import narrowed
     from dwlt.stages import grid, prune
 
-    experiment = settings.experiment(
-        prune__rounds=rounds,
-        downstream__task=search.task,
-        downstream__fraction=fraction,
-        **search.overrides(),
-    )
-    experiment = narrowed(experiment, tasks=search.task, fractions=fraction, **search.only())
+    experiment = search.experiment(settings, task=None, fraction=fraction, prune__rounds=rounds)
     with session(settings, experiment.threads) as (context, show):
         plan = Plan.of(experiment, context.runs, cells=False)
         if experiment.grid is None:

@@ -39,17 +39,9 @@ def command(
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
     from dwlt.plan import Plan
-    from dwlt.spec import narrowed
     from dwlt.stages import grid
 
-    experiment = settings.experiment(
-        downstream__task=search.task if task is None else task,
-        downstream__fraction=fraction,
-        **search.overrides(),
-    )
-    experiment = narrowed(
-        experiment, tasks=task or search.task, fractions=fraction, **search.only()
-    )
+    experiment = search.experiment(settings, task=task, fraction=fraction)
     with session(settings, experiment.threads) as (context, show):
         plan = Plan.of(experiment, context.runs)
         grid.walk(plan, context, grid.Policy(keep_going, retry_failed), asked=True)

@@ -54,18 +54,14 @@ def command(
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
     from dwlt.plan import Plan
-    from dwlt.spec import narrowed
     from dwlt.stages import grid
 
-    experiment = settings.experiment(
-        downstream__task=search.task if task is None else task,
-        downstream__fraction=fraction,
+    experiment = search.experiment(
+        settings,
+        task=task,
+        fraction=fraction,
         transfer__rounds=_rounds(rounds),
         transfer__seeds=seeds,
-        **search.overrides(),
-    )
-    experiment = narrowed(
-        experiment, tasks=task or search.task, fractions=fraction, **search.only()
     )
     with session(settings, experiment.threads) as (context, show):
         plan = Plan.of(

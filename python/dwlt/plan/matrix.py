@@ -144,9 +144,9 @@ def _left(plan: Plan, lines: tuple[Line, ...], workers: int) -> float | None:
             return None
         total += line.left * (usual or 0.0)
     for search, last in plan.searches:
-        found = [result for r in range(1, last + 1) if (result := search.round(r)) is not None]
-        if len(found) == last:
+        if search.round(last) is not None:
             continue
+        found = [result for r in range(1, last) if (result := search.round(r)) is not None]
         if not found:
             return None
         total += (last - len(found)) * statistics.median(r["seconds"] for r in found)

@@ -8,7 +8,7 @@ and Ito's, which survive colour blindness and grey print.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from dwlt.report.verdict import Number
+from dwlt.report.verdict import NUMBERS, Number
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -91,6 +91,22 @@ def blank(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained", facecolor=INK.paper)
     FigureCanvasAgg(figure)
     return figure
+
+
+def panels(draw: Callable[[Axes, Number], None], salt: str) -> dict[Number, str]:
+    """Each of the four numbers as an SVG of its own with real text, for the page.
+
+    Args:
+        draw: draws one number.
+        salt: of the ids inside, which must differ between the SVGs of one page's kinds.
+    """
+    found = {}
+    for number in NUMBERS:
+        with style(**{"svg.fonttype": "none", "svg.hashsalt": f"{salt}-{number.key}"}):
+            figure = blank(4.3, 2.9)
+            draw(figure.subplots(), number)
+            found[number] = save(figure, "svg").decode()
+    return found
 
 
 def dress(ax: Axes, number: Number) -> None:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from dwlt.report.canvas import INK, blank, clip, dress, save, save_all, style
+from dwlt.report.canvas import INK, blank, clip, dress, panels, save_all, style
 from dwlt.report.efficiency import EfficiencyTable, Series
 from dwlt.report.groups import PRETRAINING, share
 from dwlt.report.verdict import NUMBERS, Number
@@ -52,13 +52,7 @@ def efficiency_figure(table: EfficiencyTable) -> dict[str, bytes]:
 
 def efficiency_panels(table: EfficiencyTable) -> dict[Number, str]:
     """Each of the four panels as an SVG of its own with real text, for the page."""
-    found = {}
-    for number in NUMBERS:
-        with style(**{"svg.fonttype": "none", "svg.hashsalt": f"dwlt-data-{number.key}"}):
-            figure = blank(4.3, 2.9)
-            _panel(figure.subplots(), table, number)
-            found[number] = save(figure, "svg").decode()
-    return found
+    return panels(lambda ax, number: _panel(ax, table, number), "dwlt-data")
 
 
 def _panel(ax: Axes, table: EfficiencyTable, number: Number) -> None:

@@ -15,8 +15,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from dwlt.report import canvas
 from dwlt.report.axis import choose_ticks, position
-from dwlt.report.canvas import INK, blank, clip, dress, save, save_all, style
+from dwlt.report.canvas import INK, blank, clip, dress, save_all, style
 from dwlt.report.records import Layer, sparsity
 from dwlt.report.verdict import NUMBERS, GroupVerdict, Number, TicketVerdict, Verdict
 
@@ -50,13 +51,7 @@ def curves(verdict: GroupVerdict) -> dict[str, bytes]:
 
 def panels(verdict: GroupVerdict) -> dict[Number, str]:
     """Each of the four panels as an SVG of its own with real text, for the page."""
-    found = {}
-    for number in NUMBERS:
-        with style(**{"svg.fonttype": "none", "svg.hashsalt": f"dwlt-{number.key}"}):
-            figure = blank(4.3, 2.9)
-            _panel(figure.subplots(), verdict, number)
-            found[number] = save(figure, "svg").decode()
-    return found
+    return canvas.panels(lambda ax, number: _panel(ax, verdict, number), "dwlt")
 
 
 def layers(title: str, tickets: Sequence[tuple[int, int, Sequence[Layer]]]) -> dict[str, bytes]:

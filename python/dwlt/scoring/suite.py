@@ -19,6 +19,7 @@ from torch import nn
 from dwlt.attacks import predicts
 from dwlt.data import Batch
 from dwlt.errors import DataError
+from dwlt.events import ShardDone
 from dwlt.scoring.accuracy import Accuracy, Flag
 from dwlt.scoring.checks import measuring, require_inside, require_pixels
 from dwlt.scoring.door import Score, could_be_shares
@@ -60,24 +61,6 @@ class Forget:
 
     def save(self, step: str, shard: int, value: Saved) -> None:
         pass
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A shard is done.
-
-    Attributes:
-        step: the attack's name; "clean" before the first.
-        standing: samples that are still classified correctly.
-        left: estimate of the seconds until everything is done; None before there is one.
-    """
-
-    step: str
-    shard: int
-    shards: int
-    standing: int
-    n: int
-    left: float | None
 
 
 @dataclass(frozen=True)
@@ -127,7 +110,7 @@ def evaluate(
     device: torch.device | str,
     batch_size: int = 256,
     steps: Steps | None = None,
-    on_shard: Callable[[Progress], None] | None = None,
+    on_shard: Callable[[ShardDone], None] | None = None,
 ) -> Evaluation:
     """Standard accuracy, and worst-case robust accuracy over some attacks.
 
@@ -165,7 +148,7 @@ def accuracy_on(
     device: torch.device | str,
     batch_size: int = 256,
     steps: Steps | None = None,
-    on_shard: Callable[[Progress], None] | None = None,
+    on_shard: Callable[[ShardDone], None] | None = None,
 ) -> Accuracy:
     """Standard accuracy on changed images, shard by shard.
 
@@ -189,7 +172,7 @@ def accuracy_on(
                 kept.save(step, shard, saved)
             correct += saved["correct"]
             if on_shard is not None:
-                on_shard(Progress(step, shard + 1, len(cuts), correct, len(split), None))
+                on_shard(ShardDone(step, shard + 1, len(cuts), correct, len(split), None))
     return Accuracy.of(correct, len(split))
 
 
@@ -204,7 +187,7 @@ class _Work:
         device: torch.device,
         batch_size: int,
         steps: Steps,
-        on_shard: Callable[[Progress], None] | None,
+        on_shard: Callable[[ShardDone], None] | None,
     ) -> None:
         self._model = model
         self._split = split
@@ -300,7 +283,7 @@ class _Work:
     def _tell(self, step: str, shard: int, standing: int, left: float | None) -> None:
         if self._on_shard is not None:
             n = len(self._split)
-            self._on_shard(Progress(step, shard + 1, len(self._cuts), standing, n, left))
+            self._on_shard(ShardDone(step, shard + 1, len(self._cuts), standing, n, left))
 
     def result(self, label: str | None) -> Evaluation:
         n = len(self._split)

@@ -27,7 +27,6 @@ from dwlt.scoring import (
     Evaluation,
     Flag,
     Gradient,
-    Progress,
     Samples,
     accuracy_on,
     evaluate,
@@ -348,16 +347,7 @@ class _Work:
         )
         rows.append({"name": name, "severity": severity, "sa": found.values()})
 
-    def _tell(self, progress: Progress) -> None:
-        self._context.observe(
-            ShardDone(
-                progress.step,
-                progress.shard,
-                progress.shards,
-                progress.standing,
-                progress.n,
-                progress.left,
-            )
-        )
+    def _tell(self, progress: ShardDone) -> None:
+        self._context.observe(progress)
         if self._context.stop():
             raise stopped(f"{progress.step}, shard {progress.shard} of {progress.shards}")

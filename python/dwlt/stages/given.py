@@ -6,11 +6,11 @@ import hashlib
 from pathlib import Path
 
 from dwlt import _core, layout
-from dwlt.data import load_task
 from dwlt.plan import Source
 from dwlt.spec import ModelSpec, TaskSpec
 from dwlt.stages.blueprint import KEY, Blueprint, blueprint_of
 from dwlt.stages.import_ import TORCHVISION, Imported, Wanted, load
+from dwlt.stages.training import open_data
 from dwlt.stages.weights import digest, find_model, model_bytes, read_metadata
 from dwlt.store import Context
 
@@ -38,7 +38,7 @@ def given_weights(text: str, spec: ModelSpec, data: TaskSpec, context: Context) 
     if file is not None and KEY in (meta := read_metadata(file)):
         blueprint = blueprint_of(file, meta)
         return _source(file, blueprint, Path(text).stem)
-    task = load_task(data, data_dir=context.data_dir, workers=context.workers)
+    task = open_data(data, context)
     channels, size, _ = task.shape
     wanted = Wanted(classes=task.classes, channels=channels, size=size)
     imported = load(text if file is None else str(file), spec, wanted)

@@ -84,9 +84,6 @@ class _Job(Protocol):
     def there(self) -> bool:
         """Whether its result is on disk."""
 
-    def done(self) -> bool:
-        """Whether this walk is done with it."""
-
     def ready(self) -> bool:
         """Whether what it starts from is there."""
 
@@ -150,7 +147,6 @@ class _Shared:
 class _PretrainJob:
     pretraining: Pretraining
     shared: _Shared
-    _done: bool = False
 
     @property
     def label(self) -> str:
@@ -158,10 +154,6 @@ class _PretrainJob:
 
     def there(self) -> bool:
         return self.pretraining.source() is not None
-
-    def done(self) -> bool:
-        # Run once in every walk even if it is there: given weights may have changed.
-        return self._done
 
     def ready(self) -> bool:
         return True
@@ -172,7 +164,6 @@ class _PretrainJob:
     def run(self) -> None:
         self.shared.stage = "pretrain"
         obtain(self.pretraining, self.shared.context)
-        self._done = True
 
 
 @dataclass
@@ -180,7 +171,6 @@ class _SearchJob:
     search: Search
     rounds: int
     shared: _Shared
-    _done: bool = False
 
     @property
     def label(self) -> str:
@@ -188,9 +178,6 @@ class _SearchJob:
 
     def there(self) -> bool:
         return self.search.round(self.rounds) is not None
-
-    def done(self) -> bool:
-        return self._done
 
     def ready(self) -> bool:
         # A control's search comes first in the plan; where that failed, nothing can be made of it.
@@ -204,14 +191,12 @@ class _SearchJob:
     def run(self) -> None:
         self.shared.stage = "prune"
         prune.run(self.search, self.shared.context, rounds=self.rounds, asked=self.shared.asked)
-        self._done = True
 
 
 @dataclass
 class _CellJob:
     cell: Cell
     shared: _Shared
-    _done: bool = False
 
     @property
     def label(self) -> str:
@@ -219,9 +204,6 @@ class _CellJob:
 
     def there(self) -> bool:
         return self.cell.result() is not None
-
-    def done(self) -> bool:
-        return self._done
 
     def ready(self) -> bool:
         return self.cell.ticket() is not None
@@ -233,7 +215,6 @@ class _CellJob:
         if not self.there():
             self.shared.begin_cells()
         transfer.run(self.cell, self.shared.context)
-        self._done = True
 
 
 @dataclass

@@ -176,16 +176,21 @@ def flag_values(flags: Iterable[Flag]) -> list[dict[str, str]]:
 
 
 def open_task(spec: StageSpec, context: Context) -> Task:
-    """Load a run's task, or take the one that the run before has opened.
+    """A run's task, as ``open_data`` has it."""
+    return open_data(spec.data, context)
+
+
+def open_data(data: TaskSpec, context: Context) -> Task:
+    """Load a task, or take the one that the run before has opened.
 
     Raises:
         DataError: the images cannot be found, read or split as asked.
     """
     opened: dict[TaskSpec, Task] = context.memo.setdefault("tasks", {})
-    task = opened.pop(spec.data, None)
+    task = opened.pop(data, None)
     if task is None:
-        task = load_task(spec.data, data_dir=context.data_dir, workers=context.workers)
+        task = load_task(data, data_dir=context.data_dir, workers=context.workers)
     while len(opened) >= OPEN_TASKS:
         del opened[next(iter(opened))]
-    opened[spec.data] = task
+    opened[data] = task
     return task

@@ -33,11 +33,7 @@ def imp(rounds: Rounds, round_: int) -> Found:
 
     outcome, training = rounds.train(round_, before, spec.train, at_epoch)
     masks = magnitude_masks(prunable(rounds.model), keep=rounds.keep(before), within=before)
-    search = {
-        "under_round": round_ - 1,
-        "rewound_to": start,
-        "validation": outcome.records[-1].validation if outcome.records else None,
-    }
+    search = rounds.training(round_ - 1, start, outcome)
     files = training.files
     if spec.rewind == "pretrained":
         weights, file = rounds.source.digest, None

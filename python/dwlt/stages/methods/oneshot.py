@@ -25,10 +25,6 @@ def oneshot(rounds: Rounds, round_: int) -> Found:
     outcome, training = rounds.train(round_, before, rounds.spec.train)
     rounds.save(TRAINED)
     masks = magnitude_masks(prunable(rounds.model), keep=rounds.keep(before), within=before)
-    search = {
-        "under_round": 0,
-        "rewound_to": start,
-        "validation": outcome.records[-1].validation if outcome.records else None,
-    }
+    search = rounds.training(0, start, outcome)
     files = [*training.files, TRAINED]
     return Found(masks, rounds.source.digest, None, search, outcome.flags, files)

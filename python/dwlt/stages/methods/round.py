@@ -170,6 +170,19 @@ class Rounds:
         )
         return outcome, training
 
+    def training(self, under: int, start: str, outcome: TrainOutcome) -> dict[str, Any]:
+        """What results say of a round's training.
+
+        Args:
+            under: the round whose masks it trained under.
+            start: digest of the weights that it started from.
+        """
+        return {
+            "under_round": under,
+            "rewound_to": start,
+            "validation": outcome.records[-1].validation if outcome.records else None,
+        }
+
     def base(self, round_: int) -> _core.MaskSet:
         """The masks of a round of the search that this control is made from.
 
