@@ -104,7 +104,7 @@ def command(
     from dwlt.checkpoints import Choice
     from dwlt.checkpoints.importing import Wanted, load
     from dwlt.masks.selection import require_other
-    from dwlt.models.files import digest, model_bytes
+    from dwlt.models.files import digest_of, model_bytes
 
     require_other(out, Path(source))
     spec = _network(source, model, config, changes, mean, std)
@@ -123,7 +123,8 @@ def command(
             f"{len(imported.blueprint.classes)}"
         )
     _core.write_atomic(str(out), model_bytes(imported.model, imported.blueprint))
-    _tell(imported, out, digest(out), as_json)
+    # Of the model and not of the file: a pipe or a device cannot be read again.
+    _tell(imported, out, digest_of(imported.model), as_json)
 
 
 def _network(
