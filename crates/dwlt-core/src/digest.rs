@@ -182,6 +182,11 @@ fn value(leaves: &[ChainingValue], len: u64) -> ChainingValue {
     hazmat::merge_subtrees_non_root(&left, &right, Mode::Hash)
 }
 
+/// Digest of bytes in memory.
+pub(crate) fn bytes(bytes: &[u8]) -> String {
+    text(&blake3::hash(bytes))
+}
+
 /// Size in bytes and digest of any open file's content, from its beginning.
 pub(crate) fn content(file: &mut File) -> std::io::Result<(u64, String)> {
     let mut hasher = Hasher::new();

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use dwlt_core::ledger::{Ledger, Step, holder, read, verify};
+use dwlt_core::ledger::{self, Checked, Ledger, State, Step, check, holder, read};
 use dwlt_core::{Error, Result};
 use serde_json::{Value, json};
 
@@ -26,6 +26,15 @@ fn work(folder: &Path, round: u32) -> Vec<String> {
         fs::write(folder.join(file), format!("content of {file}")).unwrap();
     }
     files.to_vec()
+}
+
+fn verify(folder: &Path) -> Result<Vec<String>> {
+    ledger::verify(folder, "result.json")
+}
+
+/// The state of the first round.
+fn first(folder: &Path, digests: bool) -> Checked {
+    check(folder, &plan(), digests).unwrap().remove(0)
 }
 
 fn events(folder: &Path) -> Vec<String> {
@@ -83,15 +92,117 @@ fn a_commit_journals_size_and_digest_of_each_file() {
 }
 
 #[test]
-fn a_marker_file_without_a_commit_is_journalled_on_opening() {
+fn a_step_that_a_kill_left_without_its_commit_is_healed_only_if_its_files_are_proven() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    drop(open(folder).unwrap());
-    work(folder, 0);
+    let files = work(folder, 0);
+    let result = fs::read(folder.join(&files[1])).unwrap();
+    let mut ledger = open(folder).unwrap();
+    ledger.finish("round 0", &files, &result).unwrap();
+    assert!(said(ledger.finish("round 0", &files, &result)).ends_with("was committed before"));
+    drop(ledger);
+    assert_eq!(events(folder), ["open", "prepare", "commit"]);
+    assert_eq!(first(folder, true).state, State::Committed);
+    assert_eq!(first(folder, true).files.len(), 2);
+
+    // A kill between result and commit: the journal lacks its last line.
+    let journal = fs::read_to_string(folder.join("journal")).unwrap();
+    let lines: Vec<&str> = journal.split_inclusive('\n').collect();
+    fs::write(folder.join("journal"), lines[..2].concat()).unwrap();
+    let found = first(folder, true);
+    assert_eq!((found.state, found.files.len(), found.problems.len()), (State::Uncommitted, 2, 0));
+    let shown = folder.join(&files[1]);
+    let uncommitted = format!("{}: a result that was never committed", shown.display());
+    assert_eq!(verify(folder).unwrap(), [uncommitted.clone()]);
+
+    // Another content in the checkpoint: found, and not healed.
+    let checkpoint = folder.join(&files[0]);
+    let good = fs::read(&checkpoint).unwrap();
+    fs::write(&checkpoint, vec![b'x'; good.len()]).unwrap();
+    let differs = format!("{}: its content is not what was committed", checkpoint.display());
+    assert_eq!(verify(folder).unwrap(), [uncommitted.clone(), differs.clone()]);
+    assert_eq!(first(folder, true).problems, [differs]);
+    assert_eq!(first(folder, false).problems, Vec::<String>::new());
+    assert_eq!(open(folder).unwrap().next(), Some("round 0"));
+    assert_eq!(events(folder), ["open", "prepare"]);
+
+    // The content that was prepared: healed, once.
+    fs::write(&checkpoint, &good).unwrap();
     assert_eq!(open(folder).unwrap().next(), Some("round 1"));
     assert_eq!(open(folder).unwrap().next(), Some("round 1"));
-    assert_eq!(events(folder), ["open", "heal"]);
+    assert_eq!(events(folder), ["open", "prepare", "heal"]);
     assert_eq!(verify(folder).unwrap(), Vec::<String>::new());
+    assert_eq!(first(folder, true).files.len(), 2);
+
+    // Nothing but the beginning of the journal: nothing vouches for the files.
+    fs::write(folder.join("journal"), lines[0]).unwrap();
+    assert_eq!(verify(folder).unwrap(), [uncommitted]);
+    let found = first(folder, false);
+    assert_eq!((found.state, found.files.len()), (State::Uncommitted, 0));
+    let mut ledger = open(folder).unwrap();
+    assert_eq!(ledger.next(), Some("round 0"));
+    // The caller has proven them by other means.
+    ledger.commit("round 0", &[]).unwrap();
+    ledger.commit("round 0", &files).unwrap(); // the file that the first commit left out
+    assert_eq!(said(ledger.commit("round 0", &files)), "step \"round 0\" was committed before");
+    drop(ledger);
+    assert_eq!(verify(folder).unwrap(), Vec::<String>::new());
+    assert_eq!(first(folder, true).files.len(), 2);
+}
+
+#[test]
+fn a_step_is_finished_again_after_a_kill_before_its_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let files = work(folder, 0);
+    let mut ledger = open(folder).unwrap();
+    ledger.finish("round 0", &files, b"{}").unwrap();
+    drop(ledger);
+    let journal = fs::read_to_string(folder.join("journal")).unwrap();
+    let lines: Vec<&str> = journal.split_inclusive('\n').collect();
+    fs::write(folder.join("journal"), lines[..2].concat()).unwrap();
+    fs::remove_file(folder.join(&files[1])).unwrap();
+    assert_eq!(first(folder, false).state, State::Open);
+    assert_eq!(verify(folder).unwrap(), Vec::<String>::new());
+    let mut ledger = open(folder).unwrap();
+    assert_eq!(ledger.next(), Some("round 0"));
+    fs::write(folder.join(&files[0]), "another mask").unwrap();
+    ledger.finish("round 0", &files, b"[]").unwrap();
+    assert_eq!(events(folder), ["open", "prepare", "prepare", "commit"]);
+    assert_eq!(verify(folder).unwrap(), Vec::<String>::new());
+    // A second prepare after a kill counts, not the first.
+    let journal = fs::read_to_string(folder.join("journal")).unwrap();
+    let lines: Vec<&str> = journal.split_inclusive('\n').collect();
+    drop(ledger);
+    fs::write(folder.join("journal"), lines[..3].concat()).unwrap();
+    assert_eq!(open(folder).unwrap().next(), Some("round 1"));
+}
+
+#[test]
+fn a_check_tells_committed_files_that_are_missing_or_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert_eq!(first(&folder.join("nowhere"), false).state, State::Open);
+    let mut ledger = open(folder).unwrap();
+    assert_eq!(first(folder, false).state, State::Open);
+    let files = work(folder, 0);
+    assert_eq!(first(folder, false).state, State::Uncommitted);
+    ledger.commit("round 0", &files).unwrap();
+    assert_eq!(first(folder, false).state, State::Committed);
+    for file in &files {
+        let path = folder.join(file);
+        let good = fs::read(&path).unwrap();
+        fs::write(&path, vec![b'x'; good.len()]).unwrap();
+        assert_eq!(first(folder, false).state, State::Committed, "the size is the same");
+        assert_eq!(first(folder, true).state, State::Damaged);
+        fs::write(&path, "short").unwrap();
+        assert_eq!(first(folder, false).state, State::Damaged);
+        assert!(first(folder, false).problems[0].ends_with("were committed"));
+        fs::remove_file(&path).unwrap();
+        assert_eq!(first(folder, false).state, State::Damaged);
+        fs::write(&path, good).unwrap();
+    }
+    assert_eq!(first(folder, true).state, State::Committed);
 }
 
 #[test]
@@ -228,6 +339,7 @@ fn requests_that_make_no_sense_are_refused() {
         json!({}),
         json!({"event": 3}),
         json!({"event": "commit"}),
+        json!({"event": "prepare"}),
         json!({"event": "x", "seq": 1}),
     ] {
         said(ledger.note(&note));

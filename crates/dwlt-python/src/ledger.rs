@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dwlt_core::ledger::{self, Step};
+use dwlt_core::ledger::{self, FileRecord, State, Step};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::Value;
 
+use crate::buffers::Bytes;
 use crate::errors::{Result, ledger_error};
 
 /// What is done in a run folder and what comes next. Holds the folder until closed.
@@ -43,8 +44,7 @@ impl Ledger {
         plan: Vec<(String, String)>,
     ) -> Result<Self> {
         let header = json("the header of a run", header_json)?;
-        let plan = plan.into_iter().map(|(name, marker)| Step { name, marker }).collect();
-        let ledger = py.detach(|| ledger::Ledger::open(&folder, &header, plan))?;
+        let ledger = py.detach(|| ledger::Ledger::open(&folder, &header, steps(plan)))?;
         Ok(Self { open: Mutex::new(Some(ledger)) })
     }
 
@@ -58,7 +58,19 @@ impl Ledger {
         py.detach(|| self.with(|ledger| Ok(ledger.is_done(step)?)))
     }
 
-    /// Journal a step as done, with size and digest of each file.
+    /// Write a step's marker file and journal the step as done.
+    fn finish(
+        &self,
+        py: Python<'_>,
+        step: &str,
+        files: Vec<String>,
+        result: &Bound<'_, PyAny>,
+    ) -> Result<()> {
+        let result = Bytes::borrow("result", result)?;
+        py.detach(|| self.with(|ledger| Ok(ledger.finish(step, &files, result.as_slice())?)))
+    }
+
+    /// Journal a step whose marker file is there as done, with size and digest of each file.
     fn commit(&self, py: Python<'_>, step: &str, files: Vec<String>) -> Result<()> {
         py.detach(|| self.with(|ledger| Ok(ledger.commit(step, &files)?)))
     }
@@ -91,9 +103,48 @@ impl Ledger {
         Ok(py.detach(|| ledger::read(&folder))?)
     }
 
-    /// Read every journalled file again; what is wrong, one line each.
+    /// Compare steps with what is in a run folder. Takes no lock and changes nothing.
     #[staticmethod]
-    fn verify(py: Python<'_>, folder: PathBuf) -> Result<Vec<String>> {
-        Ok(py.detach(|| ledger::verify(&folder))?)
+    #[pyo3(signature = (folder, plan, *, digests=false))]
+    fn check<'py>(
+        py: Python<'py>,
+        folder: PathBuf,
+        plan: Vec<(String, String)>,
+        digests: bool,
+    ) -> Result<Bound<'py, PyDict>> {
+        let plan = steps(plan);
+        let by_step = PyDict::new(py);
+        for checked in py.detach(|| ledger::check(&folder, &plan, digests))? {
+            let about = PyDict::new(py);
+            about.set_item("state", word(checked.state))?;
+            let files = PyDict::new(py);
+            for FileRecord { path, size, digest } in checked.files {
+                files.set_item(path, (size, digest))?;
+            }
+            about.set_item("files", files)?;
+            about.set_item("problems", checked.problems)?;
+            by_step.set_item(checked.step, about)?;
+        }
+        Ok(by_step)
+    }
+
+    /// Read a run's journal and every file it vouches for; what is wrong, one line each.
+    #[staticmethod]
+    #[pyo3(signature = (folder, *, result="result.json"))]
+    fn verify(py: Python<'_>, folder: PathBuf, result: &str) -> Result<Vec<String>> {
+        Ok(py.detach(|| ledger::verify(&folder, result))?)
+    }
+}
+
+fn steps(plan: Vec<(String, String)>) -> Vec<Step> {
+    plan.into_iter().map(|(name, marker)| Step { name, marker }).collect()
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Open => "open",
+        State::Uncommitted => "uncommitted",
+        State::Committed => "committed",
+        State::Damaged => "damaged",
     }
 }

@@ -26,32 +26,28 @@ const CHECK_DIGITS: usize = 32;
 pub(crate) enum Event {
     /// The run began; carries its header.
     Open,
+    /// A step's result is about to be written; carries all its files, the result too.
+    Prepare,
     /// A step was done; carries its files.
     Commit,
-    /// A step was found done after a crash; carries its marker file.
+    /// A step was found done after a crash, all its files as they were prepared; carries them.
     Heal,
     /// A line that a crash cut short was dropped; carries its length.
     Recover,
 }
 
 impl Event {
-    const ALL: [Self; 4] = [Self::Open, Self::Commit, Self::Heal, Self::Recover];
+    const ALL: [Self; 5] = [Self::Open, Self::Prepare, Self::Commit, Self::Heal, Self::Recover];
 
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::Prepare => "prepare",
             Self::Commit => "commit",
             Self::Heal => "heal",
             Self::Recover => "recover",
         }
     }
-}
-
-/// The step that a record declares done, if it does.
-pub(crate) fn step_of(record: &Value) -> Option<&str> {
-    let event = record["event"].as_str()?;
-    let declares = event == Event::Commit.word() || event == Event::Heal.word();
-    declares.then(|| record["step"].as_str()).flatten()
 }
 
 /// An open journal; the next record goes to its end.
@@ -104,7 +100,7 @@ impl Journal {
         if taken || record.contains_key("seq") || record.contains_key("time") {
             return Err(Error::ledger(format!(
                 "a note may not have the event {event:?} together with these keys: \
-                 open, commit, heal, recover, and the keys seq and time, are the ledger's own"
+                 open, prepare, commit, heal, recover, and the keys seq and time, are the ledger's own"
             )));
         }
         self.write(record.clone())

@@ -1,10 +1,10 @@
 //! The steps of a run and the files they leave.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Component, Path};
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::digest;
 use crate::error::{Error, Result};
@@ -16,6 +16,50 @@ pub struct Step {
     pub name: String,
     /// Path of the marker file, with `/` between its parts.
     pub marker: String,
+}
+
+/// A file of a run as the journal has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Path relative to the run folder, with `/` between its parts.
+    pub path: String,
+    /// Bytes of its content.
+    pub size: u64,
+    /// BLAKE3 digest of its content.
+    pub digest: String,
+}
+
+impl FileRecord {
+    /// The record of a file that will have this content.
+    pub(crate) fn of(path: &str, content: &[u8]) -> Self {
+        let digest = digest::bytes(content);
+        Self { path: path.to_owned(), size: content.len() as u64, digest }
+    }
+
+    /// What is wrong with the file in `folder`, if anything is: it cannot be read, or its size,
+    /// or with `digests` its content, is another.
+    pub(crate) fn problem(&self, folder: &Path, digests: bool) -> Option<String> {
+        if let Err(error) = check_inside(&self.path) {
+            return Some(error.to_string());
+        }
+        let path = folder.join(&self.path);
+        let shown = path.display();
+        let measured = if digests {
+            File::open(&path).and_then(|mut file| digest::content(&mut file))
+        } else {
+            fs::metadata(&path).map(|about| (about.len(), self.digest.clone()))
+        };
+        match measured {
+            Err(error) => Some(format!("{shown}: {error}")),
+            Ok((size, _)) if size != self.size => {
+                Some(format!("{shown}: {size} bytes, but {} were committed", self.size))
+            }
+            Ok((_, digest)) if digest != self.digest => {
+                Some(format!("{shown}: its content is not what was committed"))
+            }
+            Ok(_) => None,
+        }
+    }
 }
 
 /// Refuses a plan in which a step or a marker file occurs twice, or a marker leads elsewhere.
@@ -36,14 +80,14 @@ pub(crate) fn check(plan: &[Step]) -> Result<()> {
 
 /// Path, size and digest of files of a run. They are brought to the disk first, so that the
 /// journal never vouches for bytes that a power failure can still take.
-pub(crate) fn describe(folder: &Path, files: &[String]) -> Result<Value> {
-    let described = files.iter().map(|file| {
+pub(crate) fn describe(folder: &Path, files: &[String]) -> Result<Vec<FileRecord>> {
+    let record = |file: &String| {
         check_inside(file)?;
         let path = folder.join(file);
         let (size, digest) = measure(&path).map_err(|error| Error::io("commit", &path, error))?;
-        Ok(json!({"path": file, "size": size, "digest": digest}))
-    });
-    Ok(Value::Array(described.collect::<Result<_>>()?))
+        Ok(FileRecord { path: file.clone(), size, digest })
+    };
+    files.iter().map(record).collect()
 }
 
 fn measure(path: &Path) -> std::io::Result<(u64, String)> {
