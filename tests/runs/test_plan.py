@@ -55,16 +55,16 @@ def test_states_of_a_run(tmp_path: Path) -> None:
     spec = experiment().pretrain_spec()
     folder = tmp_path / "pretrain" / "x-0a1b2c3d"
     plan = [("pretrain", "result.json")]
-    assert state_of(folder, done=False) is State.TODO
+    assert state_of(folder, plan, done=False) is State.TODO
     with Run(folder, spec, {}, plan):
-        assert state_of(folder, done=False) is State.RUNNING
-    assert state_of(folder, done=False) is State.TODO
+        assert state_of(folder, plan, done=False) is State.RUNNING
+    assert state_of(folder, plan, done=False) is State.TODO
     with pytest.raises(ValueError, match="out of luck"), Run(folder, spec, {}, plan):
         raise ValueError("out of luck\nand more")
-    assert state_of(folder, done=False) is State.FAILED
+    assert state_of(folder, plan, done=False) is State.FAILED
     assert failure(folder) == "out of luck"
     with Run(folder, spec, {}, plan) as run:
         run.ledger.note(json.dumps({"event": "work"}))
     # Work on it clears an old failure.
-    assert state_of(folder, done=False) is State.TODO
-    assert state_of(folder, done=True) is State.DONE
+    assert state_of(folder, plan, done=False) is State.TODO
+    assert state_of(folder, plan, done=True) is State.DONE

@@ -11,8 +11,8 @@ from dwlt.data.opened import open_data
 from dwlt.models.blueprint import KEY, Blueprint, blueprint_of
 from dwlt.models.files import digest, find_model, model_bytes, read_metadata
 from dwlt.runs import layout
+from dwlt.runs.context import Context
 from dwlt.runs.plan import Source
-from dwlt.runs.store import Context
 from dwlt.spec import ModelSpec, TaskSpec
 
 

@@ -23,7 +23,10 @@ def read_spec(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise LedgerError(f"{folder / layout.SPEC} cannot be read: {error}") from error
+        raise LedgerError(
+            f"{folder / layout.SPEC} cannot be read: {error}",
+            hint="run the command that made the run again; it writes the file anew",
+        ) from error
 
 
 def asked_rounds(folder: Path) -> int | None:
