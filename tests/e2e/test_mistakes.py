@@ -174,7 +174,7 @@ def test_a_damaged_result_is_named_and_listed(cli: Cli, cli_json: Json, base: li
     code, _, err = cli("prune", "--rounds", 1, *base)
     assert code == 1
     assert str(result) in err
-    assert "remove the run's folder" in err
+    assert f"remove {result.parent} to compute the run again" in err
     listed = cli_json("runs", "list", *base[2:4])
     assert listed[0]["state"] == "damaged"
 

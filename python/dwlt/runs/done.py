@@ -48,6 +48,8 @@ class Checked:
         marker: its result file, relative to the run folder.
         state: how far it is.
         journalled: the files that the journal has for it, relative to the run folder.
+        committed: whether the journal says that it is done. Of a step that it does not, the files
+            are those that were prepared when its result was last about to be written, if any.
         problems: what is wrong, one line each, naming the file.
         result: the content of its result file; None unless it is done.
     """
@@ -56,6 +58,7 @@ class Checked:
     marker: str
     state: StepState
     journalled: frozenset[str] = frozenset()
+    committed: bool = False
     problems: tuple[str, ...] = ()
     result: dict[str, Any] | None = None
 
@@ -97,18 +100,18 @@ def _checked(folder: Path, step: str, marker: str, found: _core._Checked) -> Che
     if found["state"] == "open":
         return Checked(step, marker, StepState.OPEN)
     if found["state"] == "uncommitted":
-        return Checked(step, marker, StepState.UNPROVEN, journalled, problems)
+        return Checked(step, marker, StepState.UNPROVEN, journalled, False, problems)
     if found["state"] == "damaged":
-        return Checked(step, marker, StepState.DAMAGED, journalled, problems)
+        return Checked(step, marker, StepState.DAMAGED, journalled, True, problems)
     try:
         result = read_result(folder / marker)
     except LedgerError as error:
-        return Checked(step, marker, StepState.DAMAGED, journalled, (str(error),))
+        return Checked(step, marker, StepState.DAMAGED, journalled, True, (str(error),))
     assert result is not None  # its size was compared just now
     if not journalled >= set(files_of(folder, step, result)):
         # As version 1 journalled a result that it found after a crash: by its name alone.
-        return Checked(step, marker, StepState.UNPROVEN, journalled)
-    return Checked(step, marker, StepState.DONE, journalled, (), result)
+        return Checked(step, marker, StepState.UNPROVEN, journalled, True)
+    return Checked(step, marker, StepState.DONE, journalled, True, (), result)
 
 
 def files_of(folder: Path, step: str, result: dict[str, Any]) -> list[str]:

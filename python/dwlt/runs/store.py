@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -13,13 +12,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import tomli_w
-from pydantic import ValidationError
 
 from dwlt import _core
 from dwlt.errors import DataError, DwltError, InterruptError, LedgerError
 from dwlt.results.files import FORMAT, environment, read_result, to_json
 from dwlt.runs import layout
 from dwlt.runs.done import Checked, Steps, StepState, check_steps, contradictions, files_of
+from dwlt.runs.folder import read_settings
 from dwlt.spec import StageSpec, identity_values
 
 
@@ -184,15 +183,14 @@ class Run:
         if not problems:
             self.healed.append(f"{marker} was not journalled; its files are proven, and it is now")
             return
-        if self.ledger.done(checked.step):
+        if checked.committed:
             raise damaged(self.folder, checked, problems)
         marker.unlink()
         self.note("redo", step=checked.step, why=problems[0])
         self.healed.append(f"{problems[0]}; {checked.step} was not journalled and is done again")
 
     def _commit_if_proven(self, checked: Checked) -> list[str]:
-        prepared = checked.journalled and not self.ledger.done(checked.step)
-        if prepared:
+        if checked.journalled and not checked.committed:
             # Opening the ledger has compared them by content, and would have healed the step.
             return [f"{self.folder / checked.marker}: a file beside it is not what it was"]
         try:
@@ -218,11 +216,10 @@ def spec_is_intact(folder: Path, spec: StageSpec, starts: Mapping[str, str]) -> 
     What is only a label (the run's name, the number of rounds) may differ.
     """
     try:
-        content = (folder / layout.SPEC).read_bytes()
-        if content == tomli_w.dumps(spec_values(spec)).encode():
+        if (folder / layout.SPEC).read_bytes() == tomli_w.dumps(spec_values(spec)).encode():
             return True
-        written = type(spec).model_validate(tomllib.loads(content.decode()))
-    except (FileNotFoundError, ValueError, ValidationError):
+        written = read_settings(folder, type(spec))
+    except (FileNotFoundError, ValueError):
         return False
     stage = folder.parent.name
     return run_id(stage, written, starts) == run_id(stage, spec, starts)
