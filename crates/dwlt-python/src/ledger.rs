@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use dwlt_core::Watch;
 use dwlt_core::ledger::{self, FileRecord, State, Step};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 use crate::buffers::Bytes;
 use crate::errors::{Result, ledger_error};
+use crate::signals::watched;
 
 /// What is done in a run folder and what comes next. Holds the folder until closed.
 #[pyclass(frozen, module = "dwlt._core")]
@@ -21,6 +23,19 @@ impl Ledger {
     fn with<T>(&self, act: impl FnOnce(&mut ledger::Ledger) -> Result<T>) -> Result<T> {
         let closed = || ledger_error("the ledger is closed".to_owned());
         act(self.lock().as_mut().ok_or_else(closed)?)
+    }
+
+    /// Calls a method that may take long.
+    fn watched(
+        &self,
+        py: Python<'_>,
+        act: impl FnOnce(&mut ledger::Ledger, Watch<'_>) -> dwlt_core::Result<()> + Send,
+    ) -> Result<()> {
+        let done = watched(py, None, |watch| {
+            // The error of a ledger that is closed is not the core's, so it comes out apart.
+            Ok(self.with(|ledger| Ok(act(ledger, watch))))
+        })?;
+        Ok(done??)
     }
 
     // A panic while the guard was held leaves the journal as it is on disk, which is what counts.
@@ -44,7 +59,8 @@ impl Ledger {
         plan: Vec<(String, String)>,
     ) -> Result<Self> {
         let header = json("the header of a run", header_json)?;
-        let ledger = py.detach(|| ledger::Ledger::open(&folder, &header, steps(plan)))?;
+        let ledger =
+            watched(py, None, |watch| ledger::Ledger::open(&folder, &header, steps(plan), watch))?;
         Ok(Self { open: Mutex::new(Some(ledger)) })
     }
 
@@ -67,12 +83,12 @@ impl Ledger {
         result: &Bound<'_, PyAny>,
     ) -> Result<()> {
         let result = Bytes::borrow("result", result)?;
-        py.detach(|| self.with(|ledger| Ok(ledger.finish(step, &files, result.as_slice())?)))
+        self.watched(py, |ledger, watch| ledger.finish(step, &files, result.as_slice(), watch))
     }
 
     /// Journal a step whose marker file is there as done, with size and digest of each file.
     fn commit(&self, py: Python<'_>, step: &str, files: Vec<String>) -> Result<()> {
-        py.detach(|| self.with(|ledger| Ok(ledger.commit(step, &files)?)))
+        self.watched(py, |ledger, watch| ledger.commit(step, &files, watch))
     }
 
     /// Journal a remark: a JSON object with an "event".
@@ -114,7 +130,7 @@ impl Ledger {
     ) -> Result<Bound<'py, PyDict>> {
         let plan = steps(plan);
         let by_step = PyDict::new(py);
-        for checked in py.detach(|| ledger::check(&folder, &plan, digests))? {
+        for checked in watched(py, None, |watch| ledger::check(&folder, &plan, digests, watch))? {
             let about = PyDict::new(py);
             about.set_item("state", word(checked.state))?;
             let files = PyDict::new(py);
@@ -132,7 +148,7 @@ impl Ledger {
     #[staticmethod]
     #[pyo3(signature = (folder, *, result="result.json"))]
     fn verify(py: Python<'_>, folder: PathBuf, result: &str) -> Result<Vec<String>> {
-        Ok(py.detach(|| ledger::verify(&folder, result))?)
+        watched(py, None, |watch| ledger::verify(&folder, result, watch))
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::ledger::journal::{self, Event};
 use crate::ledger::steps::{self, FileRecord, Step};
+use crate::watch::Watch;
 
 /// How far a step is, as its files and the journal say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,12 @@ pub struct Checked {
 /// Sizes are compared; with `digests` every file is read and its content is compared too. While
 /// another process finishes a step, the step may look uncommitted for a moment: whoever wants to
 /// act on that opens the ledger first.
-pub fn check(folder: &Path, plan: &[Step], digests: bool) -> Result<Vec<Checked>> {
+pub fn check(
+    folder: &Path,
+    plan: &[Step],
+    digests: bool,
+    watch: Watch<'_>,
+) -> Result<Vec<Checked>> {
     steps::check(plan)?;
     // Before the journal is read: a step that is finished meanwhile must not look uncommitted.
     let there: Vec<bool> = plan.iter().map(|step| folder.join(&step.marker).is_file()).collect();
@@ -53,7 +59,7 @@ pub fn check(folder: &Path, plan: &[Step], digests: bool) -> Result<Vec<Checked>
             if committed { history.committed(&step.name) } else { history.prepared(&step.name) };
         let mut problems = Vec::new();
         if committed || there {
-            problems.extend(files.iter().filter_map(|file| file.problem(folder, digests)));
+            problems = steps::problems(&files, folder, digests, watch)?;
         }
         if committed && !there && !files.iter().any(|file| file.path == step.marker) {
             problems.push(format!("{}: it is gone", folder.join(&step.marker).display()));
@@ -64,9 +70,9 @@ pub fn check(folder: &Path, plan: &[Step], digests: bool) -> Result<Vec<Checked>
             (false, true) => State::Uncommitted,
             (false, false) => State::Open,
         };
-        Checked { step: step.name.clone(), state, files, problems }
+        Ok(Checked { step: step.name.clone(), state, files, problems })
     });
-    Ok(checked.collect())
+    checked.collect()
 }
 
 /// The steps and files of a journal's records.

@@ -15,7 +15,6 @@ mod steps;
 mod verify;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -26,8 +25,10 @@ pub use steps::{FileRecord, Step};
 pub use verify::verify;
 
 use crate::canonical::canonical_json;
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::files::atomic;
+use crate::watch::Watch;
 use history::History;
 use journal::{Event, Journal};
 use lock::Lock;
@@ -52,13 +53,13 @@ impl Ledger {
     ///
     /// An unfinished last line of the journal, and unfinished files, are removed: a process was
     /// killed while it wrote them.
-    pub fn open(folder: &Path, header: &Value, plan: Vec<Step>) -> Result<Self> {
+    pub fn open(folder: &Path, header: &Value, plan: Vec<Step>, watch: Watch<'_>) -> Result<Self> {
         if !header.is_object() {
             return Err(Error::ledger("the header of a run must be a JSON object"));
         }
         steps::check(&plan)?;
-        fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
-        let lock = Lock::take(folder)?;
+        disk::create_folder(folder).map_err(|error| Error::io("create", folder, error))?;
+        let lock = Lock::take(folder, watch)?;
         atomic::sweep(folder).map_err(|error| Error::io("clean", folder, error))?;
         let (mut journal, records) = Journal::open(folder)?;
         match records.first() {
@@ -69,7 +70,7 @@ impl Ledger {
         let process = std::process::id();
         let folder = folder.to_owned();
         let mut ledger = Self { folder, plan, history, journal, _lock: lock, process };
-        ledger.heal()?;
+        ledger.heal(watch)?;
         Ok(ledger)
     }
 
@@ -88,20 +89,26 @@ impl Ledger {
     /// Writes a step's marker file, its result, and journals the step as done, with size and
     /// digest of that and of each other file, which must be there. A crash at any point leaves a
     /// step that is either not begun to be finished, or is healed when the ledger is next opened.
-    pub fn finish(&mut self, step: &str, files: &[String], result: &[u8]) -> Result<()> {
+    pub fn finish(
+        &mut self,
+        step: &str,
+        files: &[String],
+        result: &[u8],
+        watch: Watch<'_>,
+    ) -> Result<()> {
         self.check_process()?;
         let marker = self.step(step)?.marker.clone();
         if self.history.is_done(step) {
             return Err(committed_before(step));
         }
         let others: Vec<String> = files.iter().filter(|file| **file != marker).cloned().collect();
-        let mut all = steps::describe(&self.folder, &others)?;
+        let mut all = steps::describe(&self.folder, &others, watch)?;
         all.push(FileRecord::of(&marker, result));
         self.journal.append(Event::Prepare, json!({"step": step, "files": all}))?;
         let path = self.folder.join(&marker);
         let folder = atomic::folder_of(&path);
-        fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
-        atomic::write(&path, result)?;
+        disk::create_folder(folder).map_err(|error| Error::io("create", folder, error))?;
+        atomic::write(&path, result, watch)?;
         self.journal.append(Event::Commit, json!({"step": step, "files": all}))?;
         self.history.add(step, all);
         Ok(())
@@ -110,7 +117,7 @@ impl Ledger {
     /// Journals a step as done whose marker file is there already, with size and digest of each of
     /// its files; the marker file is one of them whether named or not. For a step that is done,
     /// only files may be added that the journal does not have yet.
-    pub fn commit(&mut self, step: &str, files: &[String]) -> Result<()> {
+    pub fn commit(&mut self, step: &str, files: &[String], watch: Watch<'_>) -> Result<()> {
         self.check_process()?;
         let marker = self.step(step)?.marker.clone();
         let mut all = files.to_vec();
@@ -125,7 +132,7 @@ impl Ledger {
                 return Err(committed_before(step));
             }
         }
-        let described = steps::describe(&self.folder, &all)?;
+        let described = steps::describe(&self.folder, &all, watch)?;
         self.journal.append(Event::Commit, json!({"step": step, "files": described}))?;
         self.history.add(step, described);
         Ok(())
@@ -139,7 +146,7 @@ impl Ledger {
 
     /// Journals the steps that a crash left finished but not committed, where every file is what
     /// it was prepared to be.
-    fn heal(&mut self) -> Result<()> {
+    fn heal(&mut self, watch: Watch<'_>) -> Result<()> {
         for step in &self.plan {
             let there = self.folder.join(&step.marker).is_file();
             let done = self.history.is_done(&step.name);
@@ -155,9 +162,11 @@ impl Ledger {
                 });
             }
             let prepared = self.history.prepared(&step.name);
-            let proven = prepared.iter().any(|file| file.path == step.marker)
-                && prepared.iter().all(|file| file.problem(&self.folder, true).is_none());
-            if there && !done && proven {
+            let proven = there
+                && !done
+                && prepared.iter().any(|file| file.path == step.marker)
+                && steps::problems(&prepared, &self.folder, true, watch)?.is_empty();
+            if proven {
                 self.journal.append(Event::Heal, json!({"step": step.name, "files": prepared}))?;
                 self.history.add(&step.name, prepared);
             }

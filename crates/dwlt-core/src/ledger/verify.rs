@@ -1,12 +1,13 @@
 //! Whether a run's files are what the journal says they are, and its results are journalled.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::ledger::history::History;
-use crate::ledger::journal;
+use crate::ledger::{journal, steps};
+use crate::watch::Watch;
 
 /// Reads a run's journal and every file it vouches for; returns what is wrong, one line each.
 ///
@@ -14,7 +15,7 @@ use crate::ledger::journal;
 /// has another content (where it was committed several times, the last time counts); and a file
 /// named `result`, in the folder or below, that no commit vouches for. Of a result that was
 /// prepared but not committed the prepared files are compared too.
-pub fn verify(folder: &Path, result: &str) -> Result<Vec<String>> {
+pub fn verify(folder: &Path, result: &str, watch: Watch<'_>) -> Result<Vec<String>> {
     let results = named(folder, result).map_err(|error| Error::io("read", folder, error))?;
     let read = journal::read(folder)
         .and_then(|contents| History::of(&contents.records).map(|history| (contents, history)));
@@ -33,7 +34,7 @@ pub fn verify(folder: &Path, result: &str) -> Result<Vec<String>> {
             folder.display()
         ));
     }
-    problems.extend(history.files().filter_map(|file| file.problem(folder, true)));
+    problems.extend(steps::problems(history.files(), folder, true, watch)?);
     for path in results {
         if history.files().any(|file| file.path == path) {
             continue;
@@ -42,7 +43,7 @@ pub fn verify(folder: &Path, result: &str) -> Result<Vec<String>> {
         problems.push(format!("{}: a result that was never committed", shown.display()));
         let prepared = history.unfinished().find(|(_, files)| files.iter().any(|f| f.path == path));
         let files = prepared.map(|(_, files)| files).unwrap_or_default();
-        problems.extend(files.iter().filter_map(|file| file.problem(folder, true)));
+        problems.extend(steps::problems(files, folder, true, watch)?);
     }
     Ok(problems)
 }
@@ -51,7 +52,7 @@ pub fn verify(folder: &Path, result: &str) -> Result<Vec<String>> {
 /// are not followed, and a folder that does not exist has none.
 fn named(folder: &Path, name: &str) -> io::Result<Vec<String>> {
     fn collect(folder: &Path, inside: &str, name: &str, found: &mut Vec<String>) -> io::Result<()> {
-        for entry in fs::read_dir(folder)? {
+        for entry in disk::list(folder)? {
             let entry = entry?;
             let Ok(file) = entry.file_name().into_string() else { continue };
             let path = format!("{inside}{file}");
