@@ -82,7 +82,7 @@ class _Job(Protocol):
     def label(self) -> str: ...
 
     def there(self) -> bool:
-        """Whether its result is on disk."""
+        """Whether the folder proves that it is done; damage does not, and ``run`` names it."""
 
     def ready(self) -> bool:
         """Whether what it starts from is there."""

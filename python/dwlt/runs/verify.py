@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a run folder, read byte by byte: `dwlt runs verify`."""
+"""Run folders read byte by byte: `dwlt runs verify`, and files that are about to be used."""
 
 from __future__ import annotations
 
@@ -36,6 +36,26 @@ def verify_run(folder: Path) -> list[str]:
     if folder.parent.name not in SPECS:
         return problems
     return [*problems, *_settings(folder), *_unvouched(folder)]
+
+
+def require_as_committed(file: Path) -> None:
+    """Refuse a file of a finished step whose content is no longer what the journal committed.
+
+    For whoever computes with the file. One that lies in no run folder is nobody's promise.
+
+    Raises:
+        LedgerError: naming the file, and what to do.
+    """
+    for folder in (file.parent, file.parent.parent):
+        if folder.parent.name not in SPECS or not (folder / layout.JOURNAL).is_file():
+            continue
+        checked = _core.Ledger.check(str(folder), steps_on_disk(folder), digests=True)
+        for problem in (line for one in checked.values() for line in one["problems"]):
+            if problem.startswith(f"{file}:"):
+                raise LedgerError(
+                    problem,
+                    hint=f"put the file back as it was, or remove {folder} to compute it again",
+                )
 
 
 def _settings(folder: Path) -> list[str]:

@@ -26,6 +26,7 @@ from dwlt.runs.complete import Prepared, StepResult, Work, complete
 from dwlt.runs.context import Context
 from dwlt.runs.folder import read_spec
 from dwlt.runs.store import Run
+from dwlt.runs.verify import require_as_committed
 from dwlt.scoring import (
     SHARD,
     Accuracy,
@@ -117,12 +118,14 @@ def run(
     Raises:
         FormatError, ModelError, MaskError: the files do not hold a model that takes these images.
         UserError: AutoAttack is asked for and not installed.
-        LedgerError: finished steps in the folder are of another evaluation.
+        LedgerError: finished steps in the folder are of another evaluation; or the model's run
+            ended with another file.
         InterruptError: the user asked to stop; finished shards are saved.
     """
     if wanted.suite:
         require_package()
     file = find_model(path)
+    require_as_committed(file)
     model, blueprint = read_model(file)
     data = (task_of(file) if own_task else None) or experiment.downstream
     spec = _spec(experiment, wanted, data, file, blueprint)
@@ -135,6 +138,7 @@ def run(
     source: tuple[Model, Blueprint] | None = None
     if wanted.source is not None:
         source_file = find_model(wanted.source)
+        require_as_committed(source_file)
         source = read_model(source_file)
         starts["from"] = digest(source_file)
     models = (model, None if source is None else source[0])
