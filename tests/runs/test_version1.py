@@ -12,7 +12,7 @@ from dwlt.errors import LedgerError
 from dwlt.events import Event
 from dwlt.runs.folder import read_settings
 from dwlt.runs.plan import Pretraining, Search
-from dwlt.runs.verify import verify_run
+from dwlt.runs.verify import require_as_committed, verify_run
 from dwlt.spec import PretrainSpec, PruneSpec
 from tests.runs.folders import context, drop_lines, golden, journal, notices, words
 
@@ -135,3 +135,30 @@ def test_a_mask_that_was_exchanged_is_not_transferred(tmp_path: Path) -> None:
     ticket = Ticket.of(pretrained_source(runs / PRETRAINED, pretrained), runs / PRUNED, found)
     with pytest.raises(LedgerError, match=r"round-02/mask\.safetensors now holds"):
         ticket.masks()
+
+
+def test_a_round_done_again_must_fit_the_next_one(tmp_path: Path) -> None:
+    from dwlt.stages import prune
+
+    runs = golden(tmp_path)
+    folder = runs / PRUNED
+    journal_file = folder / "journal"
+    # A journal of nothing: all three rounds are proven, except the one whose masks are garbage.
+    journal_file.unlink()
+    (folder / "round-01" / "mask.safetensors").write_bytes(b"garbage")
+    result = folder / "round-02" / "result.json"
+    parent = json.loads(result.read_bytes())["parent"]
+    result.write_bytes(result.read_bytes().replace(parent.encode(), b"b3:" + b"0" * 64))
+    with pytest.raises(LedgerError, match="round 1, done again, gives the masks"):
+        prune.run(search(runs), context(runs))
+
+
+def test_a_model_that_was_exchanged_is_not_evaluated(tmp_path: Path) -> None:
+    cells = golden(tmp_path) / "transfer"
+    mine, other = cells / "old-0e8e1866", cells / "old-27dd80c1"
+    require_as_committed(mine / "best-sa.safetensors")
+    (mine / "best-sa.safetensors").write_bytes((other / "best-sa.safetensors").read_bytes())
+    with pytest.raises(LedgerError, match=r"old-0e8e1866/best-sa\.safetensors: its content"):
+        require_as_committed(mine / "best-sa.safetensors")
+    require_as_committed(mine / "best-ra.safetensors")
+    require_as_committed(tmp_path / "elsewhere.safetensors")

@@ -10,11 +10,12 @@ import torch
 
 from dwlt import _core
 from dwlt.data import Task
-from dwlt.errors import DataError
+from dwlt.errors import DataError, LedgerError
 from dwlt.events import StageStarted, StepDone
 from dwlt.runs import layout
 from dwlt.runs.complete import Prepared, StepResult, Work, complete
 from dwlt.runs.context import Context
+from dwlt.runs.done import finished
 from dwlt.runs.plan import Search, Source
 from dwlt.runs.store import Run
 from dwlt.stages.common import checkpoint_of, flag_values, open_task, stopped, task_values
@@ -97,12 +98,15 @@ class _Prune(Work):
             raise stopped(f"pruning, before round {round_}")
         work = self.work
         if round_ == 0:
-            dense = _core.MaskSet.dense(work.shapes())
-            return _save(work, 0, RoundTicket(dense, self.source.digest), None)
-        before = work.masks(round_ - 1)
-        ticket = METHODS[work.spec.method](work, round_)
-        ticket.masks.check_lineage(before)
-        return _save(work, round_, ticket, before.digest)
+            parent = None
+            ticket = RoundTicket(_core.MaskSet.dense(work.shapes()), self.source.digest)
+        else:
+            before = work.masks(round_ - 1)
+            parent = before.digest
+            ticket = METHODS[work.spec.method](work, round_)
+            ticket.masks.check_lineage(before)
+        _require_parent_of_next(run.folder, round_, ticket.masks.digest)
+        return _save(work, round_, ticket, parent)
 
     def clear(self, folder: Path, step: str) -> None:
         checkpoint_of(folder / step, {}).clear()
@@ -125,6 +129,21 @@ def _require_images(search: Search, source: Source, name: str, images: str) -> N
         raise DataError(
             f"the images of {name} are not those that {source.path} was pre-trained on",
             hint="put the old images back, or pre-train anew in another --runs folder",
+        )
+
+
+def _require_parent_of_next(folder: Path, round_: int, found: str) -> None:
+    """A round that is done again must give the masks that the finished round after it started from.
+
+    Raises:
+        LedgerError: it does not: another machine or version of PyTorch computes it otherwise.
+    """
+    following = finished(folder, layout.round_step(round_ + 1))
+    if following is not None and following["parent"] != found:
+        raise LedgerError(
+            f"{folder}: round {round_}, done again, gives the masks {found}, but round "
+            f"{round_ + 1} was made from {following['parent']}",
+            hint=f"remove {folder} to run the search again",
         )
 
 

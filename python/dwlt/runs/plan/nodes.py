@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dwlt import _core
+from dwlt.errors import LedgerError
 from dwlt.runs import layout, store
 from dwlt.runs.done import finished
 from dwlt.runs.folder import asked_rounds
@@ -218,5 +219,8 @@ class Search:
 
     def last(self) -> int:
         """How many rounds it goes: as `dwlt prune` was last asked, else as the spec says."""
-        asked = None if self.folder is None else asked_rounds(self.folder)
+        try:
+            asked = None if self.folder is None else asked_rounds(self.folder)
+        except LedgerError:
+            asked = None  # a damaged journal is named when the search is run
         return self.spec.rounds if asked is None else asked
