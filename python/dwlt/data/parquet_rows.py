@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from dwlt.data.order import Ints
 from dwlt.data.pixels import Pixels, decode
-from dwlt.data.source import Loader, Source
+from dwlt.data.source import Loader, Source, check_count
 from dwlt.errors import DataError
 
 
@@ -26,6 +26,7 @@ class ParquetSource(Source):
     def __init__(
         self, paths: Sequence[Path], rows: Sequence[int], column: str, labels: Ints
     ) -> None:
+        check_count(str(paths[0]), sum(rows), labels)
         self.paths = paths
         self.column = column
         self.labels = labels
