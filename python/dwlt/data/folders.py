@@ -170,6 +170,10 @@ def _flat_notes(root: Path, folders: list[_Folder], named: dict[str, frozenset[s
     """
     telling = [one for one in folders if named[one.name]]
     plain = [one for one in folders if not named[one.name] and one.count]
+    nearly = [one for one in plain if hinted(one.name)]
+    meant = frozenset().union(*(named[o.name] or hinted(o.name) for o in [*telling, *nearly]))
+    if nearly and len(meant) > 1:
+        raise _unsorted([*telling, *nearly])
     if not telling:
         return []
     # "x-train" and "x-test" are parts of x; "bullet-train" and "test-tube" are things.
@@ -177,20 +181,23 @@ def _flat_notes(root: Path, folders: list[_Folder], named: dict[str, frozenset[s
     parts = frozenset().union(*(named[one.name] for one in telling))
     all_words = all(not rest(one.name) for one in telling)
     if max(pairs.values()) > 1 or (not plain and (len(parts) > 1 or all_words)):
-        first = telling[0]
-        raise DataError(
-            f"{first.path}: no class folders; {names.some(one.name for one in telling)} may be "
-            f"parts whose images ({sum(one.count for one in telling)}) are not sorted into "
-            "classes, or classes",
-            hint="parts hold a folder per class (train/CLASS/image files); rename folders that "
-            "are classes",
-        )
+        raise _unsorted(telling)
     return [
         f"{one.name}/ is taken for a class, since images lie directly in it and "
         f"{names.some((o.name for o in folders if o is not one), 3)} lie beside it"
         for one in telling
         if one.count
     ]
+
+
+def _unsorted(folders: list[_Folder]) -> DataError:
+    return DataError(
+        f"{folders[0].path}: no class folders; {names.some(one.name for one in folders)} may be "
+        f"parts whose images ({sum(one.count for one in folders)}) are not sorted into classes, or "
+        "classes",
+        hint="parts hold a folder per class (train/CLASS/image files); rename folders that are "
+        "classes",
+    )
 
 
 def _refuse_hints(root: Path, folders: Iterable[_Folder], known: frozenset[str]) -> None:

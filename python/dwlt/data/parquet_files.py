@@ -79,14 +79,14 @@ def find_files(root: Path) -> Files:
             hint="name them train*.parquet",
         )
     _refuse_hints(root, unknown, frozenset(parts))
+    bases = sorted({one.base for one in files if one.part is not None})
+    if len(bases) > 1:
+        raise _several(root, bases, "parts")
     for part, paths in parts.items():
         _check_one_folder(root, paths, part)
         _check_prefixes(paths, part)
         _check_shards(paths)
         notes += _together(part, paths)
-    bases = sorted({one.base for one in files if one.part is not None})
-    if len(bases) > 1:
-        raise _several(root, bases, "parts")
     return Files(parts, [*unknown, *(one.path for one in far)], notes)
 
 

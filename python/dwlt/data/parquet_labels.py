@@ -19,8 +19,8 @@ from dwlt.errors import DataError
 MOST_CLASSES = 100_000
 """Without class names, a largest label at or above this has to be justified by as many images."""
 
-IMAGES_PER_CLASS = 0.1
-"""Labels may reach ten times the number of images: sets are cut down and keep their numbers."""
+CLASSES_PER_IMAGE = 10
+"""How far above the number of images labels may reach: sets are cut down and keep their numbers."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Labels:
         if not isinstance(self.values, np.ndarray):
             return names.distinct(self.values)
         largest = int(self.values.max(initial=-1))
-        if largest >= max(MOST_CLASSES, len(self.values) / IMAGES_PER_CLASS):
+        if largest >= max(MOST_CLASSES, CLASSES_PER_IMAGE * len(self.values)):
             path, row = self._place(int(self.values.argmax()))
             raise DataError(
                 f"{path}, row {row}: label {largest} among {len(self.values)} images; labels count "
@@ -126,7 +126,12 @@ def _read(path: Path, name: str) -> Ints | list[str]:
         row = int(np.flatnonzero(column.is_null().to_numpy())[0])
         raise DataError(f"{path}, row {row}: the label is null", hint="remove the row or label it")
     if label_kind(kind) == "text":
-        texts: list[str] = column.to_pylist()
+        try:
+            texts: list[str] = column.to_pylist()
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{path}: column {name!r} holds text that is not UTF-8", hint="write it as UTF-8"
+            ) from error
         return texts
     try:
         numbers: Ints = column.cast(pa.int64()).to_numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import uuid
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -103,13 +103,14 @@ class ParquetSource(Source):
         text = json.dumps([self.column, stats])
         stem = cache / hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         offsets, flat = stem.with_suffix(".offsets.npy"), stem.with_suffix(".images")
-        if not offsets.is_file():
+        if not (offsets.is_file() and flat.is_file()):
             self._copy_out(offsets, flat)
         return FlatSource(flat, np.load(offsets), self)
 
     def _copy_out(self, offsets: Path, flat: Path) -> None:
         ends = np.zeros(len(self) + 1, dtype=np.int64)
-        part = flat.with_suffix(f".{os.getpid()}.part")
+        # Not the process id: two containers that share a folder may have the same one.
+        part = flat.with_suffix(f".{uuid.uuid4().hex}.part")
         try:
             flat.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as out:

@@ -196,5 +196,6 @@ def _class_names(features: dict[str, Any], column: str) -> tuple[str, ...]:
     feature = features.get(column)
     names = feature.get("names") if isinstance(feature, dict) else None
     if isinstance(names, dict):  # some writers number them
-        names = [names[key] for key in sorted(names, key=int)]
+        numbered = all(str(key).isdecimal() for key in names)
+        names = [names[key] for key in sorted(names, key=int if numbered else None)]
     return tuple(str(name) for name in names) if names else ()

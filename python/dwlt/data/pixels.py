@@ -94,10 +94,16 @@ def common_shape(
     One coloured image makes all of them three-channel; the first gives height and width where
     no ``size`` is set.
     """
-    looked = list(images)
-    height, width = (size, size) if size is not None else looked[0].shape[:2]
+    first: tuple[int, ...] | None = None
+    coloured = False
+    for one in images:  # not kept: a few large photographs would fill the memory
+        first = first or one.shape[:2]
+        coloured = coloured or one.ndim == 3
+    if first is None:
+        raise ValueError("no image to look at")
+    height, width = (size, size) if size is not None else first
     if channels is None:
-        channels = 3 if any(one.ndim == 3 for one in looked) else 1
+        channels = 3 if coloured else 1
     return channels, height, width
 
 

@@ -1,0 +1,260 @@
+"""Folders whose names say one thing and whose contents another: parts, classes, or a refusal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dwlt.data import Task, load_task
+from dwlt.errors import DataError
+from dwlt.spec import TaskSpec
+
+from .make import picture, write_folder
+
+PETS = ["cat", "dog"]
+
+
+def load(root: Path) -> Task:
+    return load_task(TaskSpec(task=f"imagefolder:{root}"), data_dir=root / "elsewhere")
+
+
+def counts(task: Task) -> tuple[int, int, int]:
+    return len(task.train), len(task.validation), len(task.test)
+
+
+def refuse(root: Path, message: str) -> str:
+    with pytest.raises(DataError, match=message) as caught:
+        load(root)
+    assert caught.value.hint
+    return caught.value.hint
+
+
+def tree(root: Path, *folders: str, count: int = 8) -> None:
+    """``FOLDER/NUMBER.png`` for each folder; all images of the tree differ."""
+    for label, name in enumerate(folders):
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            picture(label, number).save(root / name / f"{number}.png")
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("x-train", "x_test.v2"),
+        ("Train", "TESTING"),
+        ("train2017", "test2017"),
+        ("01_training", "02_eval"),
+        ("trainset", "testset"),
+        ("MyTrain", "MyTest"),
+    ],
+)
+def test_parts_are_told_anywhere_in_a_name(tmp_path: Path, train: str, test: str) -> None:
+    write_folder(tmp_path / train, PETS, 10)
+    write_folder(tmp_path / test, PETS, 4)
+    task = load(tmp_path)
+    assert task.classes == ("cat", "dog")
+    assert counts(task) == (18, 2, 8)
+    assert task.test.origin == "test"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["bus", "car", "train"],
+        ["bus", "car", "test"],
+        ["bus", "bullet-train", "test-tube"],
+        ["bullet-train", "steam-train"],
+        ["invalid", "valid"],
+        ["bus", "dev"],
+        ["latest", "oldest"],
+    ],
+)
+def test_a_class_may_be_called_like_a_part(tmp_path: Path, names: list[str]) -> None:
+    tree(tmp_path, *names)
+    task = load(tmp_path)
+    assert task.classes == tuple(sorted(names))
+    assert sum(counts(task)) == 8 * len(names)
+
+
+def test_a_class_called_train_is_noted(tmp_path: Path) -> None:
+    tree(tmp_path, "bus", "car", "train")
+    assert (
+        "train/ is taken for a class, since images lie directly in it and bus, car lie beside it"
+        in load(tmp_path).notes
+    )
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("train", "test"),
+        ("x-train", "x-test", "cat"),
+        ("train", "val", "unlabelled"),
+        ("y-train", "z-test"),
+        ("train1", "train2"),
+        ("mytrain", "mytest"),
+        ("train", "mytest"),
+    ],
+)
+def test_parts_without_classes_are_not_classes(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    tree(tmp_path, *folders)
+    hint = refuse(tmp_path, "no class folders; .* may be parts whose images")
+    assert "train/CLASS" in hint
+
+
+def test_both_readings_are_named(tmp_path: Path) -> None:
+    tree(tmp_path, "bus", "car", "train/steam", "train/electric")
+    hint = refuse(
+        tmp_path,
+        r"train/ may be the training part, of the classes electric, steam, or a class beside "
+        r"bus, car",
+    )
+    assert str(tmp_path / "train") in hint
+    # The way that the hint shows.
+    assert load(tmp_path / "train").classes == ("electric", "steam")
+
+
+def test_what_lies_beside_the_parts_is_counted(tmp_path: Path) -> None:
+    tree(tmp_path, "train/cat", "train/dog", "test/cat", "test/dog", "extra", "more/cat")
+    picture(9, 0).save(tmp_path / "cover.png")
+    picture(9, 1).save(tmp_path / "train/cover.png")
+    task = load(tmp_path)
+    assert counts(task)[2] == 16
+    assert set(task.notes) == {
+        "extra/ is no part and was left out (8 images)",
+        "more/ is no part and was left out (8 images)",
+        f"1 images directly in {tmp_path.name}/ are in no class folder and were left out",
+        "1 images directly in train/ are in no class folder and were left out",
+    }
+
+
+def test_images_beside_class_folders_are_counted(tmp_path: Path) -> None:
+    tree(tmp_path, "cat", "dog")
+    picture(9, 0).save(tmp_path / "cover.png")
+    task = load(tmp_path)
+    assert sum(counts(task)) == 16
+    assert any("1 images directly in" in note for note in task.notes)
+
+
+def test_images_alone(tmp_path: Path) -> None:
+    picture(9, 0).save(tmp_path / "cover.png")
+    refuse(tmp_path, "no class folders; 1 images lie directly in it")
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        # Two folders for one part.
+        (("train/a", "train/b", "val/a", "validation/a"), "several folders are the validation"),
+        (("a-train/a", "a-test/a", "b-train/a", "b-test/a"), "several folders are the train part"),
+        (("train/a", "Train/b"), "several folders are the train part"),
+        # A name that tells two.
+        (("train-test/a", "train-test/b"), "the name tells test and train"),
+        # Parts that are not sorted into classes.
+        (("train/a", "train/b", "test"), r"test: no class folders \(8 images lie directly in it"),
+        (("x-train/a", "x-train/b", "x-test"), "x-test: no class folders"),
+        # Words inside words.
+        (("mytrain/a", "mytest/a"), "mytest: is this the test part, or a class"),
+        (("train/a", "train/b", "mytest/a"), "mytest: is this the test part, or a class"),
+        # Sets side by side.
+        (("small/train/a", "small/test/a", "large/train/a", "large/test/a"), "tell parts"),
+        (("small/train/a", "large/train/a"), r"large: holds folders that tell parts \(train\)"),
+        # Parts below classes.
+        (("cat/train", "cat/test", "dog/train", "dog/test"), r"cat: holds .* \(test, train\)"),
+        (("cat/images", "cat/deep/test", "dog"), r"cat: holds folders that tell parts \(test\)"),
+        (("train/cat/a", "train/cat/val", "train/dog"), "cat: holds folders that tell parts"),
+        (("test/a", "test/b", "cat", "dog"), "there is test/ but no train/; beside it are cat"),
+    ],
+)
+def test_trees_that_can_be_read_in_two_ways(
+    tmp_path: Path, folders: tuple[str, ...], message: str
+) -> None:
+    tree(tmp_path, *folders)
+    refuse(tmp_path, message)
+
+
+def test_an_empty_part(tmp_path: Path) -> None:
+    tree(tmp_path, "train/cat", "train/dog")
+    (tmp_path / "test").mkdir()
+    refuse(tmp_path, r"test: no class folders \(it holds no images\)")
+    (tmp_path / "test/cat").mkdir()
+    refuse(tmp_path, "test: no class folders")
+
+
+def test_an_exact_name_goes_before_one_that_says_more(tmp_path: Path) -> None:
+    tree(tmp_path, "train/cat", "train/dog", "train-extra/cat", "test/cat")
+    task = load(tmp_path)
+    assert counts(task)[2] == 8
+    assert "train-extra/ is no part and was left out (8 images)" in task.notes
+
+
+def test_vehicles_below_a_class_are_no_parts(tmp_path: Path) -> None:
+    tree(tmp_path, "vehicle/train", "vehicle/bus", "animal")
+    assert sum(counts(load(tmp_path))) == 24
+
+
+def test_names_of_files_that_all_tell_parts(tmp_path: Path) -> None:
+    for label, name in enumerate(PETS):
+        (tmp_path / name).mkdir()
+        for number in range(8):
+            part = "test" if number < 2 else "train"
+            picture(label, number).save(tmp_path / name / f"{part}_{number}.png")
+    refuse(tmp_path, r"the names of the image files tell parts \(train 12, test 4\)")
+    picture(0, 50).save(tmp_path / "cat/50.png")
+    assert "names of files tell parts (train 12, test 4 of 17), which was not heeded" in (
+        load(tmp_path).notes
+    )
+
+
+def test_what_systems_leave_behind_is_no_class(tmp_path: Path) -> None:
+    tree(tmp_path, "cat", "dog", "__MACOSX", ".thumbnails", "cat/@eaDir")
+    (tmp_path / "cat/._0.png").write_bytes(b"no image")
+    (tmp_path / "cat/1.PNG").write_bytes((tmp_path / "dog/1.png").read_bytes())
+    task = load(tmp_path)
+    assert task.classes == ("cat", "dog")
+    assert sum(counts(task)) == 17
+    assert not any("left out" in note for note in task.notes)
+
+
+def test_images_that_are_passed_over_are_counted(tmp_path: Path) -> None:
+    tree(tmp_path, "cat", "dog")
+    picture(0, 50).save(tmp_path / "cat/.hidden.png")
+    for name in ("a.avif", "b.HEIC", "c.tga"):
+        (tmp_path / "dog" / name).write_bytes(b"an image")
+    (tmp_path / "dog/notes.txt").write_text("no image")
+    task = load(tmp_path)
+    assert sum(counts(task)) == 16
+    assert "hidden images: 1 left out (cat/.hidden.png)" in task.notes
+    assert (
+        "images of kinds that are not read: 3 left out (dog/a.avif, dog/b.HEIC, dog/c.tga)"
+        in task.notes
+    )
+
+
+CAFE = "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
+CAFE_DECOMPOSED = "cafe\N{COMBINING ACUTE ACCENT}"
+
+
+def test_one_name_in_two_spellings_is_one_class(tmp_path: Path) -> None:
+    tree(tmp_path, "bar", CAFE, CAFE_DECOMPOSED)
+    task = load(tmp_path)
+    assert len(task.classes) == 2
+    assert sum(counts(task)) == 24
+    assert any("2 folders" in note and "are one class" in note for note in task.notes)
+    everything = [
+        *zip(task.train.labels, task.train.ids, strict=True),
+        *zip(task.validation.labels, task.validation.ids, strict=True),
+        *zip(task.test.labels, task.test.ids, strict=True),
+    ]
+    # Ids count images by class: 8 of the bar and then 16 of the café.
+    assert all(label == (sample >= 8) for label, sample in everything)
+
+
+def test_parts_may_spell_a_class_differently(tmp_path: Path) -> None:
+    tree(tmp_path, "train/bar", f"train/{CAFE}", "test/bar", f"test/{CAFE_DECOMPOSED}")
+    task = load(tmp_path)
+    assert task.classes == ("bar", CAFE)
+    assert task.test.labels.tolist() == [0] * 8 + [1] * 8
+    spec = TaskSpec(task=f"imagefolder:{tmp_path}", classes=("bar", CAFE_DECOMPOSED))
+    assert load_task(spec, data_dir=tmp_path).classes == ("bar", CAFE)
