@@ -227,7 +227,8 @@ def _together(part: str, paths: Iterable[Path]) -> list[str]:
     """A note where files of one part differ by more than numbers."""
     stems = {path.stem: _SHARD.fullmatch(path.stem) for path in paths}
     forms = {
-        re.sub(r"[\W\d_]+", " ", match[1] if match else stem): stem for stem, match in stems.items()
+        re.sub(r"[\W\d_]+", " ", match[1] if match else stem).strip(): stem
+        for stem, match in stems.items()
     }
     if len(forms) < 2:
         return []
