@@ -122,6 +122,7 @@ def test_the_hint_leads_to_one_of_them(tmp_path: Path) -> None:
     [
         (("data-00000-of-00002",), "data-00001-of-00002.parquet is missing"),
         (("train-00000-of-00001", "train-00000-of-00002", "train-00001-of-00002"), "another numb"),
+        (("train-0-of-99999999999999",), "train-00000000000001-of-99999999999999.parquet is miss"),
         (("train-00000-of-00001-aa", "train-00000-of-00001-bb"), "is the same shard"),
     ],
 )
@@ -133,7 +134,7 @@ def test_shards(tmp_path: Path, names: tuple[str, ...], message: str) -> None:
 def test_files_of_other_names_in_one_part_are_said(tmp_path: Path) -> None:
     touch(tmp_path, "train-clean", "train-other", "train-other-2")
     assert find_files(tmp_path).notes == [
-        "train-clean, train-other-2 are put together as the train part"
+        "train-clean, train-other are put together as the train part"
     ]
     touch(tmp_path / "numbered", "0000", "0001")
     assert find_files(tmp_path / "numbered").notes == []

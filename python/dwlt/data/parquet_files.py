@@ -58,7 +58,8 @@ def find_files(root: Path) -> Files:
         or every
     )
     files = _tell(near, root)
-    far = _tell([path for path in every if path not in set(near)], root, strict=False)
+    chosen = set(near)
+    far = _tell([path for path in every if path not in chosen], root, strict=False)
     parts: dict[str, list[Path]] = {}
     for one in files:
         if one.part is not None:
@@ -119,22 +120,26 @@ def _tell(paths: Sequence[Path], root: Path, *, strict: bool = True) -> list[_To
                 break
         read.append(_Told(path, part, base))
     if strict:
-        for one in read:
-            _refuse_contradiction(one, read, root)
+        _refuse_contradictions(read, root)
     return read
 
 
-def _refuse_contradiction(one: _Told, read: Sequence[_Told], root: Path) -> None:
-    outer = one.base
-    while one.part is not None and outer != root:
-        telling = told(outer.name)
-        below = {other.part for other in read if outer in other.path.parents}
-        if telling and telling != {one.part} and len(below - {None}) < 2:
-            raise DataError(
-                f"{one.path}: is this the {one.part} part, or that of the folder {outer.name!r}?",
-                hint="rename the file or the folder",
-            )
-        outer = outer.parent
+def _refuse_contradictions(read: Sequence[_Told], root: Path) -> None:
+    below: dict[Path, set[str]] = {}
+    for one in read:
+        for folder in one.path.parents if one.part is not None else ():
+            below.setdefault(folder, set()).add(one.part or "")
+    for one in read:
+        outer = one.base
+        while one.part is not None and outer != root:
+            telling = told(outer.name)
+            if telling and telling != {one.part} and len(below[outer]) < 2:
+                raise DataError(
+                    f"{one.path}: is this the {one.part} part, or that of the folder "
+                    f"{outer.name!r}?",
+                    hint="rename the file or the folder",
+                )
+            outer = outer.parent
 
 
 def _refuse_far(
@@ -198,29 +203,28 @@ def _check_prefixes(paths: Sequence[Path], part: str) -> None:
 
 def _check_shards(paths: Sequence[Path]) -> None:
     """Refuse numbered files of which one is missing or there twice."""
-    shards = {path: match for path in paths if (match := _SHARD.fullmatch(path.stem))}
-    for path, match in shards.items():
-        same = [
-            int(other[2])
-            for other in shards.values()
-            if (other[1], other[3]) == (match[1], match[3])
-        ]
-        missing = sorted(set(range(int(match[3]))) - set(same))
-        if missing:
-            raise DataError(
-                f"{path.parent / f'{match[1]}-{missing[0]:05d}-of-{match[3]}.parquet'} is missing "
-                f"({len(set(same))} of {int(match[3])} shards are there)",
-                hint="download the missing shards",
-            )
-        if (
-            len(same) > len(set(same))
-            or len({o[3] for o in shards.values() if o[1] == match[1]}) > 1
-        ):
-            raise DataError(
-                f"{path}: another file is the same shard, or the same part is there in another "
-                f"number of shards",
-                hint="keep the files of one version of the set",
-            )
+    groups: dict[str, dict[str, list[tuple[int, Path]]]] = {}
+    for path in paths:
+        if match := _SHARD.fullmatch(path.stem):
+            of = groups.setdefault(match[1], {}).setdefault(match[3], [])
+            of.append((int(match[2]), path))
+    for start, by_total in groups.items():
+        for total, shards in by_total.items():
+            present = {number for number, _ in shards}
+            gone = next((i for i in range(int(total)) if i not in present), None)
+            if gone is not None:
+                name = f"{start}-{gone:0{len(total)}d}-of-{total}.parquet"
+                raise DataError(
+                    f"{shards[0][1].parent / name} is missing "
+                    f"({len(present)} of {int(total)} shards are there)",
+                    hint="download the missing shards",
+                )
+            if len(by_total) > 1 or len(shards) > len(present):
+                raise DataError(
+                    f"{shards[0][1]}: another file is the same shard, or the same part is there in "
+                    "another number of shards",
+                    hint="keep the files of one version of the set",
+                )
 
 
 def _together(part: str, paths: Iterable[Path]) -> list[str]:
