@@ -152,7 +152,7 @@ def test_images_alone(tmp_path: Path) -> None:
         # A name that tells two.
         (("train-test/a", "train-test/b"), "the name tells test and train"),
         # Parts that are not sorted into classes.
-        (("train/a", "train/b", "test"), r"test: no class folders \(8 images lie directly in it"),
+        (("train/a", "train/b", "test"), "test: no class folders; 8 images lie directly in it"),
         (("x-train/a", "x-train/b", "x-test"), "x-test: no class folders"),
         # Words inside words.
         (("mytrain/a", "mytest/a"), "mytest: is this the test part, or a class"),
@@ -177,9 +177,17 @@ def test_trees_that_can_be_read_in_two_ways(
 def test_an_empty_part(tmp_path: Path) -> None:
     tree(tmp_path, "train/cat", "train/dog")
     (tmp_path / "test").mkdir()
-    refuse(tmp_path, r"test: no class folders \(it holds no images\)")
+    refuse(tmp_path, "test: no images; its name tells that it is a part")
     (tmp_path / "test/cat").mkdir()
-    refuse(tmp_path, "test: no class folders")
+    refuse(tmp_path, "test: no images")
+
+
+def test_an_empty_training_part(tmp_path: Path) -> None:
+    tree(tmp_path, "test/cat", "test/dog")
+    (tmp_path / "train/cat").mkdir(parents=True)
+    refuse(tmp_path, "train: no images; its name tells that it is a part, as test/ beside it is")
+    picture(0, 0).save(tmp_path / "train/a.png")
+    refuse(tmp_path, "train: no class folders; 1 images lie directly in it")
 
 
 def test_an_exact_name_goes_before_one_that_says_more(tmp_path: Path) -> None:

@@ -120,6 +120,9 @@ def _with_parts(
             chosen[part] = (exact or meant)[0]
     left = [one for one in folders if one.count and one not in chosen.values()]
     if "train" not in chosen:
+        bare = next((one for one in folders if named[one.name] == {"train"}), None)
+        if bare is not None:
+            raise _without_classes(bare, next(iter(chosen.values())))
         raise DataError(
             f"{root}: there is {next(iter(chosen.values())).name}/ but no train/"
             + (f"; beside it are {names.some(one.name for one in left)}" if left else ""),
@@ -131,12 +134,7 @@ def _with_parts(
         if one in chosen.values() or not (named[one.name] - set(chosen)):
             continue
         if not rest(one.name) or rest(one.name) == rest(train.name):
-            held = f"{one.direct} images lie directly in it" if one.direct else "it holds no images"
-            raise DataError(
-                f"{one.path}: no class folders ({held}), so that the "
-                f"{' and '.join(sorted(named[one.name]))} part beside {train.name}/ has no labels",
-                hint="put its images into a folder per class, or move it elsewhere",
-            )
+            raise _without_classes(one, train)
     _refuse_hints(root, left, frozenset(chosen))
     if len(chosen) == 1 and (strange := [one for one in left if not _alike(one, train)]):
         raise DataError(
@@ -151,6 +149,16 @@ def _with_parts(
         notes.append(_loose(root, loose))
     notes += [_loose(one.path, one.direct) for one in chosen.values() if one.direct]
     return Layout({part: one.path for part, one in chosen.items()}, False, tuple(notes))
+
+
+def _without_classes(one: _Folder, beside: _Folder) -> DataError:
+    held = (
+        f"no class folders; {one.direct} images lie directly in it" if one.direct else "no images"
+    )
+    return DataError(
+        f"{one.path}: {held}; its name tells that it is a part, as {beside.name}/ beside it is",
+        hint="put its images into a folder per class, or move it elsewhere",
+    )
 
 
 def _alike(one: _Folder, train: _Folder) -> bool:

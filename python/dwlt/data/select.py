@@ -17,6 +17,9 @@ from dwlt.errors import DataError
 _INDICES = re.compile(r"\s*\d+\s*(-\s*\d+\s*)?(,\s*\d+\s*(-\s*\d+\s*)?)*")
 
 
+_MOST = 100_000
+
+
 def read_indices(text: str) -> list[int] | None:
     """Read "0-4" or "0,3,7-9"; None where the text is something else."""
     if _INDICES.fullmatch(text) is None:
@@ -24,7 +27,9 @@ def read_indices(text: str) -> list[int] | None:
     chosen: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
-        chosen.extend(range(int(first), int(last or first) + 1))
+        # No set has as many classes as end here; the first that is too many is refused by name.
+        end = min(int(last or first), int(first) + _MOST)
+        chosen.extend(range(int(first), end + 1))
     return chosen
 
 
