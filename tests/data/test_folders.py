@@ -80,7 +80,7 @@ def test_a_class_may_be_called_like_a_part(tmp_path: Path, names: list[str]) -> 
 def test_a_class_called_train_is_noted(tmp_path: Path) -> None:
     tree(tmp_path, "bus", "car", "train")
     assert (
-        "train/ is taken for a class, since images lie directly in it and bus, car lie beside it"
+        "train/ is taken for a class: images lie directly in it, and beside it is bus, car"
         in load(tmp_path).notes
     )
 

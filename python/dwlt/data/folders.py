@@ -191,8 +191,8 @@ def _flat_notes(root: Path, folders: list[_Folder], named: dict[str, frozenset[s
     if max(pairs.values()) > 1 or (not plain and (len(parts) > 1 or all_words)):
         raise _unsorted(telling)
     return [
-        f"{one.name}/ is taken for a class, since images lie directly in it and "
-        f"{names.some((o.name for o in folders if o is not one), 3)} lie beside it"
+        f"{one.name}/ is taken for a class: images lie directly in it, and beside it is "
+        f"{names.some((o.name for o in folders if o is not one), 3)}"
         for one in telling
         if one.count
     ]

@@ -106,6 +106,7 @@ def load_task(
         mean=mean,
         std=std,
         notes=parts.notes,
+        readings=dataset.notes,
         **splits,
     )
 

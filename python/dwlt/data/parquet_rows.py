@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from dwlt.data.order import Ints
 from dwlt.data.pixels import Pixels, decode
-from dwlt.data.source import Loader, Source, check_count
+from dwlt.data.source import Loader, Source, check_count, read_bytes
 from dwlt.errors import DataError
 
 
@@ -85,7 +85,7 @@ class ParquetSource(Source):
         path = None if content is None else content.get("path")
         beside = self.paths[0].parent / path if path else None
         if beside is not None and beside.is_file():
-            return Path(beside).read_bytes()
+            return read_bytes(beside)
         raise DataError(
             f"{self.where(index)}: the image has no bytes",
             hint="remove the row, or write the file with the images embedded",

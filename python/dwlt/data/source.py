@@ -102,14 +102,22 @@ class FileSource(Source):
             yield partial(_read_file, self.paths[index])
 
 
-def _read_file(path: Path) -> Pixels:
+def read_bytes(path: Path) -> bytes:
+    """A file's content.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read ({error.strerror})", hint="check the file and its rights"
         ) from error
-    return decode(data, str(path))
+
+
+def _read_file(path: Path) -> Pixels:
+    return decode(read_bytes(path), str(path))
 
 
 class IndexedSource(Source):
