@@ -48,11 +48,18 @@ def test_each_severity_is_its_block(tmp_path: Path, repeated: bool) -> None:
 
 
 def test_a_limit_takes_the_same_images_of_each_file(tmp_path: Path) -> None:
-    write(tmp_path)
+    labels = np.array([0, 0, 1, 1, 2, 2])
+    write(tmp_path, labels)
     found = folder(tmp_path, limit=3)
     batches = [found.images(n, s).take(np.arange(3)) for n in found.names for s in (1, 5)]
     assert len({tuple(batch.ids.tolist()) for batch in batches}) == 1
-    assert sorted(batches[0].labels.tolist()) == [0, 1, 2]
+    for start, batch in zip((0, 40, 100, 140), batches, strict=True):
+        # One of each class, and each image under its own label.
+        assert batch.labels.tolist() == [0, 1, 2]
+        ids = batch.ids.numpy()
+        assert labels[ids].tolist() == [0, 1, 2]
+        levels = (batch.images[:, 0, 0, 0] * 255).round().numpy()
+        assert levels.tolist() == (start + ids).tolist()
 
 
 @pytest.mark.parametrize(

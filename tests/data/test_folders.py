@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from dwlt.data import Task, load_task
+from dwlt.data import Task, imagefolder, load_task
+from dwlt.data.request import Request
+from dwlt.data.source import FileSource
 from dwlt.errors import DataError
 from dwlt.spec import TaskSpec
 
@@ -33,7 +38,7 @@ def refuse(root: Path, message: str) -> str:
 def tree(root: Path, *folders: str, count: int = 8) -> None:
     """``FOLDER/NUMBER.png`` for each folder; all images of the tree differ."""
     for label, name in enumerate(folders):
-        (root / name).mkdir(parents=True)
+        (root / name).mkdir(parents=True, exist_ok=True)
         for number in range(count):
             picture(label, number).save(root / name / f"{number}.png")
 
@@ -162,6 +167,7 @@ def test_images_alone(tmp_path: Path) -> None:
         (("small/train/a", "large/train/a"), r"large: holds folders that tell parts \(train\)"),
         # Parts below classes.
         (("cat/train", "cat/test", "dog/train", "dog/test"), r"cat: holds .* \(test, train\)"),
+        (("cat/mytrain", "cat/mytest", "dog"), r"cat: holds .* \(mytest, mytrain\)"),
         (("cat/images", "cat/deep/test", "dog"), r"cat: holds folders that tell parts \(test\)"),
         (("train/cat/a", "train/cat/val", "train/dog"), "cat: holds folders that tell parts"),
         (("test/a", "test/b", "cat", "dog"), "there is test/ but no train/; beside it are cat"),
@@ -198,8 +204,11 @@ def test_an_exact_name_goes_before_one_that_says_more(tmp_path: Path) -> None:
 
 
 def test_vehicles_below_a_class_are_no_parts(tmp_path: Path) -> None:
-    tree(tmp_path, "vehicle/train", "vehicle/bus", "animal")
-    assert sum(counts(load(tmp_path))) == 24
+    tree(tmp_path, "vehicle/train", "vehicle/bus", "glass/test-tube", "glass")
+    task = load(tmp_path)
+    assert sum(counts(task)) == 32
+    assert "vehicle/ holds train, which is not taken for a part" in task.notes
+    assert "glass/ holds test-tube, which is not taken for a part" in task.notes
 
 
 def test_names_of_files_that_all_tell_parts(tmp_path: Path) -> None:
@@ -266,3 +275,46 @@ def test_parts_may_spell_a_class_differently(tmp_path: Path) -> None:
     assert task.test.labels.tolist() == [0] * 8 + [1] * 8
     spec = TaskSpec(task=f"imagefolder:{tmp_path}", classes=("bar", CAFE_DECOMPOSED))
     assert load_task(spec, data_dir=tmp_path).classes == ("bar", CAFE)
+
+
+NAMES = ["cat", "dog", "train", "test", "val", "x-train", "x-test", "mytest", "extra"]
+TREES = st.sets(
+    st.lists(st.sampled_from(NAMES), min_size=0, max_size=3).map(tuple), min_size=1, max_size=9
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(TREES)
+def test_every_image_is_used_or_counted_or_the_tree_refused(
+    tmp_path_factory: pytest.TempPathFactory, folders: set[tuple[str, ...]]
+) -> None:
+    root = tmp_path_factory.mktemp("tree")
+    for folder in folders:
+        path = root.joinpath(*folder)
+        path.mkdir(parents=True, exist_ok=True)
+        for number in range(2):
+            (path / f"{number}.png").touch()
+    try:
+        found = imagefolder.load(Request(str(root), root))
+    except DataError:
+        return
+    parts = [found.train, found.validation, found.test]
+    used = [path for part in parts if isinstance(part, FileSource) for path in part.paths]
+    assert len(used) == len(set(used))
+    counted = sum(
+        int(number)
+        for note in found.notes
+        if note.endswith(("left out", "images)"))
+        for number in re.findall(r"(\d+) images", note)
+    )
+    assert len(used) + counted == 2 * len(folders)
+    # Nothing below a folder that is called test is trained on, unless that folder is a class.
+    assert isinstance(found.train, FileSource)
+    for path in found.train.paths:
+        above = path.relative_to(root).parts[:-1]
+        first = 1 if above[0] in ("train", "x-train") and len(above) > 1 else 0
+        for name in {"test", "val", "x-test", "mytest"} & set(above[first + 1 :]):
+            assert name in ("x-test", "mytest")
+            assert f"{above[first]}/ holds {name}, which is not taken for a part" in found.notes
+        if above[first] in ("test", "x-test", "val"):
+            assert found.classes.count(above[first]) == 1

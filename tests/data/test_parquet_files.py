@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dwlt.data.parquet_files import find_files
 from dwlt.errors import DataError
@@ -148,3 +150,28 @@ def test_what_lies_deeper_is_counted_or_missed(tmp_path: Path) -> None:
     (tmp_path / "test.parquet").rename(tmp_path / "old/test.parquet")
     hint = refuse(tmp_path, r"old/test\.parquet: tells test, but lies deeper")
     assert "into one folder" in hint
+
+
+STEMS = ["train", "test", "x-train", "x-test", "val-0", "val-1", "mytest", "0000", "0001", "more"]
+FOLDERS = ["", "data", "small", "large", "train", "test", "partial-train", "small/test"]
+FILES = st.sets(st.tuples(st.sampled_from(FOLDERS), st.sampled_from(STEMS)), min_size=1, max_size=6)
+
+
+@settings(max_examples=100, deadline=None)
+@given(FILES)
+def test_every_file_is_read_once_or_left_out_or_the_set_refused(
+    tmp_path_factory: pytest.TempPathFactory, files: set[tuple[str, str]]
+) -> None:
+    root = tmp_path_factory.mktemp("set")
+    touch(root, *(f"{folder}/{stem}".lstrip("/") for folder, stem in files))
+    try:
+        found = find_files(root)
+    except DataError:
+        return
+    read = [path for paths in found.parts.values() for path in paths]
+    assert sorted([*read, *found.left]) == sorted(root.rglob("*.parquet"))
+    for part, paths in found.parts.items():
+        # One folder, and no name in it that tells another part.
+        assert len({path.parent for path in paths}) == 1
+        if part == "train" and len(files) > 1:
+            assert not any("test" in path.name or "val" in path.name for path in paths)

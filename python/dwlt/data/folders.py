@@ -236,21 +236,24 @@ def check_below(root: Path, classes: dict[str, list[Path]], *, flat: bool) -> li
         DataError: there are such parts: their test images would be trained on.
     """
     depth = len(root.parts)
+    notes: list[str] = []
     for name, images in classes.items():
         inside = {path.parts[depth + 1 : -1] for path in images}
         folders = {one for way in inside for one in way}
-        parts = frozenset().union(*(told(one) for one in folders))
-        alone = {part for one in folders if not rest(one) for part in told(one)}
+        telling = sorted(one for one in folders if told(one) or hinted(one))
+        parts = frozenset().union(*(told(one) or hinted(one) for one in telling))
+        alone = {part for one in telling if not rest(one) for part in told(one)}
         deeper = {way[0] for way in inside if len(way) > 1 and told(way[0]) and not rest(way[0])}
         if len(parts) > 1 or alone - {"train"} or deeper:
-            telling = sorted(one for one in folders if told(one))
             raise DataError(
                 f"{root / name}: holds folders that tell parts ({names.some(telling)}), which "
                 "would become one class",
                 hint="parts lie above classes (train/CLASS/image files); if this folder is a set "
                 "of its own, name it after the colon",
             )
-    return _names_of_files(root, classes) if flat else []
+        if telling:
+            notes.append(f"{name}/ holds {names.some(telling)}, which is not taken for a part")
+    return [*notes, *_names_of_files(root, classes)] if flat else notes
 
 
 def _names_of_files(root: Path, classes: dict[str, list[Path]]) -> list[str]:

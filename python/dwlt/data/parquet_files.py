@@ -68,7 +68,8 @@ def find_files(root: Path) -> Files:
     unknown = [one.path for one in files if one.part is None]
     notes = found.notes("file")
     if not parts:
-        _refuse_hints(root, unknown, frozenset())
+        if len(every) > 1:
+            _refuse_hints(root, unknown, frozenset())
         _check_one_folder(root, unknown, "training")
         _check_shards(unknown)
         return Files(
@@ -158,8 +159,6 @@ def _refuse_far(
 
 def _refuse_hints(root: Path, unknown: Sequence[Path], known: frozenset[str]) -> None:
     """Refuse files like "mytest.parquet" where no file is the test part."""
-    if len(unknown) + len(known) < 2:
-        return
     for path in unknown:
         meant = frozenset().union(
             *(told(n) | hinted(n) for n in (path.stem, *path.relative_to(root).parts[:-1]))

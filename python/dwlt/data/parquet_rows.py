@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dwlt.data.order import Ints
+from dwlt.data.parquet_schema import open_file
 from dwlt.data.pixels import Pixels, decode
 from dwlt.data.source import Loader, Source, check_count, read_bytes
 from dwlt.errors import DataError
@@ -50,7 +51,7 @@ class ParquetSource(Source):
             if group is None or not start <= index < stop:
                 number = int(np.searchsorted(self._starts, index, side="right")) - 1
                 if group is None or group[0] != number:
-                    file = pq.ParquetFile(self.paths[number])
+                    file = open_file(self.paths[number])
                 start, stop, which = self._group_of(file, index, int(self._starts[number]))
                 group = (number, which)
                 values = self._read(file, which, self.paths[number])

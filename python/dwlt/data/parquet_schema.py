@@ -98,7 +98,7 @@ def read_schema(path: Path) -> pa.Schema:
     Raises:
         DataError: it is no Parquet file, or a damaged one.
     """
-    return _open(path).schema_arrow
+    return open_file(path).schema_arrow
 
 
 def count_rows(path: Path) -> int:
@@ -107,10 +107,15 @@ def count_rows(path: Path) -> int:
     Raises:
         DataError: it is no Parquet file, or a damaged one.
     """
-    return int(_open(path).metadata.num_rows)
+    return int(open_file(path).metadata.num_rows)
 
 
-def _open(path: Path) -> pq.ParquetFile:
+def open_file(path: Path) -> pq.ParquetFile:
+    """A Parquet file, opened.
+
+    Raises:
+        DataError: it is none, or a damaged one.
+    """
     try:
         return pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
