@@ -167,7 +167,8 @@ def _alike(one: _Folder, train: _Folder) -> bool:
 
 
 def _loose(folder: Path, count: int) -> str:
-    return f"{count} images directly in {folder.name}/ are in no class folder and were left out"
+    name = folder.name or "."
+    return f"{count} images directly in {name}/ are in no class folder and were left out"
 
 
 def _flat_notes(root: Path, folders: list[_Folder], named: dict[str, frozenset[str]]) -> list[str]:
