@@ -78,24 +78,63 @@ def validate_spec(kind: type[S], values: Mapping[str, Any], where: str) -> S:
         raise explain(error, where, kind) from error
 
 
-def _read_config(config: str, below: tuple[Path, ...] = ()) -> dict[str, Any]:
+def _read_config(config: str) -> dict[str, Any]:
+    """A config file with everything that it extends below it."""
+    chain: list[dict[str, Any]] = []
+    read: set[Path] = set()
     path = _find(config)
-    if path in below:
-        raise SpecError(f"{path} extends itself", hint="let it extend a preset instead")
-    raw = _read_toml(path)
-    base = raw.pop("extends", None)
-    return raw if base is None else merged(_read_config(str(base), (*below, path)), raw)
+    while True:
+        if path.resolve() in read:
+            raise SpecError(f"{path} extends itself", hint="let it extend a preset instead")
+        read.add(path.resolve())
+        raw = _read_toml(path)
+        chain.append(raw)
+        base = raw.pop("extends", None)
+        if base is None:
+            break
+        if not isinstance(base, str):
+            raise SpecError(
+                f"{path}: extends is {base!r}, not the name of one preset or file",
+                hint='write extends = "digits", or extends = "base.toml"',
+            )
+        path = _find_base(base, path)
+    found: dict[str, Any] = {}
+    for raw in reversed(chain):
+        found = merged(found, raw)
+    return found
 
 
 def _find(config: str) -> Path:
+    """The file that a command line names: a preset, or a path from the working directory."""
     path = Path(config)
     if config in presets():
         return CONFIGS / f"{config}.toml"
-    if path.suffix == ".toml" or path.exists():
-        if not path.is_file():
-            raise SpecError(f"config file {config} does not exist", hint=_preset_hint(config))
+    if path.is_dir():
+        raise SpecError(f"config {config} is a folder", hint="name the .toml file in it")
+    if path.exists():  # Whatever can be read: a shell's <(...) is a pipe.
         return path
+    if path.suffix == ".toml":
+        raise SpecError(f"config file {config} does not exist", hint=_preset_hint(config))
     raise SpecError(f"no preset is called {config!r}", hint=_preset_hint(config))
+
+
+def _find_base(base: str, above: Path) -> Path:
+    """What a config extends: a preset, or a path that counts from the folder of that config.
+
+    So a folder of configs that extend one another can be used from anywhere, and be moved.
+    """
+    if base in presets():
+        return CONFIGS / f"{base}.toml"
+    path = above.parent / base
+    if path.is_file():
+        return path
+    hint = _preset_hint(base)
+    if Path(base).is_file():
+        hint = (
+            f"it is looked for beside {above.name}, not in the working directory, where there is "
+            f"one: write extends = {str(Path(base).resolve())!r}, or the way from {above.parent}"
+        )
+    raise SpecError(f"{above} extends {base!r}, but there is no {path}", hint=hint)
 
 
 def _preset_hint(config: str) -> str:
@@ -106,7 +145,8 @@ def _preset_hint(config: str) -> str:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # A byte-order mark is what some Windows editors begin a file with.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"{path} is not valid TOML: {error}") from error
     except OSError as error:
