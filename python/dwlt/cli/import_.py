@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dwlt.cli.options import config_options, data_dir_option, json_option, out_option
+from dwlt.cli.streams import echo
 
 if TYPE_CHECKING:
     from dwlt.spec import ModelSpec, Regime
@@ -178,6 +179,6 @@ def _tell(imported: Imported, out: Path, digest: str, as_json: bool) -> None:
         emit_json({"out": str(out), "weights": digest, **imported.origin, **values, **classes})
         return
     for note in imported.notes:
-        click.echo(f"  {note}", err=True)
+        echo(f"  {note}", err=True)
     count = f"{len(blueprint.classes)} classes{'' if blueprint.named else ', numbered'}"
-    click.echo(f"{out}: {blueprint.model.name}, {count}, {digest}", err=True)
+    echo(f"{out}: {blueprint.model.name}, {count}, {digest}", err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dwlt.cli.options import json_option, mask_file, out_option, quiet_option
+from dwlt.cli.streams import echo
 
 if TYPE_CHECKING:
     from dwlt._core import MaskSet
@@ -103,4 +104,4 @@ def _tell(out: Path, masks: MaskSet, as_json: bool) -> None:
     if as_json:
         emit_json({"out": str(out), "kept": kept, "total": total, "digest": masks.digest})
     else:
-        click.echo(f"{out}: {kept:,} of {total:,} kept, sparsity {percent(kept, total)}", err=True)
+        echo(f"{out}: {kept:,} of {total:,} kept, sparsity {percent(kept, total)}", err=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dwlt.cli.options import json_option, mask_file, out_option, quiet_option
+from dwlt.cli.streams import echo
 
 
 @click.command()
@@ -97,8 +98,8 @@ def command(
         )
     elif not quiet:
         for name in empty:
-            click.echo(f"warning: nothing is kept of {name}", err=True)
-        click.echo(
+            echo(f"warning: nothing is kept of {name}", err=True)
+        echo(
             f"{out}: {masks.kept:,} of {masks.total:,} kept, "
             f"sparsity {percent(masks.kept, masks.total)}",
             err=True,

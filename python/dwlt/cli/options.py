@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from dwlt.cli.streams import echo, on_terminal
+
 if TYPE_CHECKING:
     from dwlt.spec import Experiment
 
@@ -270,8 +272,8 @@ LOADING = "loading PyTorch ..."
 
 def tell_loading() -> None:
     """Say on a terminal what the first seconds go to. The next line that is shown replaces it."""
-    if sys.stderr.isatty() and "torch" not in sys.modules:
-        click.echo(LOADING + "\r", nl=False, err=True)
+    if on_terminal(sys.stderr) and "torch" not in sys.modules:
+        echo(LOADING, end="\r", err=True)
 
 
 def working(function: F) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ import click
 
 from dwlt import layout
 from dwlt.cli.options import config_options, json_option, runs_option, sharing
+from dwlt.cli.streams import echo
 from dwlt.errors import DwltError, UserError
 from dwlt.results import asked_rounds, read_result, read_spec
 
@@ -48,7 +49,7 @@ def list_(runs: Path, as_json: bool) -> None:
         emit_json(found)
         return
     if not found:
-        click.echo(f"no runs in {runs}; start with `dwlt prune --rounds 20`", err=True)
+        echo(f"no runs in {runs}; start with `dwlt prune --rounds 20`", err=True)
         return
     Show().table(
         "",
@@ -74,13 +75,13 @@ def show(run: str, runs: Path, as_json: bool) -> None:
         emit_json({**describe(folder), "folder": str(folder), "journal": journal})
         return
     info = describe(folder)
-    click.echo(f"{folder}\nstate: {info['state']}\nwhat:  {info['what']}\n")
+    echo(f"{folder}\nstate: {info['state']}\nwhat:  {info['what']}\n")
     spec = folder / layout.SPEC
     if spec.exists():
-        click.echo(f"--- {layout.SPEC}\n{spec.read_text(encoding='utf-8').rstrip()}\n")
-    click.echo(f"--- {layout.JOURNAL}")
+        echo(f"--- {layout.SPEC}\n{spec.read_text(encoding='utf-8').rstrip()}\n")
+    echo(f"--- {layout.JOURNAL}")
     for entry in journal:
-        click.echo(f"{json.dumps(entry, sort_keys=True)}")
+        echo(f"{json.dumps(entry, sort_keys=True)}")
 
 
 @command.command()
@@ -104,8 +105,8 @@ def verify(run: str | None, runs: Path, as_json: bool) -> int:
     else:
         for folder, faults in bad.items():
             for fault in faults:
-                click.echo(f"{folder}: {fault}")
-        click.echo(f"{len(folders)} runs read, {len(bad)} with problems", err=True)
+                echo(f"{folder}: {fault}")
+        echo(f"{len(folders)} runs read, {len(bad)} with problems", err=True)
     return 1 if bad else 0
 
 
@@ -121,7 +122,8 @@ def matrix_(
     A line per search, task, fraction and transfer regime, a column per round. A cell says how
     many of its seeds are done; "…" marks running ones, "!" failed ones.
     """
-    from dwlt.cli.show import Show, duration, emit_json
+    from dwlt.cli.cells import duration
+    from dwlt.cli.show import Show, emit_json
     from dwlt.plan import Plan, State, matrix
     from dwlt.spec import load_experiment
 
@@ -151,9 +153,9 @@ def matrix_(
     )
     totals = found.totals
     words = ", ".join(f"{totals[state]} {state.value}" for state in State)
-    click.echo(f"\n{words}; {found.workers} at work", err=True)
+    echo(f"\n{words}; {found.workers} at work", err=True)
     if found.seconds_left is not None and totals[State.DONE] < totals.total():
-        click.echo(f"about {duration(found.seconds_left)} left", err=True)
+        echo(f"about {duration(found.seconds_left)} left", err=True)
 
 
 def cell_text(count: Mapping[Any, int] | None) -> str:
