@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
-from dwlt import layout
 from dwlt.cli.options import config_options, json_option, runs_option, sharing
 from dwlt.cli.streams import echo
 from dwlt.errors import DwltError, UserError
-from dwlt.results import asked_rounds, read_result, read_spec
+from dwlt.results.files import read_result
+from dwlt.runs import layout
+from dwlt.runs.folder import asked_rounds, read_spec
 
 
 @click.group(invoke_without_command=True)
@@ -124,7 +125,7 @@ def matrix_(
     """
     from dwlt.cli.cells import duration
     from dwlt.cli.show import Show, emit_json
-    from dwlt.plan import Plan, State, matrix
+    from dwlt.runs.plan import Plan, State, matrix
     from dwlt.spec import load_experiment
 
     experiment = load_experiment(config, changes, {} if seed is None else {"seed": seed})
@@ -162,7 +163,7 @@ def cell_text(count: Mapping[Any, int] | None) -> str:
     """``2/3``, with "…" for running ones and "!" for failed ones; "" where there is no cell."""
     if count is None:
         return ""
-    from dwlt.plan import State
+    from dwlt.runs.plan import State
 
     marks = "…" * bool(count[State.RUNNING]) + "!" * bool(count[State.FAILED])
     return f"{count[State.DONE]}/{sum(count.values())}{marks}"
@@ -193,7 +194,7 @@ def describe(folder: Path) -> dict[str, Any]:
     from dwlt import _core
 
     stage = folder.parent.name
-    from dwlt.plan.state import failure
+    from dwlt.runs.plan.state import failure
 
     try:
         spec = read_spec(folder)
