@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dwlt.cli.options import config_options, data_dir_option, json_option, out_option
-from dwlt.cli.streams import echo
+from dwlt.cli.streams import echo, strangers_talk
 
 if TYPE_CHECKING:
     from dwlt.checkpoints.importing import Imported
@@ -101,11 +101,11 @@ def command(
       dwlt import imagenet_linf_4.pt --model resnet50 --regime adversarial -o robust.safetensors
       dwlt import net.pth --model resnet18-32 --mean 0.5,0.5,0.4 --std 0.2,0.2,0.2 -o my.safetensors
     """
-    from dwlt import _core
     from dwlt.checkpoints import Choice
     from dwlt.checkpoints.importing import Wanted, load
     from dwlt.masks.selection import require_other
     from dwlt.models.files import digest, model_bytes
+    from dwlt.outputs import write_file
 
     require_other(out, Path(source))
     spec = _network(source, model, config, changes, mean, std)
@@ -117,13 +117,14 @@ def command(
         size=size,
         regime=regime,
     )
-    imported = load(source, spec, wanted)
+    with strangers_talk():
+        imported = load(source, spec, wanted)
     if wanted.classes is not None and not imported.blueprint.named:
         raise click.UsageError(
             f"--on {task} has {len(wanted.classes)} classes, the head in {source} "
             f"{len(imported.blueprint.classes)}"
         )
-    _core.write_atomic(str(out), model_bytes(imported.model, imported.blueprint))
+    write_file(out, model_bytes(imported.model, imported.blueprint))
     _tell(imported, out, digest(out), as_json)
 
 

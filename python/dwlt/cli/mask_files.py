@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dwlt.cli.options import json_option, mask_file, out_option, quiet_option
+from dwlt.cli.paths import OutFile
 from dwlt.cli.streams import echo
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     "-o",
-    type=click.Path(path_type=Path),
+    type=OutFile(folder=True),
     required=True,
     help="The file to write; a new or empty folder where WEIGHTS is an index or a folder.",
 )
@@ -35,6 +36,7 @@ def apply(weights: Path, mask: Path, out: Path, as_json: bool, quiet: bool) -> N
     from dwlt import _core
     from dwlt.cli.show import watch
     from dwlt.masks.selection import bytes_of, require_digest, require_other
+    from dwlt.outputs import destination
 
     require_other(out, weights, mask)
     masks = _core.MaskSet.load(mask)
@@ -45,7 +47,10 @@ def apply(weights: Path, mask: Path, out: Path, as_json: bool, quiet: bool) -> N
             digest = _core.digest_file(weights, progress=hashed)
         require_digest(masks, mask, weights, digest)
     with watch("masked weights", size, lambda: written.bytes, quiet=quiet):
-        _core.apply_to_file(weights, masks, out, progress=written)
+        # A folder, or a name that is free, is left to the core: it knows which of both is needed.
+        plain = out.is_file() or out.is_symlink()
+        target = destination(out) if plain and not out.is_dir() else out
+        _core.apply_to_file(weights, masks, target, progress=written)
     if as_json or not quiet:
         _tell(out, masks, as_json)
 
@@ -64,10 +69,11 @@ def import_(file: Path, round_: int, out: Path, as_json: bool) -> None:
     """
     from dwlt.masks.exchange import read_masks
     from dwlt.masks.selection import require_other
+    from dwlt.outputs import destination
 
     require_other(out, file)
     masks = read_masks(file)
-    masks.save(out, round=round_)
+    masks.save(destination(out), round=round_)
     _tell(out, masks, as_json)
 
 

@@ -58,6 +58,7 @@ def command(
     from dwlt import _core
     from dwlt.cli.show import emit_json, watch
     from dwlt.masks.selection import bytes_of, prune_checkpoint, require_digest, require_other
+    from dwlt.outputs import destination
     from dwlt.units import percent
 
     require_other(out, weights, within)
@@ -80,7 +81,7 @@ def command(
             progress=looked,
         )
     masks.save(
-        out,
+        destination(out),
         round=(parent.meta.get("round", 0) if parent is not None else 0) + 1,
         weights=digest,
         parent=None if parent is None else parent.digest,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from dwlt.cli.paths import Folder, OutFile
 from dwlt.cli.streams import echo, on_terminal
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 runs_option = click.option(
     "--runs",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Folder(),
     default=Path("runs"),
     show_default=True,
     envvar="DWLT_RUNS",
@@ -96,13 +97,13 @@ mask_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 out_option = click.option(
     "--out",
     "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutFile(),
     required=True,
     help="The file to write.",
 )
 data_dir_option = click.option(
     "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Folder(),
     default=Path("data"),
     show_default=True,
     envvar="DWLT_DATA",

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dwlt.cli.options import json_option, quiet_option, runs_option
+from dwlt.cli.paths import Folder
 from dwlt.cli.streams import echo
 
 SHORT = {
@@ -27,7 +28,7 @@ def shorten(cell: str) -> str:
 @click.option(
     "--out",
     "-o",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Folder(),
     default=Path("report"),
     show_default=True,
     help="Folder for the page, tables and figures.",

@@ -121,7 +121,7 @@ def matrix_(
     """How far a config's experiment is: done, running, failed, to do, and the time left.
 
     A line per search, task, fraction and transfer regime, a column per round. A cell says how
-    many of its seeds are done; "…" marks running ones, "!" failed ones.
+    many of its seeds are done; dots mark running ones, "!" failed ones.
     """
     from dwlt.cli.cells import duration
     from dwlt.cli.show import Show, emit_json
