@@ -85,10 +85,12 @@ def command(settings: Settings, model: Path, **options: Any) -> None:
 
     named = read_name(options["attack"])
     _require_fitting(named, options)
-    # From weakest to strongest word: the run's own attack, a config's, this command's options.
+    # From weakest to strongest word: the run's own attack, a config's, --set, the other options.
     file = find_model(model)
     own = evaluate.attack_of(file) if settings.config is None else {}
-    experiment = settings.experiment(**{**own, **_changes(named, options)})
+    experiment = settings.experiment(under=own, **_changes(named, options))
+    if options["task"] is None and evaluate.task_of(file) is not None:
+        _require_no_images(settings, file)
     score = experiment.scoring()
     if settings.seed is not None:
         score = score.model_copy(update={"seed": settings.seed})
@@ -114,14 +116,30 @@ def command(settings: Settings, model: Path, **options: Any) -> None:
     show_result(show, folder, result, drawn)
 
 
+def _require_no_images(settings: Settings, file: Path) -> None:
+    """Refuse changes of images that are not looked at, because the run of MODEL says which are."""
+    for change in settings.changes:
+        if change.strip().startswith("downstream."):
+            raise click.UsageError(
+                f"--set {change} changes nothing here: the images are those of the run in "
+                f"{file.parent}. Name a task with --on"
+            )
+
+
 def _require_fitting(named: Named | None, options: dict[str, Any]) -> None:
     """Refuse options that the attack does not have."""
     given = [name for name in PGD_ONLY if options[name]]
     if named is None:
-        given += [name for name in ("eps", "norm", "sweep", "source") if options[name]]
+        given += [n for n in ("eps", "norm", "sweep", "source", "prefilter") if options[n]]
         if given:
             raise click.UsageError(f"--attack none takes no {_spelled(given)}: it measures SA only")
         return
+    if options["restarts"] and not named.random_start:
+        raise click.UsageError("fgsm starts at the image itself, so --restarts would repeat it")
+    if options["sweep"] and options["source"] is not None:
+        raise click.UsageError(
+            "--eps-sweep attacks MODEL itself, and --from another model; ask for them one by one"
+        )
     if named.suite and given:
         raise click.UsageError(
             f"AutoAttack has no settings but --eps and --norm, and takes no {_spelled(given)}"

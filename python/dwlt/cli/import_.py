@@ -102,12 +102,23 @@ def command(
       dwlt import net.pth --model resnet18-32 --mean 0.5,0.5,0.4 --std 0.2,0.2,0.2 -o my.safetensors
     """
     from dwlt.checkpoints import Choice
-    from dwlt.checkpoints.importing import Wanted, load
+    from dwlt.checkpoints.importing import TORCHVISION, Wanted, load
     from dwlt.masks.selection import require_other
     from dwlt.models.files import digest, model_bytes
     from dwlt.outputs import write_file
 
     require_other(out, Path(source))
+    if source.startswith(TORCHVISION):
+        given = {
+            "--model": model,
+            "--mean": mean,
+            "--std": std,
+            "--set": changes,
+            "--entry": entry,
+            "--prefix": prefix,
+            "--ignore": ignore,
+        }
+        _require_none(source, [name for name, value in given.items() if value])
     spec = _network(source, model, config, changes, mean, std)
     wanted = Wanted(
         choice=Choice(entry, prefix, ignore),
@@ -126,6 +137,15 @@ def command(
         )
     write_file(out, model_bytes(imported.model, imported.blueprint))
     _tell(imported, out, digest(out), as_json)
+
+
+def _require_none(source: str, given: list[str]) -> None:
+    """Refuse options about a file, where there is none."""
+    if given:
+        raise click.UsageError(
+            f"{source} says itself which network it is and how its images are normalised, and "
+            f"takes no {', '.join(given)}"
+        )
 
 
 def _network(

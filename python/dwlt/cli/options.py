@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -200,6 +200,8 @@ class Search:
         """
         from dwlt.spec import narrowed
 
+        if task is not None and self.task not in (None, task):
+            raise click.UsageError(f"--to {task} and --on {self.task} name two downstream tasks")
         task = task or self.task
         found = settings.experiment(
             downstream__task=task,
@@ -207,7 +209,7 @@ class Search:
             **self.overrides(),
             **overrides,
         )
-        return narrowed(
+        found = narrowed(
             found,
             pretrain=self.pretrain_regime,
             prune=self.regime,
@@ -216,6 +218,30 @@ class Search:
             tasks=task,
             fractions=fraction,
         )
+        self._require_effect(found)
+        return found
+
+    def _require_effect(self, experiment: Experiment) -> None:
+        """Refuse options that no search of this experiment would heed.
+
+        Controls made of an imp search heed what that search does.
+        """
+        from dwlt.spec import OF_A_SEARCH, TRAINED, methods_of
+
+        methods = methods_of(experiment)
+        if not set(methods) & {*TRAINED, *OF_A_SEARCH}:
+            for name, value in (("--regime", self.regime), ("--on", self.on)):
+                if value is not None:
+                    raise click.UsageError(
+                        f"--method {', '.join(methods)} draws masks and trains nothing, so "
+                        f"{name} {value} would change nothing"
+                    )
+        rewind = self.rewind if self.rewind_epoch is None else self.rewind_epoch
+        if rewind is not None and not set(methods) & {"imp", *OF_A_SEARCH}:
+            raise click.UsageError(
+                f"rewinding belongs to --method imp; {', '.join(methods)} always starts from the "
+                "pre-trained weights"
+            )
 
     @property
     def _on(self) -> str | None:
@@ -247,14 +273,23 @@ class Settings:
     as_json: bool
     quiet: bool
 
-    def experiment(self, **overrides: Any) -> Experiment:
-        """The experiment these options describe; ``overrides`` are dotted keys with ``__``."""
+    def experiment(self, *, under: Mapping[str, Any] | None = None, **overrides: Any) -> Experiment:
+        """The experiment these options describe.
+
+        Args:
+            under: dotted keys with ``__`` that ``--set`` may change.
+            overrides: the same for options of the command, which come last.
+        """
         from dwlt.spec import load_experiment
 
-        given = {key.replace("__", "."): v for key, v in overrides.items() if v is not None}
+        given = _dotted(overrides)
         if self.seed is not None:
             given["seed"] = self.seed
-        return load_experiment(self.config, self.changes, given)
+        return load_experiment(self.config, self.changes, given, under=_dotted(under or {}))
+
+
+def _dotted(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.replace("__", "."): one for key, one in values.items() if one is not None}
 
 
 def sharing(*options: Callable[[F], F]) -> Callable[[F], F]:

@@ -56,9 +56,17 @@ def command(
     from dwlt.cli.show import emit_json
     from dwlt.grid import walk as grid
     from dwlt.runs.plan import Plan
+    from dwlt.spec import at_rounds, searched_on
     from dwlt.stages import prune
 
     experiment = search.experiment(settings, task=None, fraction=fraction, prune__rounds=rounds)
+    if rounds is not None:
+        experiment = at_rounds(experiment, range(rounds + 1))
+    if fraction is not None and "downstream" not in searched_on(experiment):
+        raise click.UsageError(
+            "--fraction is a share of the downstream task's images, and nothing here is searched "
+            "on that task; add --on downstream, or give --fraction to `dwlt transfer`"
+        )
     with session(settings, experiment.threads) as (context, show):
         plan = Plan.of(experiment, context.runs, cells=False)
         if experiment.grid is None:

@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from dwlt.cli.options import config_options, json_option, runs_option, sharing
+from dwlt.cli.options import F, config_options, json_option, runs_option, sharing
 from dwlt.cli.streams import echo
 from dwlt.errors import DwltError, UserError
 from dwlt.results.files import read_result
 from dwlt.runs import layout
 from dwlt.runs.folder import asked_rounds, read_spec
+
+
+def below_group(function: F) -> Callable[..., Any]:
+    """Give a command of the group --runs and --json, which may also stand before its name."""
+
+    @wraps(function)
+    def inner(**arguments: Any) -> Any:
+        ctx = click.get_current_context()
+        above = ctx.parent
+        for name in ("runs", "as_json"):
+            own = ctx.get_parameter_source(name)
+            if above is not None and own is not None and own is not ParameterSource.COMMANDLINE:
+                arguments[name] = above.params.get(name, arguments[name])
+        return function(**arguments)
+
+    return sharing(runs_option, json_option)(inner)
 
 
 @click.group(invoke_without_command=True)
@@ -31,14 +49,12 @@ def command(ctx: click.Context, runs: Path, as_json: bool) -> None:
       dwlt runs verify
       dwlt runs matrix --config study-digits
     """
-    ctx.obj = runs
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_, runs=runs, as_json=as_json)
 
 
 @command.command("list")
-@runs_option
-@json_option
+@below_group
 def list_(runs: Path, as_json: bool) -> None:
     """Every run with its state: done, running (by whom), unfinished."""
     from dwlt.cli.show import Show, emit_json
@@ -63,8 +79,7 @@ def list_(runs: Path, as_json: bool) -> None:
 
 @command.command()
 @click.argument("run")
-@runs_option
-@json_option
+@below_group
 def show(run: str, runs: Path, as_json: bool) -> None:
     """Show one run: its settings, journal and results. RUN is an id or a folder."""
     from dwlt import _core
@@ -87,8 +102,7 @@ def show(run: str, runs: Path, as_json: bool) -> None:
 
 @command.command()
 @click.argument("run", required=False)
-@runs_option
-@json_option
+@below_group
 def verify(run: str | None, runs: Path, as_json: bool) -> int:
     """Read every journalled file again and compare it with its digest."""
     from dwlt import _core
@@ -113,8 +127,7 @@ def verify(run: str | None, runs: Path, as_json: bool) -> int:
 
 @command.command("matrix")
 @sharing(*config_options)
-@runs_option
-@json_option
+@below_group
 def matrix_(
     config: str | None, changes: tuple[str, ...], seed: int | None, runs: Path, as_json: bool
 ) -> None:

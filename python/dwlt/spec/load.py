@@ -40,7 +40,11 @@ def preset_text(name: str) -> str:
 
 
 def load_experiment(
-    config: str | None = None, changes: Iterable[str] = (), overrides: Mapping[str, Any] = {}
+    config: str | None = None,
+    changes: Iterable[str] = (),
+    overrides: Mapping[str, Any] = {},
+    *,
+    under: Mapping[str, Any] = {},
 ) -> Experiment:
     """Read a config and lay changes over it.
 
@@ -48,12 +52,15 @@ def load_experiment(
         config: a preset's name or the path of a TOML file; None is the embedded default.
         changes: texts ``dotted.key=value`` (from ``--set``); values are read as TOML, else text.
         overrides: dotted keys and values from a command's own flags; they come last.
+        under: the same for what is known of a file that a command was given; ``changes`` win.
 
     Raises:
         SpecError: the config is not there, is not TOML, or a key or value does not fit. The
             message names the key and the nearest one that exists.
     """
     raw = _read_config(config or DEFAULT_PRESET)
+    for key, value in under.items():
+        _assign(raw, key, value)
     for change in changes:
         key, separator, text = change.partition("=")
         if not separator or not key.strip():
