@@ -139,6 +139,7 @@ def test_folders_that_are_none_are_named(option: list[str], cli: Cli, tmp_path: 
         "dangling/below": "is a link to",
         "circle": "is a link to",
         "x" * 300: "File name too long",
+        **({os.fsdecode(b"\xff"): "is not a name in UTF-8"} if option[-1] == "--runs" else {}),
     }.items():
         code, _, err = cli(*option, tmp_path / name)
         assert (code, message in err) == (2, True), (name, err)

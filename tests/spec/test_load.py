@@ -39,6 +39,13 @@ def test_the_default_is_the_digits() -> None:
         ("transfer.standard.attack.steps=3", "regime 'standard' trains on clean images", None),
         ("prune.train.attack.restarts=2", "restarts and iterate belong to attacks that", None),
         ("attack.evaluate.mode=train", "scored in eval mode", None),
+        (
+            "source.task=imagefolder:b\udcff",
+            "source.task: 'imagefolder:b\\udcff' is not text",
+            "link",
+        ),
+        ("source.b\udcff=1", "source: 'b\\udcff' is not text in UTF-8", "rename"),
+        ("source.classes=['a', 'b\udcff']", "source.classes: 'b\\udcff' is not text", "rename"),
         ("transfer.train.epochs=0", "trains for 0 epochs", None),
         ("attack.fast.steps=2", "regime 'fast' takes one step", None),
     ],

@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 runs_option = click.option(
     "--runs",
-    type=Folder(),
+    type=Folder(text=True),
     default=Path("runs"),
     show_default=True,
     envvar="DWLT_RUNS",

@@ -36,11 +36,20 @@ class _NotGoodError(Exception):
 
 
 class Folder(_Given):
-    """A folder that is there, or that can be made: nothing but folders on the way to it."""
+    """A folder that is there, or that can be made: nothing but folders on the way to it.
+
+    Args:
+        text: whether its name must be text, because safetensors' own reader opens files in it.
+    """
 
     name = "directory"
 
+    def __init__(self, *, text: bool = False) -> None:
+        self._text = text
+
     def check(self, path: Path) -> None:
+        if self._text and not _is_text(path):
+            _refuse(f"{path} is not a name in UTF-8, and model files in it could not be opened")
         for one in (path, *path.parents):
             if one.is_symlink() and not one.exists():
                 _refuse(f"{one} is a link to {one.readlink()}, which is not there")
@@ -66,6 +75,14 @@ class OutFile(_Given):
         free = not path.exists() and not path.is_symlink()
         if not (self._folder and (free or path.is_dir())):
             destination(path)
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse(text: str) -> NoReturn:

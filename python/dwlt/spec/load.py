@@ -68,6 +68,7 @@ def load_experiment(
         _assign(raw, key.strip(), _read_value(text.strip()))
     for key, value in overrides.items():
         _assign(raw, key, value)
+    _require_text(raw, "")
     try:
         experiment = Experiment.model_validate(raw)
     except ValidationError as error:
@@ -158,6 +159,25 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SpecError(f"{path} is not valid TOML: {error}") from error
     except OSError as error:
         raise SpecError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _require_text(values: Any, place: str) -> None:
+    """Refuse bytes of file names that are no text: a spec is UTF-8, and so are its ids."""
+    if isinstance(values, str):
+        try:
+            values.encode()
+        except UnicodeEncodeError as error:
+            raise SpecError(
+                f"{place.rstrip('.')}: {values!r} is not text in UTF-8",
+                hint="rename that file or folder, or name it by a link",
+            ) from error
+    elif isinstance(values, Mapping):
+        for key, value in values.items():
+            _require_text(key, place)
+            _require_text(value, f"{place}{key}.")
+    elif isinstance(values, (list, tuple)):
+        for value in values:
+            _require_text(value, place)
 
 
 def _read_value(text: str) -> Any:
