@@ -164,13 +164,16 @@ def every_command(command: click.Command, path: str) -> Iterator[tuple[str, clic
             yield from every_command(sub, f"{path} {name}")
 
 
-def test_help_is_ascii() -> None:
+def test_help_is_ascii_and_fits_80_columns() -> None:
     # Click writes help itself, in UTF-8 where the stream is ASCII.
     found = [("dwlt", group), *((name, None) for name in COMMANDS)]
     for name, command in found:
         loaded = command or importlib.import_module(module_of(name)).command
         for path, each in every_command(loaded, name):
-            assert each.get_help(click.Context(each)).isascii(), path
+            text = each.get_help(click.Context(each, info_name=path, terminal_width=80))
+            assert text.isascii(), path
+            assert max(map(len, text.splitlines())) <= 80, path
+            assert " RANGE" not in text, path
 
 
 class Broken(io.RawIOBase):

@@ -33,11 +33,17 @@ PGD_ONLY = ("step", "restarts", "any_iterate")
 @click.option(
     "--eps",
     metavar="A/B",
-    help='Attack radius, e.g. "8/255". Default: that of the run that MODEL lies in.',
+    help='Attack radius, e.g. "8/255". Default: the --config\'s, else that of the run that MODEL '
+    "lies in.",
 )
-@click.option("--norm", type=click.Choice(["linf", "l2"]), help="Default: the config's.")
+@click.option("--norm", type=click.Choice(["linf", "l2"]), help="Default: as --eps.")
 @click.option("--step", metavar="A/B", help="PGD's step. Default: a quarter of --eps.")
-@click.option("--restarts", type=click.IntRange(1, 1000), help="PGD: independent tries per sample.")
+@click.option(
+    "--restarts",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    help="PGD: independent tries per sample.",
+)
 @click.option("--any", "any_iterate", is_flag=True, help="PGD: judge any point on the way.")
 @click.option(
     "--prefilter", is_flag=True, help="Run PGD-20 before AutoAttack: faster, and labelled so."
@@ -71,10 +77,10 @@ def command(settings: Settings, model: Path, **options: Any) -> None:
 
     \b
     Examples:
-      dwlt evaluate runs/transfer/digits-0a1b2c3d/best-ra.safetensors --attack pgd-50
-      dwlt evaluate runs/pretrain/digits-4e5f6a7b --on digits:0-4 --attack autoattack --eps 0.1
-      dwlt evaluate model.safetensors --on cifar10 --attack autoattack --samples 1000
-      dwlt evaluate model.safetensors --on cifar10 --attack none --corruptions builtin
+      dwlt evaluate runs/pretrain/digits-4e5f6a7b --attack pgd-50
+      dwlt evaluate runs/pretrain/digits-4e5f6a7b --attack autoattack --eps 0.1
+      dwlt evaluate my.safetensors --on cifar10 --attack autoattack --samples 1000
+      dwlt evaluate my.safetensors --on cifar10 --attack none --corruptions builtin
     """
     from dwlt.cli.evaluated import figures, show_result
     from dwlt.cli.session import session

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 @config_options[1]
 @click.option(
     "--num-classes",
+    metavar="N",
     type=click.IntRange(2),
     help="Refuse a head of any other size. Default: the file decides.",
 )
 @click.option("--channels", type=click.Choice(["1", "3"]), help="Of its images. Default: FILE's.")
 @click.option(
     "--size",
+    metavar="N",
     type=click.IntRange(4, 1024),
     help="Pixels of its images. Default: 224, or 32 for networks for small images.",
 )
@@ -98,8 +100,8 @@ def command(
     \b
     Examples:
       dwlt import torchvision:resnet50:IMAGENET1K_V1 -o standard.safetensors
-      dwlt import imagenet_linf_4.pt --model resnet50 --regime adversarial -o robust.safetensors
-      dwlt import net.pth --model resnet18-32 --mean 0.5,0.5,0.4 --std 0.2,0.2,0.2 -o my.safetensors
+      dwlt import linf_4.pt --model resnet50 --regime adversarial -o my.safetensors
+      dwlt import net.pth --model resnet18-32 --mean 0.5 --std 0.2 -o my.safetensors
     """
     from dwlt.checkpoints import Choice
     from dwlt.checkpoints.importing import TORCHVISION, Wanted, load

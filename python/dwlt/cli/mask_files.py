@@ -57,7 +57,15 @@ def apply(weights: Path, mask: Path, out: Path, as_json: bool, quiet: bool) -> N
 
 @click.command("import")
 @click.argument("file", type=mask_file)
-@click.option("--round", "round_", type=int, default=0, help="Round to note in the mask file.")
+@click.option(
+    "--round",
+    "round_",
+    metavar="N",
+    type=click.IntRange(0, 1000),
+    default=0,
+    show_default=True,
+    help="Round to note in the mask file.",
+)
 @out_option
 @json_option
 def import_(file: Path, round_: int, out: Path, as_json: bool) -> None:

@@ -12,9 +12,13 @@ from dwlt.cli.streams import echo
 
 @click.command()
 @click.argument("weights", type=click.Path(exists=True, path_type=Path))
-@click.option("--rate", type=float, help="Share of the remaining weights to remove.")
-@click.option("--sparsity", type=float, help="Share of all weights to be without in the end.")
-@click.option("--keep", type=int, help="Number of weights to keep.")
+@click.option(
+    "--rate", metavar="SHARE", type=float, help="Share of the remaining weights to remove."
+)
+@click.option(
+    "--sparsity", metavar="SHARE", type=float, help="Share of all weights to be without in the end."
+)
+@click.option("--keep", metavar="N", type=int, help="Number of weights to keep.")
 @click.option("--within", type=mask_file, help="Mask file: only the weights it keeps compete.")
 @click.option(
     "--only",
@@ -51,9 +55,9 @@ def command(
 
     \b
     Examples:
-      dwlt mask prune model.safetensors --rate 0.2 -o mask.safetensors
-      dwlt mask prune model.safetensors --rate 0.2 --within mask.safetensors -o next.safetensors
-      dwlt mask prune checkpoint/ --sparsity 0.5 --only '*.mlp.*' --scope tensor -o mask.safetensors
+      dwlt mask prune model.safetensors --rate 0.2 -o 1.safetensors
+      dwlt mask prune model.safetensors --rate 0.2 --within 1.safetensors -o 2.safetensors
+      dwlt mask prune checkpoint/ --sparsity 0.5 --only '*.mlp.*' -o mask.safetensors
     """
     from dwlt import _core
     from dwlt.cli.show import emit_json, watch

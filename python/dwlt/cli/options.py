@@ -45,6 +45,7 @@ pretrain_options = (
 search_options = (
     click.option(
         "--rate",
+        metavar="SHARE",
         type=click.FloatRange(0, 1, min_open=True, max_open=True),
         help="Share of the remaining convolution weights removed per round. Default: the "
         "config's, usually 0.2.",
@@ -126,19 +127,23 @@ config_options = (
         metavar="KEY=VALUE",
         help="Change one setting, e.g. --set prune.train.epochs=10. Repeatable.",
     ),
-    click.option("--seed", type=int, help="Seed of everything random (default: the config's)."),
+    click.option(
+        "--seed", metavar="N", type=int, help="Seed of everything random (default: the config's)."
+    ),
 )
 work_options = (
     runs_option,
     data_dir_option,
     click.option(
         "--device",
+        metavar="DEVICE",
         default="auto",
         show_default=True,
         help="auto, cpu, cuda or cuda:i.",
     ),
     click.option(
         "--workers",
+        metavar="N",
         type=click.IntRange(0, 256),
         default=0,
         show_default=True,

@@ -10,9 +10,15 @@ from dwlt.cli.options import Search, Settings, grid_options, searching, sharing,
 
 
 @click.command()
-@click.option("--rounds", type=click.IntRange(1, 1000), help="Pruning rounds. Default: 20.")
+@click.option(
+    "--rounds",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    help="Pruning rounds. Default: the config's, usually 20.",
+)
 @click.option(
     "--fraction",
+    metavar="SHARE",
     type=click.FloatRange(0, 1, min_open=True),
     help="With --on downstream: share of that task's training images.",
 )
@@ -39,7 +45,7 @@ def command(
       oneshot           trained once, then cut to the sparsity of each round
       random            drawn from all weights
       layerwise-random  the same share of each layer, drawn
-      shuffled          as many weights of each layer as imp keeps, at other places
+      shuffled          as many weights of each layer as imp keeps, elsewhere
       reinit            the masks of imp on newly initialised weights
 
     A config with a [grid] has all its searches done, which the options narrow down.

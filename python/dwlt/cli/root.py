@@ -82,8 +82,13 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with `dwlt prune --rounds 20`, then `dwlt transfer`, `dwlt transfer --adv` and "
-    "`dwlt report`. Every command resumes by being run again.",
+    epilog="""\b
+Start with:
+  dwlt prune --rounds 20
+  dwlt transfer
+  dwlt transfer --adv
+  dwlt report
+Every command resumes by being run again.""",
 )
 @click.version_option(package_name="dwlt", prog_name="dwlt")
 def group() -> None:

@@ -125,7 +125,7 @@ def verify(run: str | None, runs: Path, as_json: bool) -> int:
     return 1 if bad else 0
 
 
-@command.command("matrix")
+@command.command("matrix", short_help="How far a config's experiment is, and the time left.")
 @sharing(*config_options)
 @below_group
 def matrix_(

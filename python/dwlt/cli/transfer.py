@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 @click.option("--to", "task", metavar="TASK", help="Downstream task. Default: the config's.")
 @click.option(
     "--fraction",
+    metavar="SHARE",
     type=click.FloatRange(0, 1, min_open=True),
-    help="Share of the training images, class-balanced. Default: 1.",
+    help="Share of the training images, class-balanced. Default: the config's, usually 1.",
 )
 @click.option(
     "--rounds",
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     help="Which tickets. Round 0, the dense network, is always among them. Default: the config's.",
 )
 @click.option(
-    "--seeds", type=click.IntRange(1, 1000), help="Runs per ticket. Default: the config's."
+    "--seeds",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    help="Runs per ticket. Default: the config's.",
 )
 @searching
 @sharing(*grid_options)
