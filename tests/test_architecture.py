@@ -30,6 +30,7 @@ LAYERS: dict[str, int] = {
     "engine": 3,
     "scoring": 3,
     "stages": 4,
+    "verdict": 4,
     "report": 4,
     "cli": 5,
 }
@@ -42,10 +43,11 @@ WITHIN = {
     "plan": {"layout", "results", "spec", "store"},
     # The loop scores epochs; scoring knows nothing of the loop.
     "engine": {"scoring"},
+    "report": {"verdict"},
 }
 TORCH_FREE = {
     *("errors", "units", "layout", "events", "results", "spec", "store", "plan", "masks"),
-    *("exchange", "report", "cli"),
+    *("exchange", "verdict", "report", "cli"),
 }
 # Public names that `import dwlt` offers, gathered from any layer and loaded on first use.
 FRONT = {"__init__", "__main__"}
