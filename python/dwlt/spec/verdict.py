@@ -32,7 +32,8 @@ class VerdictPart(Spec):
             own best checkpoint, as the paper has it. The other is shown beside it.
         rounds: rounds over which the extreme sparsity is tested, declared in advance; the fewer,
             the less their error rates cost. Empty: ``DECLARED``, or as many that were transferred.
-        max_seeds: the most seeds that the frontier runs of one network.
+        max_seeds: the most seeds that the frontier runs of one network: one to find the rounds
+            worth testing, the others to test them.
     """
 
     rule: Rule = "margin"
@@ -42,7 +43,7 @@ class VerdictPart(Spec):
     numbers: Literal[3, 4] = 4
     strict: bool = False
     rounds: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = ()
-    max_seeds: Annotated[int, Field(ge=2, le=100)] = 10
+    max_seeds: Annotated[int, Field(ge=3, le=100)] = 9
 
     @model_validator(mode="after")
     def _rounds_ascend(self) -> Self:
