@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from dwlt.spec.verdict import VerdictPart
 from dwlt.verdict.outcomes import NUMBERS, Contender, Measured, Number
 
 IMAGE, NETWORK_IMAGE = 2.6, 0.15
@@ -41,6 +42,8 @@ class Scene:
         spreads: standard deviation of the seeds' effect on each number, as shares.
         rho: correlation of numbers, of images' hardness and of seeds' effects alike.
         unstable: the dense network's, and the tickets' factor on the spreads.
+        margins: of SA and RA, as shares: those of the presets with so many test images.
+        classes: what guessing is held against.
     """
 
     n: int
@@ -48,16 +51,47 @@ class Scene:
     spreads: tuple[float, ...]
     rho: float = 0.5
     unstable: tuple[float, float] = (1.0, 1.0)
+    margins: tuple[float, float] = (0.01, 0.01)
+    classes: int = 10
+
+    @property
+    def settings(self) -> VerdictPart:
+        """The rule with this scene's margins."""
+        return VerdictPart(margin_sa=100 * self.margins[0], margin_ra=100 * self.margins[1])
+
+    def margin(self, place: int) -> float:
+        """The margin of one of NUMBERS, as a share."""
+        return self.margins[0 if NUMBERS[place].kind == "sa" else 1]
+
+    def varied(self, rho: float, unstable: tuple[float, float] = (1.0, 1.0)) -> Scene:
+        """The scene with another correlation and other factors on the spreads."""
+        return replace(self, rho=rho, unstable=unstable)
 
 
 SCENES: Mapping[str, Scene] = {
-    "n = 224": Scene(224, (0.98, 0.20, 0.965, 0.65), (0.007, 0.025, 0.008, 0.018)),
-    "n = 1,000": Scene(1_000, (0.40, 0.17, 0.36, 0.25), (0.008, 0.008, 0.008, 0.008)),
-    "n = 10,000": Scene(10_000, (0.95, 0.15, 0.85, 0.50), (0.0020, 0.0035, 0.0025, 0.0030)),
+    "224": Scene(
+        224,
+        (0.98, 0.20, 0.965, 0.65),
+        (0.007, 0.025, 0.008, 0.018),
+        margins=(0.04, 0.08),
+        classes=5,
+    ),
+    "1,000": Scene(
+        1_000,
+        (0.40, 0.17, 0.36, 0.25),
+        (0.008, 0.008, 0.008, 0.008),
+        margins=(0.035, 0.035),
+    ),
+    "10,000": Scene(
+        10_000,
+        (0.95, 0.15, 0.85, 0.50),
+        (0.0020, 0.0035, 0.0025, 0.0030),
+    ),
 }
-"""Levels and spreads as in results/study-digits.json, results/cpu-tiny-imagenet.json and
-results/study-cifar10.json, less what the images alone would spread; with 10,000 images no runs of
-this project stand behind them, and they are those that CIFAR-10 networks are known for."""
+"""By number of test images. Levels and spreads of 224 are those of results/study-digits.json, of
+1,000 those of results/cpu-tiny-imagenet.json and study-cifar10.json, less what images alone would
+spread. Runs with 10,000 images are not on file: levels and spreads there are assumptions, of the
+size that CIFAR-10 networks are published with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +146,6 @@ def seed_effect(level: float, spread: float) -> float:
     ratio = (spread / density) ** 2
     # To first order a share moves by density * effect / scale, and scale^2 = rest + effect^2.
     return math.sqrt(rest * ratio / (1 - min(ratio, 0.9)))
-
-
-def with_rho(scene: Scene, rho: float, unstable: tuple[float, float]) -> Scene:
-    """The scene with another correlation and other factors on the spreads."""
-    return replace(scene, rho=rho, unstable=unstable)
 
 
 def _correlated(

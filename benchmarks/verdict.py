@@ -1,0 +1,154 @@
+"""How often verdicts err and how often they see: `python -m benchmarks.verdict`.
+
+Simulated networks with known deficits (``benchmarks.operating``), fixed seeds, about ten minutes
+of one core. Each piece is kept below ``target/verdict`` when it is done, so that a run that was
+stopped goes on; ``--fresh`` begins anew. Writes ``benchmarks/results/verdict.json`` and the tables
+of ``docs/protocol.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy
+import scipy
+
+from benchmarks.operating import curves, estimators, families, frontiers, rules
+from benchmarks.operating.scenes import SCENES
+from benchmarks.operating.table import render, written
+from dwlt.results import environment, to_json
+
+ROOT = Path(__file__).parent.parent
+RESULT = ROOT / "benchmarks" / "results" / "verdict.json"
+PAGE = ROOT / "docs" / "protocol.md"
+PIECES = ROOT / "target" / "verdict"
+
+VARIANTS = {
+    "independent": (0.0, (1.0, 1.0)),
+    "correlated": (0.5, (1.0, 1.0)),
+    "dense twice as unsteady": (0.5, (2.0, 1.0)),
+    "ticket twice as unsteady": (0.5, (1.0, 2.0)),
+}
+"""Correlation of the numbers, and factors on the spreads of dense network and ticket."""
+
+REPETITIONS = {"224": 2000, "1,000": 2000, "10,000": 1000}
+HALVED = (5, 10, 15, 20, 30, 40)
+"""Numbers of seeds that a margin half as wide is tried with."""
+
+Piece = Callable[[int], Any]
+"""From a seed to plain figures."""
+
+
+def pieces(scale: float = 1.0) -> Iterator[tuple[tuple[str, ...], Piece]]:
+    """Every piece by its place in the result.
+
+    Args:
+        scale: of the repetitions; tests take few.
+    """
+
+    def times(count: int) -> int:
+        return max(round(count * scale), 1)
+
+    for n, scene in SCENES.items():
+        for name, (rho, unstable) in VARIANTS.items():
+            varied = scene.varied(rho, unstable)
+            count = times(REPETITIONS[n])
+            yield ("rules", n, name), lambda s, v=varied, c=count: rules.rates(v, c, s)
+    for n, scene in SCENES.items():
+        count = times(REPETITIONS[n] // 8)
+        yield (
+            ("half margin", n),
+            lambda s, v=scene, c=count: rules.power_by_seeds(v, 0.5, HALVED, c, s),
+        )
+    for n in ("224", "1,000"):
+        yield (
+            ("estimators", n),
+            lambda s, v=SCENES[n]: estimators.compared(v, times(1000), s),
+        )
+    for profile in families.names():
+        yield (
+            ("families", profile),
+            lambda s, p=profile: families.compared(SCENES["224"], p, times(600), s),
+        )
+    for n in ("224", "1,000"):
+        for profile in families.names():
+            yield (
+                ("frontier", n, profile),
+                lambda s, v=SCENES[n], p=profile: frontiers.spent(v, p, times(400), s),
+            )
+    for seeds in (3, 5):
+        yield (
+            ("curve", str(seeds)),
+            lambda s, k=seeds: curves.coverage(SCENES["224"], k, times(300), s),
+        )
+
+
+def code() -> str:
+    """Digest of everything that a piece's figures depend on, so that stale pieces are not taken."""
+    digest = hashlib.sha256()
+    folders = (ROOT / "benchmarks" / "operating", ROOT / "python" / "dwlt" / "verdict")
+    for path in sorted(path for folder in folders for path in folder.glob("*.py")):
+        if path.name != "table.py":
+            digest.update(path.read_bytes())
+    digest.update((ROOT / "python" / "dwlt" / "spec" / "verdict.py").read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def piece(name: tuple[str, ...], make: Piece, folder: Path) -> Any:
+    """One piece, from the folder where it is there."""
+    path = folder / f"{'.'.join(name).replace(' ', '-').replace(',', '')}.json"
+    if path.exists():
+        return json.loads(path.read_bytes())
+    started = time.process_time()
+    # A seed for each piece that does not depend on which others there are.
+    made = make(zlib.crc32("/".join(name).encode()))
+    print(f"{' / '.join(name)}: {time.process_time() - started:.1f} s", flush=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(to_json({"made": made}))
+    return json.loads(path.read_bytes())
+
+
+def main() -> None:
+    """Run what is not there yet, and write the result and the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fresh", action="store_true", help="do not take up earlier pieces")
+    parser.add_argument("--pieces", type=Path, default=PIECES, help="where pieces are kept")
+    asked = parser.parse_args()
+    folder = asked.pieces / code()
+    if asked.fresh:
+        for path in folder.glob("*.json"):
+            path.unlink()
+    figures: dict[str, Any] = {}
+    for name, make in pieces():
+        place = figures
+        for part in name[:-1]:
+            place = place.setdefault(part, {})
+        place[name[-1]] = piece(name, make, folder)["made"]
+    about = {**environment("cpu"), "numpy": numpy.__version__, "scipy": scipy.__version__}
+    result = {
+        "environment": about,
+        "figures": figures,
+        "repetitions": REPETITIONS,
+        "scenes": {
+            n: {
+                "levels": scene.levels,
+                "margins": scene.margins,
+                "spreads": scene.spreads,
+            }
+            for n, scene in SCENES.items()
+        },
+    }
+    RESULT.write_bytes(to_json(result))
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(written(page, render(json.loads(RESULT.read_bytes()))), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
