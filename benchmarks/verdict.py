@@ -14,6 +14,7 @@ import json
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import scipy
 from benchmarks.operating import curves, estimators, families, frontiers, rules
 from benchmarks.operating.scenes import SCENES
 from benchmarks.operating.table import render, written
-from dwlt.results import environment, to_json
+from dwlt.results.files import environment, to_json
 
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "verdict.json"
@@ -38,7 +39,7 @@ VARIANTS = {
 }
 """Correlation of the numbers, and factors on the spreads of dense network and ticket."""
 
-REPETITIONS = {"224": 2000, "1,000": 2000, "10,000": 1000}
+REPETITIONS = {"224": 5000, "1,000": 5000, "10,000": 2000}
 HALVED = (5, 10, 15, 20, 30, 40)
 """Numbers of seeds that a margin half as wide is tried with."""
 
@@ -60,33 +61,33 @@ def pieces(scale: float = 1.0) -> Iterator[tuple[tuple[str, ...], Piece]]:
         for name, (rho, unstable) in VARIANTS.items():
             varied = scene.varied(rho, unstable)
             count = times(REPETITIONS[n])
-            yield ("rules", n, name), lambda s, v=varied, c=count: rules.rates(v, c, s)
+            yield ("rules", n, name), partial(rules.rates, varied, count)
     for n, scene in SCENES.items():
-        count = times(REPETITIONS[n] // 8)
+        count = times(REPETITIONS[n] // 20)
         yield (
             ("half margin", n),
-            lambda s, v=scene, c=count: rules.power_by_seeds(v, 0.5, HALVED, c, s),
+            partial(rules.power_by_seeds, scene, 0.5, HALVED, count),
         )
     for n in ("224", "1,000"):
         yield (
             ("estimators", n),
-            lambda s, v=SCENES[n]: estimators.compared(v, times(1000), s),
+            partial(estimators.compared, SCENES[n], times(2000)),
         )
     for profile in families.names():
         yield (
             ("families", profile),
-            lambda s, p=profile: families.compared(SCENES["224"], p, times(600), s),
+            partial(families.compared, SCENES["224"], profile, times(1000)),
         )
     for n in ("224", "1,000"):
         for profile in families.names():
             yield (
                 ("frontier", n, profile),
-                lambda s, v=SCENES[n], p=profile: frontiers.spent(v, p, times(400), s),
+                partial(frontiers.spent, SCENES[n], profile, times(400)),
             )
     for seeds in (3, 5):
         yield (
             ("curve", str(seeds)),
-            lambda s, k=seeds: curves.coverage(SCENES["224"], k, times(300), s),
+            partial(curves.coverage, SCENES["224"], seeds, times(300)),
         )
 
 

@@ -51,10 +51,10 @@ def compared(scene: Scene, profile: str, repetitions: int, seed: int) -> dict[st
         claims.setdefault((ADDED, "5-10"), []).append(_claim(wins, false))
         spent.append(trainings)
     result: dict[str, Any] = {}
-    for (name, count), found in claims.items():
+    for (name, looked), found in claims.items():
         places = np.array([place for _, place in found])
-        cost = float(np.mean(spent)) if name == ADDED else 2.0 * int(count) * (len(DECLARED) + 1)
-        result.setdefault(name, {})[count] = {
+        cost = float(np.mean(spent)) if name == ADDED else 2.0 * int(looked) * (len(DECLARED) + 1)
+        result.setdefault(name, {})[looked] = {
             "over": round(float(np.mean([over for over, _ in found])), 4),
             "exact": round(float(np.mean(places == truth(profile))), 4),
             "lost": round(float(np.mean(np.maximum(truth(profile) - places, 0))), 3),

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.operating.families import ADDED
 from benchmarks.operating.frontiers import FULL_GRID
+from dwlt.verdict.families import PROCEDURES
 
 START = "<!-- python -m benchmarks.verdict: start -->"
 END = "<!-- python -m benchmarks.verdict: end -->"
@@ -93,8 +94,8 @@ def _estimators(found: Mapping[str, Any]) -> str:
         for n, names in found.items()
         for name, by_seeds in ((k, _by_int(v)) for k, v in names.items())
     ]
-    head = ("test images", "estimator", *(f"error, {s}" for s in (3, 5, 10)))
-    head += tuple(f"power, {s}" for s in (3, 5, 10))
+    columns = (f"{what}, {seeds}" for what in ("error", "power") for seeds in (3, 5, 10))
+    head = ("test images", "estimator", *columns)
     title = (
         "Candidates for the error of a difference, by number of seeds: a number that is worse by "
         "exactly the margin matches (error), one that is as good does (power); the worst of four."
@@ -103,8 +104,8 @@ def _estimators(found: Mapping[str, Any]) -> str:
 
 
 def _families(found: Mapping[str, Any]) -> str:
-    shown = (("holm", "5"), ("holm", "10"), ("fixed-sequence", "5"), ("fixed-sequence", "10"))
-    shown += (("fallback", "5"), ("hochberg", "5"), (ADDED, "5-10"))
+    by_count = [(name, seeds) for seeds in ("5", "10") for name in PROCEDURES]
+    shown = [*by_count, (ADDED, "5-10")]
     rows = []
     for profile, by_name in found.items():
         for name, seeds in shown:
@@ -144,13 +145,13 @@ def _frontier(found: Mapping[str, Any]) -> str:
         for n, profiles in found.items()
         for profile, cell in profiles.items()
     ]
-    head = ("test images", "tickets", "error", "right", "right or one less", "trainings")
-    head += ("nine in ten", "fewer than the grid")
+    head = ("test images", "tickets", "error", "right", "right or one less")
+    cost = ("trainings", "nine in ten", "fewer than the grid")
     title = (
         f"The frontier, held against a grid of {FULL_GRID} trainings (dense network and 20 rounds, "
         "3 seeds, 2 regimes)."
     )
-    return _table(title, head, rows)
+    return _table(title, (*head, *cost), rows)
 
 
 def _curve(found: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from itertools import pairwise
 from typing import Literal
 
@@ -89,7 +90,11 @@ def plan_looks(seeds: Sequence[int], alpha: float = 0.05, spending: Spending = "
     Raises:
         ValueError: seeds are not ascending numbers from 2 on, or alpha is not in (0, 0.5).
     """
-    counts = tuple(seeds)
+    return _planned(tuple(seeds), alpha, spending)
+
+
+@cache
+def _planned(counts: tuple[int, ...], alpha: float, spending: Spending) -> Looks:
     if not counts or counts[0] < 2 or list(counts) != sorted(set(counts)):
         raise ValueError(f"looks need ascending numbers of seeds from 2 on, not {counts}")
     if not 0 < alpha < 0.5:
