@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dwlt.errors import SpecError
-from dwlt.spec import load_experiment
+from dwlt.spec import load_experiment, presets
 from dwlt.spec.verdict import DECLARED, VerdictPart, margin_points
 
 
@@ -44,3 +44,22 @@ def test_the_verdict_names_no_run() -> None:
         assert identity_values(getattr(plain, stage)()) == identity_values(getattr(other, stage)())
     first, second = (e.transfer_spec("standard", 3, 0) for e in (plain, other))
     assert identity_values(first) == identity_values(second)
+
+
+@pytest.mark.parametrize("name", sorted(presets()))
+def test_every_preset_fixes_its_margins(name: str) -> None:
+    part = load_experiment(name).verdict
+    assert part.rule == "margin"
+    assert part.margin_sa is not None
+    assert part.margin_ra is not None
+    tested = load_experiment(name).downstream.test
+    if tested is None and name != "digits" and not name.startswith("study-digits"):
+        tested = 10_000
+    if tested is not None and tested >= 10_000:
+        assert (part.margin_sa, part.margin_ra) == (1.0, 1.0)
+
+
+def test_the_paper_is_tested_over_its_own_sparsities() -> None:
+    experiment = load_experiment("paper-cifar10")
+    assert set(experiment.verdict.rounds) >= {6, 7, 8, 10, 11}
+    assert set(experiment.verdict.rounds) <= set(experiment.transfer.rounds)
