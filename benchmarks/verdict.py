@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -92,13 +93,12 @@ def pieces(scale: float = 1.0) -> Iterator[tuple[tuple[str, ...], Piece]]:
 
 
 def code() -> str:
-    """Digest of everything that a piece's figures depend on, so that stale pieces are not taken."""
+    """Digest of the code that figures depend on, so that pieces of older code are not taken up."""
     digest = hashlib.sha256()
-    folders = (ROOT / "benchmarks" / "operating", ROOT / "python" / "dwlt" / "verdict")
-    for path in sorted(path for folder in folders for path in folder.glob("*.py")):
-        if path.name != "table.py":
-            digest.update(path.read_bytes())
-    digest.update((ROOT / "python" / "dwlt" / "spec" / "verdict.py").read_bytes())
+    parts = ("benchmarks.operating.", "dwlt.verdict.", "dwlt.spec.verdict")
+    for name, module in sorted(sys.modules.items()):
+        if name.startswith(parts) and not name.endswith(".table") and module.__file__:
+            digest.update(Path(module.__file__).read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -29,6 +29,9 @@ Array = NDArray[np.float64]
 DRAWS = 1000
 """Bootstrap samples of a report."""
 
+_BLOCK = 100
+"""Draws at a time: their weights take 4 bytes for each image."""
+
 SEED = 20220604
 """Of the bootstrap, the same for every report, so that the same results give the same page."""
 
@@ -198,23 +201,29 @@ def _draw(networks: Sequence[Contender], numbers: Sequence[Number], draws: int) 
     of the binomial's variance instead, each network its own.
     """
     rng = np.random.default_rng(SEED)
-    shared = _image_draws(rng, networks, numbers, draws)
     result = np.empty((len(numbers), draws, len(networks)))
+    by_bits: list[tuple[int, int, Array, Measured]] = []
+    paired = _paired(networks, numbers)
     for index, network in enumerate(networks):
-        picks: dict[str, dict[tuple[int, ...], Array]] = {}
+        picks: dict[tuple[str, tuple[int, ...]], Array] = {}
         for place, number in enumerate(numbers):
             measured = network.numbers[number]
-            drawn = picks.setdefault(number.regime, {})
-            if measured.seeds not in drawn:
-                drawn[measured.seeds] = _seed_shares(rng, len(measured.seeds), draws)
-            shares = drawn[measured.seeds]
-            if shared is not None and measured.bits is not None:
-                by_seed = shared @ measured.bits.T.astype(np.float32)
-                result[place, :, index] = (shares * by_seed).sum(axis=1)
+            key = (number.regime, measured.seeds)
+            if key not in picks:
+                picks[key] = _seed_shares(rng, len(measured.seeds), draws)
+            if paired:
+                by_bits.append((place, index, picks[key], measured))
             else:
                 by_count = np.asarray(measured.correct) / measured.n
                 noise = rng.standard_normal(draws) * np.sqrt(_binomial(measured))
-                result[place, :, index] = shares @ by_count + noise
+                result[place, :, index] = picks[key] @ by_count + noise
+    for start in range(0, draws if paired else 0, _BLOCK):
+        stop = min(start + _BLOCK, draws)
+        images = _image_shares(rng, by_bits[0][3].n, stop - start)
+        for place, index, shares, measured in by_bits:
+            assert measured.bits is not None
+            by_seed = images @ measured.bits.T.astype(np.float32)
+            result[place, start:stop, index] = (shares[start:stop] * by_seed).sum(axis=1)
     return result
 
 
@@ -224,15 +233,8 @@ def _seed_shares(rng: np.random.Generator, seeds: int, draws: int) -> Array:
     return rng.multinomial(taken, np.full(seeds, 1 / seeds), size=draws) / taken
 
 
-def _image_draws(
-    rng: np.random.Generator, networks: Sequence[Contender], numbers: Sequence[Number], draws: int
-) -> NDArray[np.float32] | None:
-    """Weights of images in every draw, shape (draws, n); None where images are not paired."""
-    every = [network.numbers[number] for network in networks for number in numbers]
-    first = every[0]
-    if any(m.bits is None or m.n != first.n or m.images != first.images for m in every):
-        return None
-    n = first.n
+def _image_shares(rng: np.random.Generator, n: int, draws: int) -> NDArray[np.float32]:
+    """Weights of images in every draw, shape (draws, n); rows sum to 1."""
     weights = np.empty((draws, n), dtype=np.float32)
     for draw in range(draws):
         weights[draw] = np.bincount(rng.integers(0, n, n), minlength=n)
@@ -240,6 +242,14 @@ def _image_draws(
     return weights
 
 
+def _paired(networks: Sequence[Contender], numbers: Sequence[Number]) -> bool:
+    """Whether every number of every network has bits of the same images."""
+    every = [network.numbers[number] for network in networks for number in numbers]
+    first = every[0]
+    return all(m.bits is not None and (m.n, m.images) == (first.n, first.images) for m in every)
+
+
 def _binomial(measured: Measured) -> float:
+    """Variance of a share of n images, with one success and one failure added."""
     share = (measured.mean * measured.n + 1) / (measured.n + 2)
     return share * (1 - share) / (measured.n + 2)
