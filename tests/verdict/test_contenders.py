@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from dwlt.report import collect
-from dwlt.results.records import TransferResult
+from dwlt.results import TransferResult
 from dwlt.spec.verdict import VerdictPart
 from dwlt.verdict.contenders import Outcomes, contenders
 from dwlt.verdict.groups import Group, form_groups

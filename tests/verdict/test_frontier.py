@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dwlt.spec.verdict import VerdictPart
 from dwlt.verdict.frontier import Found, Plan, Step, advance
@@ -163,3 +165,25 @@ def test_plans_that_make_no_sense_are_refused() -> None:
         Plan((6, 3), 10)
     with pytest.raises(ValueError, match="at least 1"):
         Plan((3,), 10, attempts=0)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.floats(-5, 40), min_size=6, max_size=6))
+def test_it_ends_whatever_the_tickets_are_and_claims_only_what_it_confirmed(
+    deficits: list[float],
+) -> None:
+    networks = {0: network(seeds=9, n=500, spread=2)}
+    for round_, worse in zip(ROUNDS, deficits, strict=True):
+        levels = lower({ADVERSARIAL_RA: worse})
+        networks[round_] = network(round_, seeds=9, n=500, spread=2, levels=levels)
+    made = Bench(Plan(ROUNDS, 10, VerdictPart(margin_sa=5, margin_ra=5)), networks)
+    found = made.run()
+    assert len(found.probes) <= 3
+    assert len(found.attempts) <= made.plan.attempts
+    if found.extreme is None:
+        assert all(a.decision is not Decision.MATCHES for a in found.attempts)
+    else:
+        assert found.attempts[-1].round == found.extreme
+        assert found.attempts[-1].decision is Decision.MATCHES
+        # The confirmed ticket is no more than the margin worse: these networks have no luck.
+        assert deficits[ROUNDS.index(found.extreme)] < 5

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwlt.results.records import Accuracy
+from dwlt.results import Accuracy
 from dwlt.verdict import rule
 from dwlt.verdict.noninferiority import Match
 from dwlt.verdict.outcomes import NUMBERS, Measured

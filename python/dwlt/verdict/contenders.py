@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dwlt.results.records import Accuracy, TransferResult
+from dwlt.results import Accuracy, TransferResult
 from dwlt.verdict.groups import Group, Network
 from dwlt.verdict.outcomes import NUMBERS, REGIMES, Bits, Contender, Kind, Measured, Number
 
