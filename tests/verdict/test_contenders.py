@@ -11,6 +11,7 @@ from dwlt.verdict.contenders import Outcomes, contenders
 from dwlt.verdict.groups import Group, form_groups
 from dwlt.verdict.judge import Verdict, judge
 from dwlt.verdict.outcomes import NUMBERS
+from dwlt.verdict.together import View, judge_group
 from tests.report.make import Maker
 
 WIDE = VerdictPart(margin_sa=20, margin_ra=20)
@@ -90,3 +91,15 @@ def test_one_checkpoint_takes_both_numbers_of_the_best_ra(tmp_path: Path) -> Non
     assert made.dense is not None
     expected = [cell.of_one_checkpoint("sa") for cell in made.dense.cells["standard"]]
     assert [a.correct for a in expected if a] == list(dense.numbers[NUMBERS[0]].correct)
+
+
+def test_a_group_is_judged_in_every_way_and_the_settings_say_which_decides(tmp_path: Path) -> None:
+    made = group(tmp_path)
+    found = judge_group(made, WIDE)
+    assert len(found.views) == 4
+    assert found.decides is found.views[View("margin", False)]
+    assert found.decides.estimated is not None
+    assert all(j.estimated is None for j in found.views.values() if j is not found.decides)
+    paper = judge_group(made, VerdictPart(rule="paper", strict=True))
+    assert paper.decides is paper.views[View("paper", True)]
+    assert paper.decides.tickets[0].verdict is Verdict.DOUBLE_WIN
