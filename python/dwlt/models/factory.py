@@ -17,10 +17,14 @@ from torch import nn
 from dwlt.errors import ModelError
 from dwlt.models.guest import guest, reason
 
-_SPELLING = "write MODULE:FUNCTION, as in `from MODULE import FUNCTION`, and run in the folder " \
+_SPELLING = (
+    "write MODULE:FUNCTION, as in `from MODULE import FUNCTION`, and run in the folder "
     "that holds MODULE.py, or install it"
-_IMPORT_HINT = "a module of networks must be importable: what only a script needs goes below " \
+)
+_IMPORT_HINT = (
+    "a module of networks must be importable: what only a script needs goes below "
     '`if __name__ == "__main__":`'
+)
 
 Factory = Callable[..., Any]
 

@@ -43,21 +43,27 @@ def check_forward(model: Model, name: str, channels: int, image_size: int) -> No
 
 
 def own_forward(network: nn.Module, name: str, channels: int, image_size: int) -> object:
-    """What a user's network returns for two images of zeros; the network stays as it is.
+    """What a user's network returns for two images of zeros; its state stays as it is.
 
-    On real tensors: it may hold some that are neither parameters nor buffers.
+    On real tensors and not on the meta device: it may hold some that are neither parameters nor
+    buffers.
 
     Raises:
         ModelError: it raises anything.
     """
     hint = (
-        f"it must take (B, {channels}, {image_size}, {image_size}) images; the task's `size` and "
-        "`channels` change them"
+        f"it must take any number of {channels}x{image_size}x{image_size} images; the task's "
+        "`size` and `channels` change them"
     )
+    dtype = next((one.dtype for one in network.parameters() if one.is_floating_point()), None)
+    if dtype not in (None, torch.float32):
+        hint = f"its weights are {dtype}, and images come in float32: return it with .float()"
     images = torch.zeros(2, channels, image_size, image_size)
+    before = [(buffer, buffer.clone()) for buffer in network.buffers()]
     with guest(name, _EVALUATION, hint), evaluation(network), torch.no_grad():
-        state = {key: tensor.detach().clone() for key, tensor in network.state_dict().items()}
-        found: object = functional_call(network, state, (images,))
+        found: object = network(images)
+        for buffer, value in before:
+            buffer.copy_(value)
     return found
 
 
@@ -97,8 +103,10 @@ def _hint(found: object) -> str:
     if hasattr(found, "logits") or (isinstance(found, Mapping) and "logits" in found):
         return f"{RETURN}: wrap the network in a module that returns its `logits`"
     if isinstance(found, (tuple, list)):
-        return f"{RETURN}, in training mode as well: wrap the network in a module that takes them "\
+        return (
+            f"{RETURN}, in training mode as well: wrap the network in a module that takes them "
             "out, and leave auxiliary heads away"
+        )
     return RETURN
 
 

@@ -101,7 +101,8 @@ def global_state_kept() -> Iterator[None]:
 
 def _devices() -> list[int]:
     """GPUs whose generators are in use; asking others for their state would start them."""
-    return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    started: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return list(range(torch.cuda.device_count())) if started else []
 
 
 @contextmanager

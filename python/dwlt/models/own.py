@@ -27,44 +27,56 @@ def settle(network: nn.Module, name: str, channels: int, image_size: int, *, see
     Raises:
         ModelError: the network fails on such images, or its weights have no values.
     """
-    if any(is_lazy(tensor) for tensor in _tensors(network)):
+    if isinstance(network, torch.jit.ScriptModule):
+        raise ModelError(
+            f"{name} is a TorchScript module, whose layers cannot be pruned",
+            hint="return the plain nn.Module that it was made from",
+        )
+    if any(is_lazy(tensor) for _, tensor in _named(network)):
         images = torch.zeros(2, channels, image_size, image_size)
         # Real, and not under ``functional_call``: the layers are to keep what they find out.
-        with seeded(derive_seed(seed, "lazy")), guest(name, "giving its lazy layers their shapes"):
-            with evaluation(network), torch.no_grad():
-                network(images)
+        with (
+            seeded(derive_seed(seed, "lazy")),
+            guest(name, "giving its lazy layers their shapes"),
+            evaluation(network),
+            torch.no_grad(),
+        ):
+            network(images)
         left = next((key for key, one in _named(network) if is_lazy(one)), None)
         if left is not None:
             raise ModelError(
                 f"{name}: the lazy layer of {left!r} takes no part in its forward pass",
                 hint="remove it, or use it",
             )
-    empty = next((key for key, one in _named(network) if one.is_meta), None)
-    if empty is not None:
-        raise ModelError(
-            f"{name}: {empty!r} is on the meta device, where tensors have shapes and no values",
-            hint='build the network without torch.device("meta")',
-        )
+    for key, one in _named(network):
+        if one.is_meta:
+            raise ModelError(
+                f"{name}: {key!r} is on the meta device, where tensors have shapes and no values",
+                hint='build the network without torch.device("meta")',
+            )
+        if one.is_inference():
+            raise ModelError(
+                f"{name}: {key!r} was made under torch.inference_mode, and can never train",
+                hint="build the network outside torch.inference_mode",
+            )
     with guest(name, "moving it to the CPU"), torch.no_grad():
         network.to("cpu")
         for module in network.modules():
-            for part in (module._parameters, module._buffers):
-                for key, one in part.items():
-                    if one is not None and _overlaps(one):
-                        copied = one.detach().clone(memory_format=torch.contiguous_format)
-                        if isinstance(one, nn.Parameter):
-                            one.data = copied
-                        else:
-                            part[key] = copied
+            for parameter in module._parameters.values():
+                if parameter is not None and _overlaps(parameter):
+                    parameter.data = _ordinary(parameter)
+            for key, buffer in module._buffers.items():
+                if buffer is not None and _overlaps(buffer):
+                    module._buffers[key] = _ordinary(buffer)
+
+
+def _ordinary(tensor: Tensor) -> Tensor:
+    return tensor.detach().clone(memory_format=torch.contiguous_format)
 
 
 def _named(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from network.named_parameters()
     yield from network.named_buffers()
-
-
-def _tensors(network: nn.Module) -> Iterator[Tensor]:
-    return (one for _, one in _named(network))
 
 
 def _overlaps(tensor: Tensor) -> bool:
