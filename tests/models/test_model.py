@@ -320,11 +320,11 @@ def test_own_networks(own: str, factory: str) -> None:
     ("factory", "message"),
     [
         ("missing", "has no callable 'missing'"),
-        ("fixed", "no linear or convolutional layer with 5 outputs"),
-        ("pair", "returns tuple for 2 images of 5 classes"),
+        ("fixed", "returns 2x9 for 2 images of 5 classes"),
+        ("pair", "returns tuple of 2 for 2 images of 5 classes"),
         ("normalising", "part called 'normalise'"),
         ("nothing", "returned NoneType"),
-        ("headless", "no linear or convolutional layer"),
+        ("headless", "returns 2x64 for 2 images of 5 classes"),
     ],
 )
 def test_own_networks_that_do_not_fit(own: str, factory: str, message: str) -> None:

@@ -102,7 +102,7 @@ def command(
     """
     from dwlt import _core
     from dwlt.checkpoints import Choice
-    from dwlt.checkpoints.importing import Wanted, load
+    from dwlt.checkpoints.importing import Wanted, checked, load
     from dwlt.masks.selection import require_other
     from dwlt.models.files import digest, model_bytes
 
@@ -116,7 +116,7 @@ def command(
         size=size,
         regime=regime,
     )
-    imported = load(source, spec, wanted)
+    imported = checked(load(source, spec, wanted))
     if wanted.classes is not None and not imported.blueprint.named:
         raise click.UsageError(
             f"--on {task} has {len(wanted.classes)} classes, the head in {source} "

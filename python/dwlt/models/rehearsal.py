@@ -26,7 +26,7 @@ from dwlt.models.fits import require_shape
 from dwlt.models.guest import global_state_kept, guest
 from dwlt.models.model import Model, load_state, prunable, state_of
 from dwlt.models.seeded import seeded
-from dwlt.models.tensors import require_plain
+from dwlt.models.tensors import require_kept, require_prunable
 from dwlt.spec import ModelSpec
 
 _TRIES = 8
@@ -42,6 +42,7 @@ def rehearse(
     channels: int,
     image_size: int,
     device: torch.device | str = "cpu",
+    to_train: bool = True,
 ) -> tuple[str, ...]:
     """Make sure that dwlt can train, attack, prune, save and rebuild a network.
 
@@ -51,15 +52,17 @@ def rehearse(
         channels: of the task's images, 1 or 3.
         image_size: their height and width, in pixels.
         device: where the work will be done.
+        to_train: what fails in training, attack or pruning is an error; else it is told, and only
+            what an evaluation needs must work.
 
     Returns:
-        What the user should know: parameters that do not train.
+        What the user should know: parameters that do not train, or why nothing can be trained.
 
     Raises:
         ModelError: naming the network, the part that fails, and why.
     """
     with global_state_kept():
-        return _Rehearsal(model, spec, channels, image_size, torch.device(device)).run()
+        return _Rehearsal(model, spec, channels, image_size, torch.device(device)).run(to_train)
 
 
 class _Rehearsal:
@@ -82,12 +85,19 @@ class _Rehearsal:
         self.images = noise.to(device)
         self.labels = torch.arange(2, device=device)
 
-    def run(self) -> tuple[str, ...]:
-        notes = require_plain(self.model, self.name)
+    def run(self, to_train: bool) -> tuple[str, ...]:
+        require_kept(self.model, self.name)
         work = self._copy(self.model, "copying it")
-        self._train(work)
+        try:
+            notes = require_prunable(self.model, self.name)
+            self._train(work)
+            self._attack(work)
+        except ModelError as error:
+            if to_train:
+                raise
+            notes = (f"it can be scored, but neither trained nor pruned: {error}",)
+            work = self._copy(self.model, "copying it")
         self._evaluate(work)
-        self._attack(work)
         self._keep(work)
         return notes
 

@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dwlt.errors import ModelError
 from dwlt.models.files import DTYPES
 from dwlt.models.model import Model, prunable, state_of
 
 
-def require_plain(model: Model, name: str) -> tuple[str, ...]:
-    """Refuse weights that are no plain parameters, and tensors that no model file holds.
+def require_kept(model: Model, name: str) -> None:
+    """Refuse tensors that no model file holds.
+
+    Args:
+        name: of the network, for the message.
+
+    Raises:
+        ModelError: naming the first such tensor.
+    """
+    for key, tensor in state_of(model).items():
+        if tensor.layout != torch.strided or tensor.is_quantized:
+            kind = "quantised" if tensor.is_quantized else str(tensor.layout)
+            raise ModelError(
+                f"{name}: {key!r} is {kind}, and model files hold plain tensors",
+                hint="use a dense tensor of floating-point numbers",
+            )
+        if tensor.dtype not in DTYPES:
+            raise ModelError(
+                f"{name}: {key!r} holds {tensor.dtype}, which model files do not",
+                hint="a buffer that is computed when the network is built need not be kept: "
+                "register_buffer(..., persistent=False); of complex numbers keep both parts "
+                "(torch.view_as_real)",
+            )
+
+
+def require_prunable(model: Model, name: str) -> tuple[str, ...]:
+    """Refuse a network whose weights cannot be pruned or trained one by one.
 
     Args:
         name: of the network, for the message.
@@ -20,12 +45,12 @@ def require_plain(model: Model, name: str) -> tuple[str, ...]:
         What the user should know: parameters that do not train because the network says so.
 
     Raises:
-        ModelError: naming the first tensor that cannot be had, and why.
+        ModelError: there is nothing to prune; or naming the first weight that is no parameter,
+            is shared, or is frozen.
     """
     for layer_name, layer in model.network.named_modules():
         if isinstance(layer, nn.Conv2d) or layer_name == model.head:
             _require_parameter(name, layer_name, layer)
-    _require_kept(name, state_of(model))
     weights = prunable(model)
     if not weights:
         raise ModelError(
@@ -47,23 +72,6 @@ def _require_parameter(name: str, layer_name: str, layer: nn.Module) -> None:
             "(torch.nn.utils.parametrize.remove_parametrizations, remove_weight_norm, "
             "remove_spectral_norm, prune.remove)",
         )
-
-
-def _require_kept(name: str, state: dict[str, Tensor]) -> None:
-    for key, tensor in state.items():
-        if tensor.layout != torch.strided or tensor.is_quantized:
-            kind = "quantised" if tensor.is_quantized else str(tensor.layout)
-            raise ModelError(
-                f"{name}: {key!r} is {kind}, and model files hold plain tensors",
-                hint="use a dense tensor of floating-point numbers",
-            )
-        if tensor.dtype not in DTYPES:
-            raise ModelError(
-                f"{name}: {key!r} holds {tensor.dtype}, which model files do not",
-                hint="a buffer that is computed when the network is built need not be kept: "
-                "register_buffer(..., persistent=False); of complex numbers keep both parts "
-                "(torch.view_as_real)",
-            )
 
 
 def _require_single(name: str, model: Model, weights: dict[str, nn.Parameter]) -> None:

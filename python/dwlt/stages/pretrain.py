@@ -17,6 +17,7 @@ from dwlt.runs.store import Context, Run
 from dwlt.scoring import score
 from dwlt.spec import PretrainSpec
 from dwlt.stages.common import Training, flag_values, open_task, slot_of, task_values
+from dwlt.stages.rehearsed import rehearse_once
 from dwlt.training.device import describe, pick
 
 
@@ -44,6 +45,7 @@ def run(spec: PretrainSpec, context: Context) -> tuple[Path, dict[str, Any]]:
     # Before the folder is made: a task or model that cannot be had leaves nothing behind.
     task = open_task(spec, context)
     model = new_model(spec.model, task, seed=spec.seed)
+    rehearse_once(model, spec.model, task, context, device)
     with Run(folder, spec, {}, [("pretrain", layout.RESULT)]) as run_:
         # Another process may have finished between the look above and the lock.
         result = read_result(folder / layout.RESULT)

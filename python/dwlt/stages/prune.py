@@ -17,6 +17,7 @@ from dwlt.runs.store import Context, Run
 from dwlt.stages.common import flag_values, open_task, slot_of, stopped, task_values
 from dwlt.stages.methods import METHODS, Found, Rounds
 from dwlt.stages.pretrain import summary
+from dwlt.stages.rehearsed import rehearse_file
 from dwlt.stages.source import obtain
 from dwlt.training.device import describe, pick
 from dwlt.units import percent
@@ -53,8 +54,9 @@ def run(
     if search.of is not None:
         run(search.of, context, rounds=last, asked=False)
     device = pick(context.device, context.threads)
-    # Before the folder is made: a task that cannot be had leaves nothing behind.
+    # Before the folder is made: a task or network that cannot be had leaves nothing behind.
     task = open_task(search.spec, context)
+    rehearse_file(source.path, source.model, task, context, device)
     spec = search.spec.model_copy(update={"model": source.model})
     plan = [
         (layout.round_name(r), str(Path(layout.round_name(r)) / layout.RESULT))

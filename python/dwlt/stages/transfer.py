@@ -27,6 +27,7 @@ from dwlt.stages.common import (
     stopped,
     task_values,
 )
+from dwlt.stages.rehearsed import rehearse_file
 from dwlt.training import Best
 from dwlt.training.device import describe, pick
 from dwlt.units import derive_seed, percent
@@ -76,8 +77,9 @@ class _Transfer:
         if self.context.stop():
             raise stopped(f"transfer, before {self.label}")
         device = pick(self.context.device, self.context.threads)
-        # Before the folder is made: a task that cannot be had leaves nothing behind.
+        # Before the folder is made: a task or network that cannot be had leaves nothing behind.
         task = open_task(self.spec, self.context)
+        rehearse_file(self.ticket.weights, self.spec.model, task, self.context, device)
         starts = {"weights": self.ticket.result["weights"], "mask": self.ticket.result["mask"]}
         with Run(self.folder, self.spec, starts, [("transfer", layout.RESULT)]) as run_:
             if self.cell.result() is None:
