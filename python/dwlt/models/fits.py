@@ -67,6 +67,19 @@ def own_forward(network: nn.Module, name: str, channels: int, image_size: int) -
     return found
 
 
+def require_images(model: Model, name: str, channels: int, image_size: int) -> None:
+    """Refuse images that a built network does not take, such as those of another size.
+
+    Raises:
+        ModelError: it fails on them, or does not return (2, num_classes) logits.
+    """
+    if ":" in name:
+        found = own_forward(model.network, name, channels, image_size)
+        require_shape(name, found, 2, model.num_classes)
+    else:
+        check_forward(model, name, channels, image_size)
+
+
 def require_shape(name: str, found: object, images: int, classes: int, where: str = "") -> Tensor:
     """Refuse what are no logits.
 

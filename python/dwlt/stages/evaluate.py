@@ -19,7 +19,7 @@ from dwlt.data.resident import ResidentSplit
 from dwlt.events import Notice, ShardDone, StageDone, StageStarted
 from dwlt.masks.selection import require_origin
 from dwlt.masks.tensors import apply_masks
-from dwlt.models import Model
+from dwlt.models import Model, require_images
 from dwlt.models.files import Blueprint, digest, find_model, read_model
 from dwlt.results.files import read_result
 from dwlt.runs import layout, store
@@ -144,8 +144,10 @@ def run(
         return folder, result
     device = pick(context.device, context.threads)
     task = open_task(spec, context)
-    for one in (blueprint, *([] if source is None else [source[1]])):
+    for network, one in ((model, blueprint), *([] if source is None else [source])):
         one.require(task)
+        if one.size != task.shape[1]:
+            require_images(network, one.model.name, *task.shape[:2])
     with Run(folder, spec, starts, [("evaluate", layout.RESULT)]) as run_:
         result = read_result(folder / layout.RESULT)
         if result is not None:
