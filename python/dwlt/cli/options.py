@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from dwlt.cli.paths import Folder, OutFile
+from dwlt.cli.streams import echo, on_terminal
 
 if TYPE_CHECKING:
     from dwlt.spec import Experiment
@@ -18,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 runs_option = click.option(
     "--runs",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Folder(text=True),
     default=Path("runs"),
     show_default=True,
     envvar="DWLT_RUNS",
@@ -42,6 +45,7 @@ pretrain_options = (
 search_options = (
     click.option(
         "--rate",
+        metavar="SHARE",
         type=click.FloatRange(0, 1, min_open=True, max_open=True),
         help="Share of the remaining convolution weights removed per round. Default: the "
         "config's, usually 0.2.",
@@ -94,13 +98,13 @@ mask_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 out_option = click.option(
     "--out",
     "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutFile(),
     required=True,
     help="The file to write.",
 )
 data_dir_option = click.option(
     "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Folder(),
     default=Path("data"),
     show_default=True,
     envvar="DWLT_DATA",
@@ -123,19 +127,23 @@ config_options = (
         metavar="KEY=VALUE",
         help="Change one setting, e.g. --set prune.train.epochs=10. Repeatable.",
     ),
-    click.option("--seed", type=int, help="Seed of everything random (default: the config's)."),
+    click.option(
+        "--seed", metavar="N", type=int, help="Seed of everything random (default: the config's)."
+    ),
 )
 work_options = (
     runs_option,
     data_dir_option,
     click.option(
         "--device",
+        metavar="DEVICE",
         default="auto",
         show_default=True,
         help="auto, cpu, cuda or cuda:i.",
     ),
     click.option(
         "--workers",
+        metavar="N",
         type=click.IntRange(0, 256),
         default=0,
         show_default=True,
@@ -197,6 +205,8 @@ class Search:
         """
         from dwlt.spec import narrowed
 
+        if task is not None and self.task not in (None, task):
+            raise click.UsageError(f"--to {task} and --on {self.task} name two downstream tasks")
         task = task or self.task
         found = settings.experiment(
             downstream__task=task,
@@ -204,7 +214,7 @@ class Search:
             **self.overrides(),
             **overrides,
         )
-        return narrowed(
+        found = narrowed(
             found,
             pretrain=self.pretrain_regime,
             prune=self.regime,
@@ -213,6 +223,30 @@ class Search:
             tasks=task,
             fractions=fraction,
         )
+        self._require_effect(found)
+        return found
+
+    def _require_effect(self, experiment: Experiment) -> None:
+        """Refuse options that no search of this experiment would heed.
+
+        Controls made of an imp search heed what that search does.
+        """
+        from dwlt.spec import OF_A_SEARCH, TRAINED, methods_of
+
+        methods = methods_of(experiment)
+        if not set(methods) & {*TRAINED, *OF_A_SEARCH}:
+            for name, value in (("--regime", self.regime), ("--on", self.on)):
+                if value is not None:
+                    raise click.UsageError(
+                        f"--method {', '.join(methods)} draws masks and trains nothing, so "
+                        f"{name} {value} would change nothing"
+                    )
+        rewind = self.rewind if self.rewind_epoch is None else self.rewind_epoch
+        if rewind is not None and not set(methods) & {"imp", *OF_A_SEARCH}:
+            raise click.UsageError(
+                f"rewinding belongs to --method imp; {', '.join(methods)} always starts from the "
+                "pre-trained weights"
+            )
 
     @property
     def _on(self) -> str | None:
@@ -244,14 +278,23 @@ class Settings:
     as_json: bool
     quiet: bool
 
-    def experiment(self, **overrides: Any) -> Experiment:
-        """The experiment these options describe; ``overrides`` are dotted keys with ``__``."""
+    def experiment(self, *, under: Mapping[str, Any] | None = None, **overrides: Any) -> Experiment:
+        """The experiment these options describe.
+
+        Args:
+            under: dotted keys with ``__`` that ``--set`` may change.
+            overrides: the same for options of the command, which come last.
+        """
         from dwlt.spec import load_experiment
 
-        given = {key.replace("__", "."): v for key, v in overrides.items() if v is not None}
+        given = _dotted(overrides)
         if self.seed is not None:
             given["seed"] = self.seed
-        return load_experiment(self.config, self.changes, given)
+        return load_experiment(self.config, self.changes, given, under=_dotted(under or {}))
+
+
+def _dotted(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.replace("__", "."): one for key, one in values.items() if one is not None}
 
 
 def sharing(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -270,8 +313,8 @@ LOADING = "loading PyTorch ..."
 
 def tell_loading() -> None:
     """Say on a terminal what the first seconds go to. The next line that is shown replaces it."""
-    if sys.stderr.isatty() and "torch" not in sys.modules:
-        click.echo(LOADING + "\r", nl=False, err=True)
+    if on_terminal(sys.stderr) and "torch" not in sys.modules:
+        echo(LOADING, end="\r", err=True)
 
 
 def working(function: F) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ from dwlt.cli.options import Search, Settings, grid_options, searching, sharing,
 @click.option("--to", "task", metavar="TASK", help="Only this downstream task.")
 @click.option(
     "--fraction",
+    metavar="SHARE",
     type=click.FloatRange(0, 1, min_open=True),
     help="Only this share of the training images.",
 )
