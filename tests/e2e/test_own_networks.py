@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tests.conftest import Cli
 
@@ -25,9 +27,17 @@ def base(num_classes, channels, side=1):
                          nn.AdaptiveAvgPool2d(1) if side == 1 else nn.Identity(), nn.Flatten(),
                          nn.Linear(4 * side * side, num_classes))
 
+class Chatty(nn.Module):
+    def __init__(self, num_classes, channels):
+        super().__init__()
+        self.layers = base(num_classes, channels)
+    def forward(self, x):
+        print("looking")
+        return self.layers(x)
+
 def plain(num_classes, channels):
     print("building")
-    return base(num_classes, channels)
+    return Chatty(num_classes, channels)
 
 def frozen(num_classes, channels):
     return base(num_classes, channels).requires_grad_(False)
@@ -113,19 +123,34 @@ def test_images_of_another_size_are_refused_before_the_transfer(
     assert not Path("runs/evaluate").exists()
 
 
+def test_what_own_code_prints_goes_to_stderr(cli: Cli, base: list[str]) -> None:
+    code, out, err = cli("pretrain", *base, *own("plain"), "--json")
+    assert code == 0
+    assert json.loads(out)["result"]["stage"] == "pretrain"
+    assert all(line in err for line in ("using the CPU", "building", "looking"))
+    # And from an import, which has no session.
+    model = next(Path("runs").glob("pretrain/*/model.safetensors"))
+    save_file(load_file(model), "bare.safetensors")
+    normal = ["--mean", "0.5", "--std", "0.5", "--size", "8", "--ignore", "normalise"]
+    bare = ["import", "bare.safetensors", "--model", "guest_nets:plain", "-o", "m.safetensors"]
+    code, out, err = cli(*bare, *normal, "--json")
+    assert code == 0, err
+    assert json.loads(out)["warnings"] == []
+    assert "building" in err
+
+
 def test_the_dry_run_is_done_once_and_not_when_all_is_done(
     cli_json: Json, base: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dwlt.stages import rehearsed
+    from dwlt.models import rehearse
 
     seen: list[str] = []
-    real = rehearsed.rehearse
 
     def counted(model: Any, spec: Any, **options: Any) -> tuple[str, ...]:
         seen.append(spec.name)
-        return real(model, spec, **options)
+        return rehearse(model, spec, **options)
 
-    monkeypatch.setattr(rehearsed, "rehearse", counted)
+    monkeypatch.setattr("dwlt.stages.rehearsed.rehearse", counted)
     cli_json("prune", "--rounds", 1, *base, *own("plain"))
     assert seen == ["guest_nets:plain"]
     cli_json("prune", "--rounds", 1, *base, *own("plain"))
