@@ -66,6 +66,10 @@ def views(num_classes, channels):
     net.register_buffer("all", torch.arange(16.0).view(4, 4))
     net.register_buffer("turned", net.all.t())
     net.register_buffer("part", net.all[:2])
+    net.register_buffer("mask", net.all > 3)
+    net.register_buffer("unknown", torch.full((2,), float("nan")))
+    net.register_buffer("empty", torch.zeros(0, 3))
+    net.register_buffer("nothing", None)
     return net
 def complex_buffer(num_classes, channels):
     net = base(num_classes, channels)

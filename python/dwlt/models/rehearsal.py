@@ -112,6 +112,7 @@ class _Rehearsal:
         before = images.detach().clone()
         hint = f"it must take any number of {'x'.join(map(str, images.shape[1:]))} images"
         with guest(self.name, f"its forward pass{where}", hint), seeded(seed):
+            self._seed_device(seed)
             found = model(images)
         logits = require_shape(self.name, found, len(images), model.num_classes, where)
         if not torch.equal(images.detach(), before):
@@ -125,6 +126,12 @@ class _Rehearsal:
                 hint="look for divisions by 0, logarithms of 0, and weights that are too large",
             )
         return logits
+
+    def _seed_device(self, seed: int) -> None:
+        """The GPU's own generator; ``guest`` puts it back."""
+        if self.device.type == "cuda":
+            with torch.cuda.device(self.device):
+                torch.cuda.manual_seed(seed)
 
     def _train(self, work: Model) -> None:
         """Forward and backward in training mode, and one small step."""
