@@ -47,6 +47,7 @@ def test_the_default_is_the_digits() -> None:
         ("source.b\udcff=1", "source: 'b\\udcff' is not text in UTF-8", "rename"),
         ("source.classes=['a', 'b\udcff']", "source.classes: 'b\\udcff' is not text", "rename"),
         ("transfer.train.epochs=0", "trains for 0 epochs", None),
+        ("transfer.fast.lr=0.1", "transfer.fast is used by nothing", None),
         ("attack.fast.steps=2", "regime 'fast' takes one step", None),
     ],
 )

@@ -80,7 +80,7 @@ def command(settings: Settings, model: Path, **options: Any) -> None:
       dwlt evaluate runs/pretrain/digits-4e5f6a7b --attack pgd-50
       dwlt evaluate runs/pretrain/digits-4e5f6a7b --attack autoattack --eps 0.1
       dwlt evaluate my.safetensors --on cifar10 --attack autoattack --samples 1000
-      dwlt evaluate my.safetensors --on cifar10 --attack none --corruptions builtin
+      dwlt evaluate my.safetensors --attack none --corruptions builtin
     """
     from dwlt.cli.evaluated import figures, show_result
     from dwlt.cli.session import session

@@ -100,7 +100,7 @@ def command(
     \b
     Examples:
       dwlt import torchvision:resnet50:IMAGENET1K_V1 -o standard.safetensors
-      dwlt import linf_4.pt --model resnet50 --regime adversarial -o my.safetensors
+      dwlt import l4.pt --model resnet50 --regime adversarial -o my.safetensors
       dwlt import net.pth --model resnet18-32 --mean 0.5 --std 0.2 -o my.safetensors
     """
     from dwlt.checkpoints import Choice

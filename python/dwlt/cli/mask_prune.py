@@ -56,8 +56,9 @@ def command(
     \b
     Examples:
       dwlt mask prune model.safetensors --rate 0.2 -o 1.safetensors
-      dwlt mask prune model.safetensors --rate 0.2 --within 1.safetensors -o 2.safetensors
-      dwlt mask prune checkpoint/ --sparsity 0.5 --only '*.mlp.*' -o mask.safetensors
+      dwlt mask prune model.safetensors --rate 0.2 --within 1.safetensors \\
+        -o 2.safetensors
+      dwlt mask prune checkpoint/ --sparsity 0.5 --only '*.mlp.*' -o 3.safetensors
     """
     from dwlt import _core
     from dwlt.cli.show import emit_json, watch

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from dwlt.cli.options import Search, Settings, grid_options, searching, sharing, working
+from dwlt.cli.options import Settings, grid_options, sharing, working
+from dwlt.cli.search import Search, searching
 
 
 @click.command()

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dwlt.cli.options import Search, Settings, grid_options, searching, sharing, working
+from dwlt.cli.options import Settings, grid_options, sharing, working
+from dwlt.cli.search import Search, searching
 
 if TYPE_CHECKING:
     from dwlt.spec import Experiment, TransferRegime
