@@ -101,12 +101,12 @@ def command(
     Examples:
       dwlt import torchvision:resnet50:IMAGENET1K_V1 -o standard.safetensors
       dwlt import l4.pt --model resnet50 --regime adversarial -o my.safetensors
-      dwlt import net.pth --model resnet18-32 --mean 0.5 --std 0.2 -o my.safetensors
+      dwlt import a.pth --model resnet18-32 --mean 0.5 --std 0.2 -o my.safetensors
     """
     from dwlt.checkpoints import Choice
     from dwlt.checkpoints.importing import TORCHVISION, Wanted, checked, load
     from dwlt.masks.selection import require_other
-    from dwlt.models.files import digest, model_bytes
+    from dwlt.models.files import digest_of, model_bytes
     from dwlt.outputs import write_file
 
     require_other(out, Path(source))
@@ -139,7 +139,8 @@ def command(
             f"{len(imported.blueprint.classes)}"
         )
     write_file(out, content)
-    _tell(imported, out, digest(out), as_json)
+    # Of the model and not of the file: a pipe or a device cannot be read again.
+    _tell(imported, out, digest_of(imported.model), as_json)
 
 
 def _require_none(source: str, given: list[str]) -> None:

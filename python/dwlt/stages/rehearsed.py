@@ -10,7 +10,7 @@ from dwlt.data import Task
 from dwlt.events import Notice
 from dwlt.models import Model, rehearse, swap_head
 from dwlt.models.files import read_model
-from dwlt.runs.store import Context
+from dwlt.runs.context import Context
 from dwlt.spec import ModelSpec
 
 
