@@ -99,8 +99,7 @@ fn copy_masked(
     writer: &mut impl Write,
     progress: Option<&AtomicU64>,
 ) -> io::Result<()> {
-    let width = safetensors::width(&tensor.dtype).expect("the header was checked");
-    let width = usize::try_from(width).expect("at most 8 bytes");
+    let width = safetensors::maskable_width(&tensor.dtype).expect("the masks were checked");
     let mut bytes = vec![0; PIECE.min(mask.bits().len()) * width];
     let mut left = mask.bits().len();
     for words in mask.bits().words().chunks(PIECE / 64) {

@@ -5,9 +5,9 @@ pub mod atomic;
 pub mod checkpoint;
 pub mod mask_file;
 pub mod safetensors;
+pub mod sniff;
 
 mod entries;
-mod sniff;
 
 use std::fs::File;
 
