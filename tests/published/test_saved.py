@@ -59,7 +59,7 @@ def layouts() -> dict[str, Tensor]:
         "coo, hybrid": BASE.to_sparse(2),
         "coo, boolean": (SPARSE != 0).to_sparse(),
         "coo, not coalesced": torch.sparse_coo_tensor(
-            [[0, 0, 1]], [1.0, 2.0, 4.0], (3,), check_invariants=True
+            torch.tensor([[0, 0, 1]]), torch.tensor([1.0, 2.0, 4.0]), (3,), check_invariants=True
         ),
         "csr": SPARSE.to_sparse_csr(),
         "csc": SPARSE.to_sparse_csc(),
@@ -255,7 +255,9 @@ def test_damage_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_sparse_indices_that_lead_elsewhere_are_refused(tmp_path: Path) -> None:
-    wrong = torch.sparse_coo_tensor([[9]], [1.0], (10,), check_invariants=True)
+    wrong = torch.sparse_coo_tensor(
+        torch.tensor([[9]]), torch.ones(1), (10,), check_invariants=True
+    )
     torch.save({"w": wrong}, tmp_path / "w.pth")
     path = edited(
         tmp_path / "w.pth", tmp_path / "out.pth", "data/0", lambda b: (99).to_bytes(8, "little")

@@ -20,6 +20,7 @@ from typing import IO, Any, cast
 
 import torch
 from torch import Tensor
+from typing_extensions import Buffer
 
 from dwlt.errors import FormatError
 from dwlt.published.builders import StorageClass, builder_of, is_harmless
@@ -151,12 +152,13 @@ def _unchecked(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
 def _member(path: Path, info: zipfile.ZipInfo) -> Tensor:
     """An entry's bytes, read straight to where they stay."""
     out = torch.empty(info.file_size, dtype=torch.uint8)
-    view = memoryview(out.numpy())
+    view = memoryview(cast(Buffer, out.numpy()))
     try:
         with zipfile.ZipFile(path) as archive, archive.open(_unchecked(info)) as file:
             at = 0
-            while at < len(view) and (count := file.readinto(view[at : at + (1 << 24)])):
-                at += count
+            while at < len(view) and (piece := file.read(min(len(view) - at, 1 << 24))):
+                view[at : at + len(piece)] = piece
+                at += len(piece)
             if at < len(view) or file.read(1):
                 raise DamagedError(f"{info.filename} has another length than it says")
     except Exception as error:  # as above
@@ -226,5 +228,5 @@ def _read_old(path: Path, names: _Names) -> Any:
 def _copied(content: mmap.mmap, start: int, size: int) -> Tensor:
     out = torch.empty(size, dtype=torch.uint8)
     if size:
-        memoryview(out.numpy())[:] = memoryview(content)[start : start + size]
+        memoryview(cast(Buffer, out.numpy()))[:] = memoryview(content)[start : start + size]
     return out
