@@ -36,12 +36,12 @@ from torch import Tensor, nn
 from dwlt.attacks import ball_around, predicts, search
 from dwlt.attacks.auto import SUITE, VERSION, targets
 from dwlt.data import Split, load_task
-from dwlt.results import environment, to_json
+from dwlt.models.files import find_model, read_model
+from dwlt.results.files import environment, to_json
 from dwlt.scoring import AutoAttackPart, evaluate
 from dwlt.scoring.threats import shard_seed
 from dwlt.spec import AttackSpec, TaskSpec
-from dwlt.stages.device import describe
-from dwlt.stages.weights import find_model, read_model
+from dwlt.training.device import describe
 from dwlt.units import Eps, derive_seed
 
 TARGET = Path(__file__).parent / "results" / "attacks.json"

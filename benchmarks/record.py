@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dwlt.layout import STAGES
 from dwlt.report import write_report
 from dwlt.report.tables import terminal_tables
-from dwlt.results import to_json
+from dwlt.results.files import to_json
+from dwlt.runs.layout import STAGES
 
 ROOT = Path(__file__).parent.parent
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dwlt._core import MaskSet, Overlap
-    from dwlt.masking import apply_masks
-    from dwlt.masks import prune_checkpoint, prune_magnitude, prune_random
-    from dwlt.stages.ticket import load_ticket
+    from dwlt.checkpoints.ticket import load_ticket
+    from dwlt.masks.selection import prune_checkpoint, prune_magnitude, prune_random
+    from dwlt.masks.tensors import apply_masks
 
 __all__ = [
     "MaskSet",
@@ -28,11 +28,11 @@ __all__ = [
 _HOMES = {
     "MaskSet": "dwlt._core",
     "Overlap": "dwlt._core",
-    "apply_masks": "dwlt.masking",
-    "load_ticket": "dwlt.stages.ticket",
-    "prune_checkpoint": "dwlt.masks",
-    "prune_magnitude": "dwlt.masks",
-    "prune_random": "dwlt.masks",
+    "apply_masks": "dwlt.masks.tensors",
+    "load_ticket": "dwlt.checkpoints.ticket",
+    "prune_checkpoint": "dwlt.masks.selection",
+    "prune_magnitude": "dwlt.masks.selection",
+    "prune_random": "dwlt.masks.selection",
 }
 
 

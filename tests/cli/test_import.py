@@ -13,9 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dwlt.stages.weights import read_model
-from tests.conftest import Cli
-from tests.published.make import (
+from dwlt.models.files import read_model
+from tests.checkpoints.make import (
     LAYOUTS,
     MEAN,
     STD,
@@ -26,6 +25,7 @@ from tests.published.make import (
     state,
     under,
 )
+from tests.conftest import Cli
 
 Json = Callable[..., Any]
 GIVEN = ["--mean", ",".join(map(str, MEAN)), "--std", ",".join(map(str, STD))]

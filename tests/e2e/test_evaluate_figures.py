@@ -13,8 +13,8 @@ import torch
 
 from dwlt.data import load_task
 from dwlt.models import build_model
+from dwlt.models.files import Blueprint, model_bytes
 from dwlt.spec import ModelSpec, TaskSpec
-from dwlt.stages.weights import Blueprint, model_bytes
 
 Json = Callable[..., Any]
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dwlt.stages.device import pick
+from dwlt.training.device import pick
 from tests.conftest import Cli
 
 Json = Callable[..., Any]

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from dwlt import _core, layout
+from dwlt import _core
+from dwlt.runs import layout
 from tests.report.make import KEPT, TOTAL, Maker, id8, score
 
 REGIMES = ("standard", "fast", "adversarial")

@@ -12,10 +12,10 @@ from dwlt.report import Report, Verdict, assess, collect, terminal_tables
 from dwlt.report.controls import ControlTable, Lead, control_tables, difference
 from dwlt.report.export import json_text
 from dwlt.report.page import render
-from dwlt.report.records import Accuracy
 from dwlt.report.spreadsheet import csv_files
-from dwlt.report.stats import Level
-from dwlt.report.verdict import NUMBERS
+from dwlt.results.records import Accuracy
+from dwlt.verdict.rule import NUMBERS
+from dwlt.verdict.stats import Level
 from tests.report.make import Maker, id8
 
 DENSE = ([90], [20], [85], [50])

@@ -9,8 +9,8 @@ import pytest
 from dwlt.report import assess, collect, evaluation_tables
 from dwlt.report.evaluations import comparable, corruption_rows, interval
 from dwlt.report.page import render
-from dwlt.report.records import Accuracy, EvaluateResult
 from dwlt.report.sweep import draw, points
+from dwlt.results.records import Accuracy, EvaluateResult
 from tests.report.make import Maker, accuracy, score
 
 

@@ -7,14 +7,14 @@ import json
 from typing import Any
 
 from dwlt.report import assess, collect, terminal_tables
+from dwlt.report.content import Report
 from dwlt.report.export import json_text
 from dwlt.report.headline import headline, undecided_beyond
 from dwlt.report.names import method_names, pretrain_names, search_names
 from dwlt.report.page import render
-from dwlt.report.records import RunRef, SearchRef
 from dwlt.report.spreadsheet import csv_files
 from dwlt.report.tables import Table
-from dwlt.report.verdict import Report
+from dwlt.results.records import RunRef, SearchRef
 from tests.report.make import Maker, id8
 
 WIN = ([90], [20], [85], [50])

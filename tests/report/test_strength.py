@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from dwlt.report import assess, collect
-from dwlt.report.records import Notice
 from dwlt.report.strength import strength
+from dwlt.results.records import Notice
 from tests.report.make import Maker, id8, score
 
 

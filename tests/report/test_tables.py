@@ -11,8 +11,8 @@ import pytest
 from dwlt.report import assess, collect, terminal_tables
 from dwlt.report.export import json_text
 from dwlt.report.spreadsheet import csv_text
-from dwlt.report.stats import Level
 from dwlt.report.tables import percent, seeds_text
+from dwlt.verdict.stats import Level
 from tests.report.make import Maker
 
 GOLDEN = Path(__file__).parent / "golden.csv"

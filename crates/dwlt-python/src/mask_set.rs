@@ -258,7 +258,7 @@ impl MaskSet {
         device: Option<Bound<'py, PyAny>>,
         dtype: Option<Bound<'py, PyAny>>,
     ) -> Result<Bound<'py, PyAny>> {
-        let convert = slf.py().import("dwlt.masking")?.getattr("to_tensors")?;
+        let convert = slf.py().import("dwlt.masks.tensors")?.getattr("to_tensors")?;
         Ok(convert.call1((slf, device, dtype))?)
     }
 

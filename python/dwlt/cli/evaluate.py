@@ -79,9 +79,9 @@ def command(settings: Settings, model: Path, **options: Any) -> None:
     from dwlt.cli.evaluated import figures, show_result
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
+    from dwlt.models.files import find_model
     from dwlt.stages import evaluate
     from dwlt.stages.threats import read_name
-    from dwlt.stages.weights import find_model
 
     named = read_name(options["attack"])
     _require_fitting(named, options)

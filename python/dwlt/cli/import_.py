@@ -10,8 +10,8 @@ import click
 from dwlt.cli.options import config_options, data_dir_option, json_option, out_option
 
 if TYPE_CHECKING:
+    from dwlt.checkpoints.importing import Imported
     from dwlt.spec import ModelSpec, Regime
-    from dwlt.stages.import_ import Imported
 
 
 @click.command("import")
@@ -101,10 +101,10 @@ def command(
       dwlt import net.pth --model resnet18-32 --mean 0.5,0.5,0.4 --std 0.2,0.2,0.2 -o my.safetensors
     """
     from dwlt import _core
-    from dwlt.masks import require_other
-    from dwlt.published import Choice
-    from dwlt.stages.import_ import Wanted, load
-    from dwlt.stages.weights import digest, model_bytes
+    from dwlt.checkpoints import Choice
+    from dwlt.checkpoints.importing import Wanted, load
+    from dwlt.masks.selection import require_other
+    from dwlt.models.files import digest, model_bytes
 
     require_other(out, Path(source))
     spec = _network(source, model, config, changes, mean, std)

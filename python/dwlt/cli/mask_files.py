@@ -33,7 +33,7 @@ def apply(weights: Path, mask: Path, out: Path, as_json: bool, quiet: bool) -> N
     """
     from dwlt import _core
     from dwlt.cli.show import watch
-    from dwlt.masks import bytes_of, require_digest, require_other
+    from dwlt.masks.selection import bytes_of, require_digest, require_other
 
     require_other(out, weights, mask)
     masks = _core.MaskSet.load(mask)
@@ -61,8 +61,8 @@ def import_(file: Path, round_: int, out: Path, as_json: bool) -> None:
     or without a wrapper and the prefix "module."; safetensors with booleans; .npz. No code from
     the file is run.
     """
-    from dwlt.exchange import read_masks
-    from dwlt.masks import require_other
+    from dwlt.masks.exchange import read_masks
+    from dwlt.masks.selection import require_other
 
     require_other(out, file)
     masks = read_masks(file)
@@ -84,8 +84,8 @@ def export(mask: Path, weights: Path | None, out: Path, as_json: bool) -> None:
     --weights NAME_orig and all other tensors.
     """
     from dwlt import _core
-    from dwlt.exchange import write_masks
-    from dwlt.masks import require_origin, require_other
+    from dwlt.masks.exchange import write_masks
+    from dwlt.masks.selection import require_origin, require_other
 
     require_other(out, mask, weights)
     masks = _core.MaskSet.load(mask)

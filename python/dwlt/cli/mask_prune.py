@@ -56,7 +56,7 @@ def command(
     """
     from dwlt import _core
     from dwlt.cli.show import emit_json, watch
-    from dwlt.masks import bytes_of, prune_checkpoint, require_digest, require_other
+    from dwlt.masks.selection import bytes_of, prune_checkpoint, require_digest, require_other
     from dwlt.units import percent
 
     require_other(out, weights, within)

@@ -30,7 +30,7 @@ def command(settings: Settings, regime: str | None) -> None:
     """
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
-    from dwlt.plan import Plan
+    from dwlt.runs.plan import Plan
     from dwlt.spec import narrowed
     from dwlt.stages import pretrain
 

@@ -54,8 +54,9 @@ def command(
     """
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
-    from dwlt.plan import Plan
-    from dwlt.stages import grid, prune
+    from dwlt.grid import walk as grid
+    from dwlt.runs.plan import Plan
+    from dwlt.stages import prune
 
     experiment = search.experiment(settings, task=None, fraction=fraction, prune__rounds=rounds)
     with session(settings, experiment.threads) as (context, show):

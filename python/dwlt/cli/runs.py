@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
-from dwlt import layout
 from dwlt.cli.options import config_options, json_option, runs_option, sharing
 from dwlt.errors import DwltError, UserError
-from dwlt.results import asked_rounds, read_result, read_spec
+from dwlt.results.files import read_result
+from dwlt.runs import layout
+from dwlt.runs.folder import asked_rounds, read_spec
 
 
 @click.group(invoke_without_command=True)
@@ -122,7 +123,7 @@ def matrix_(
     many of its seeds are done; "…" marks running ones, "!" failed ones.
     """
     from dwlt.cli.show import Show, duration, emit_json
-    from dwlt.plan import Plan, State, matrix
+    from dwlt.runs.plan import Plan, State, matrix
     from dwlt.spec import load_experiment
 
     experiment = load_experiment(config, changes, {} if seed is None else {"seed": seed})
@@ -160,7 +161,7 @@ def cell_text(count: Mapping[Any, int] | None) -> str:
     """``2/3``, with "…" for running ones and "!" for failed ones; "" where there is no cell."""
     if count is None:
         return ""
-    from dwlt.plan import State
+    from dwlt.runs.plan import State
 
     marks = "…" * bool(count[State.RUNNING]) + "!" * bool(count[State.FAILED])
     return f"{count[State.DONE]}/{sum(count.values())}{marks}"
@@ -191,7 +192,7 @@ def describe(folder: Path) -> dict[str, Any]:
     from dwlt import _core
 
     stage = folder.parent.name
-    from dwlt.plan.state import failure
+    from dwlt.runs.plan.state import failure
 
     try:
         spec = read_spec(folder)

@@ -53,8 +53,8 @@ def command(
     """
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
-    from dwlt.plan import Plan
-    from dwlt.stages import grid
+    from dwlt.grid import walk as grid
+    from dwlt.runs.plan import Plan
 
     experiment = search.experiment(
         settings,

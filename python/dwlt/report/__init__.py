@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dwlt.report.assess import assess
 from dwlt.report.collect import collect
+from dwlt.report.content import Report
 from dwlt.report.evaluations import evaluation_tables
-from dwlt.report.records import ReportData
 from dwlt.report.tables import Table, terminal_tables
-from dwlt.report.verdict import Report, Verdict
 from dwlt.report.write import ReportPaths, write_report
+from dwlt.results.records import ReportData
+from dwlt.verdict.rule import Verdict
 
 __all__ = [
     "Report",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+from dwlt.report.content import Report
 from dwlt.report.flags import report_flags
-from dwlt.report.groups import Group, form_groups
 from dwlt.report.overlaps import MaskStudy
-from dwlt.report.records import Notice, ReportData
 from dwlt.report.slugs import unique_slug
-from dwlt.report.verdict import GroupVerdict, Report, judge
+from dwlt.results.records import Notice, ReportData
+from dwlt.verdict.groups import Group, form_groups
+from dwlt.verdict.rule import GroupVerdict, judge
 
 
 def assess(data: ReportData, masks: MaskStudy | None = None) -> Report:

@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from dwlt.report.verdict import NUMBERS, Number
+from dwlt.verdict.rule import NUMBERS, Number
 
 FORMATS = ("png", "svg", "pdf")
 

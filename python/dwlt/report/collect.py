@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from dwlt import layout
 from dwlt.errors import FormatError, LedgerError, UserError
-from dwlt.report import parse
-from dwlt.report.records import Notice, PruneResult, ReportData, Unfinished
-from dwlt.results import asked_rounds
+from dwlt.results import parse
+from dwlt.results.records import Notice, PruneResult, ReportData, Unfinished
+from dwlt.runs import layout
+from dwlt.runs.folder import asked_rounds
 
 _Result = TypeVar("_Result")
 _Parser = Callable[[parse.Fields, str], _Result]

@@ -18,10 +18,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dwlt.report.groups import Group, Network
+from dwlt.report.content import Report
 from dwlt.report.names import method_names
-from dwlt.report.stats import Level, difference_error, quantile
-from dwlt.report.verdict import NUMBERS, GroupVerdict, Number, Report, TicketVerdict
+from dwlt.verdict.groups import Group, Network
+from dwlt.verdict.rule import NUMBERS, GroupVerdict, Number, TicketVerdict
+from dwlt.verdict.stats import Level, difference_error, quantile
 
 METHODS = ("oneshot", "random", "layerwise-random", "shuffled", "reinit")
 """The controls in the order of a table; any others come after them."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dwlt.report.groups import regime_order
+from dwlt.report.content import Report
 from dwlt.report.names import pretrain_names, rewind_text
-from dwlt.report.records import Layer, PruneResult, RunRef, SearchRef, TransferResult
 from dwlt.report.slugs import unique_slug
-from dwlt.report.verdict import Report
+from dwlt.results.records import Layer, PruneResult, RunRef, SearchRef, TransferResult
+from dwlt.verdict.groups import regime_order
 
 
 @dataclass(frozen=True, slots=True)

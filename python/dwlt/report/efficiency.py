@@ -11,11 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dwlt.report.groups import Group, regime_order
+from dwlt.report.content import Report
 from dwlt.report.names import pretrain_names, rewind_text
-from dwlt.report.records import RunRef, sparsity
-from dwlt.report.stats import Level
-from dwlt.report.verdict import NUMBERS, GroupVerdict, Number, Report, Verdict
+from dwlt.results.records import RunRef, sparsity
+from dwlt.verdict.groups import Group, regime_order
+from dwlt.verdict.rule import NUMBERS, GroupVerdict, Number, Verdict
+from dwlt.verdict.stats import Level
 
 PLACES = (0.8**6, 0.8**10)
 """Densities of the tickets that are drawn: of the sparsities that the paper names, 73.79% and

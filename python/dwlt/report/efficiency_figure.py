@@ -12,8 +12,8 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from dwlt.report.canvas import INK, blank, clip, dress, panels, save_all, style
 from dwlt.report.efficiency import EfficiencyTable, Series
-from dwlt.report.groups import PRETRAINING, share
-from dwlt.report.verdict import NUMBERS, Number
+from dwlt.verdict.groups import PRETRAINING, share
+from dwlt.verdict.rule import NUMBERS, Number
 
 Line = Literal["solid", "dashed", "dotted", "dashdot"]
 Look = tuple[str, Line, str]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dwlt.report.records import Accuracy, EvaluateResult, ReportData
 from dwlt.report.tables import Table
+from dwlt.results.records import Accuracy, EvaluateResult, ReportData
 from dwlt.units import wilson
 
 

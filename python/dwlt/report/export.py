@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
+from dwlt.report.content import Report
 from dwlt.report.export_studies import (
     controls_json,
     efficiency_json,
@@ -13,17 +14,9 @@ from dwlt.report.export_studies import (
     level_json,
     overlaps_json,
 )
-from dwlt.report.groups import REGIMES
-from dwlt.report.records import Score, sparsity
-from dwlt.report.verdict import (
-    NUMBERS,
-    Comparison,
-    GroupVerdict,
-    Judged,
-    Report,
-    TicketVerdict,
-    needed,
-)
+from dwlt.results.records import Score, sparsity
+from dwlt.verdict.groups import REGIMES
+from dwlt.verdict.rule import NUMBERS, Comparison, GroupVerdict, Judged, TicketVerdict, needed
 
 
 def json_text(report: Report) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from dwlt.report.content import Report
 from dwlt.report.controls import Control, control_tables
 from dwlt.report.efficiency import Curve, Point, efficiency_tables
 from dwlt.report.headline import headline, seeds_of
 from dwlt.report.overlaps import Pair, Ticket
-from dwlt.report.records import sparsity
-from dwlt.report.stats import Level
-from dwlt.report.verdict import NUMBERS, GroupVerdict, Judged, Report
+from dwlt.results.records import sparsity
+from dwlt.verdict.rule import NUMBERS, GroupVerdict, Judged
+from dwlt.verdict.stats import Level
 
 
 def extreme_json(judged: Judged) -> dict[str, object] | None:

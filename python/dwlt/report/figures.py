@@ -18,8 +18,8 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from dwlt.report import canvas
 from dwlt.report.axis import choose_ticks, position
 from dwlt.report.canvas import INK, blank, clip, dress, save_all, style
-from dwlt.report.records import Layer, sparsity
-from dwlt.report.verdict import NUMBERS, GroupVerdict, Number, TicketVerdict, Verdict
+from dwlt.results.records import Layer, sparsity
+from dwlt.verdict.rule import NUMBERS, GroupVerdict, Number, TicketVerdict, Verdict
 
 # Marker, filled?, legend text.
 MARKERS: Mapping[Verdict, tuple[str, bool, str]] = {

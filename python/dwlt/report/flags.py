@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from dwlt.report.groups import REGIMES, Group, Network
-from dwlt.report.records import (
+from dwlt.report.strength import strength_flags
+from dwlt.results.records import (
     Layer,
     Notice,
     ReportData,
@@ -15,8 +15,8 @@ from dwlt.report.records import (
     TransferResult,
     sparsity,
 )
-from dwlt.report.stats import level
-from dwlt.report.strength import strength_flags
+from dwlt.verdict.groups import REGIMES, Group, Network
+from dwlt.verdict.stats import level
 
 FEW_SEEDS = 3
 """Below this many seeds a spread says little (and with one there is none)."""

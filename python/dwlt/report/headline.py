@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dwlt.report.groups import REGIMES, Group, regime_order, share
+from dwlt.report.content import Report
 from dwlt.report.names import pretrain_names, rewind_text, search_names
-from dwlt.report.records import sparsity
-from dwlt.report.verdict import GroupVerdict, Judged, Report, Verdict
+from dwlt.results.records import sparsity
+from dwlt.verdict.groups import REGIMES, Group, regime_order, share
+from dwlt.verdict.rule import GroupVerdict, Judged, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
-from dwlt import _core, layout
+from dwlt import _core
 from dwlt.errors import FormatError, MaskError
-from dwlt.report.groups import regime_order
-from dwlt.report.records import Notice, PruneResult, ReportData, RunRef, SearchRef
+from dwlt.results.records import Notice, PruneResult, ReportData, RunRef, SearchRef
+from dwlt.runs import layout
+from dwlt.verdict.groups import regime_order
 
 MOST_SEARCHES = 8
 """More than this many searches are not compared: the pairs would be more than a page can show."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import resources
 
 from dwlt.report import page_parts as parts
+from dwlt.report.content import Report
 from dwlt.report.controls import control_tables
 from dwlt.report.headline import extreme_text
 from dwlt.report.html import Html, element, join
@@ -16,7 +17,7 @@ from dwlt.report.sections.headline import headline_section
 from dwlt.report.sections.masks import mask_section
 from dwlt.report.sections.notices import notice_section
 from dwlt.report.tables import controls_of
-from dwlt.report.verdict import GroupVerdict, Report
+from dwlt.verdict.rule import GroupVerdict
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dwlt.report.content import Report
 from dwlt.report.html import Html, element
-from dwlt.report.records import Score
 from dwlt.report.tables import accuracy
-from dwlt.report.verdict import Report, Verdict
+from dwlt.results.records import Score
+from dwlt.verdict.rule import Verdict
 
 
 def scroll(table: Html, label: str) -> Html:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dwlt.report.groups import REGIMES, Group, share
 from dwlt.report.html import Html, element
+from dwlt.verdict.groups import REGIMES, Group, share
 
 _LABELS = (
     ("dwlt", "dwlt"),

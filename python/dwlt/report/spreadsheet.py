@@ -6,20 +6,14 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
 
+from dwlt.report.content import Report
 from dwlt.report.controls import control_tables
 from dwlt.report.efficiency import efficiency_tables
-from dwlt.report.groups import Group
 from dwlt.report.headline import headline, seeds_of
-from dwlt.report.records import RunRef, SearchRef, sparsity
-from dwlt.report.stats import Level
-from dwlt.report.verdict import (
-    NUMBERS,
-    GroupVerdict,
-    Judged,
-    Report,
-    TicketVerdict,
-    needed,
-)
+from dwlt.results.records import RunRef, SearchRef, sparsity
+from dwlt.verdict.groups import Group
+from dwlt.verdict.rule import NUMBERS, GroupVerdict, Judged, TicketVerdict, needed
+from dwlt.verdict.stats import Level
 
 
 def csv_files(report: Report) -> dict[str, str]:

@@ -17,9 +17,9 @@ from fractions import Fraction
 from itertools import permutations
 from pathlib import PurePosixPath
 
-from dwlt import layout
-from dwlt.report.records import Accuracy, Notice, ReportData, TaskInfo
-from dwlt.report.stats import NORMAL, binomial_error
+from dwlt.results.records import Accuracy, Notice, ReportData, TaskInfo
+from dwlt.runs import layout
+from dwlt.verdict.stats import NORMAL, binomial_error
 
 _LABEL = re.compile(
     r"(?P<kind>fgsm|pgd-(?P<steps>[0-9]+)|(?:\S+\+)?autoattack)(?: x(?P<times>[0-9]+))?"

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dwlt.report.content import Report
 from dwlt.report.controls import ControlTable, Lead, control_tables
-from dwlt.report.groups import REGIMES, share
 from dwlt.report.headline import extreme_text, headline, seeds_of
 from dwlt.report.names import pretrain_names
-from dwlt.report.records import Accuracy, sparsity
-from dwlt.report.stats import Level
-from dwlt.report.verdict import (
-    NUMBERS,
-    Comparison,
-    GroupVerdict,
-    Match,
-    Report,
-    needed,
-)
+from dwlt.results.records import Accuracy, sparsity
+from dwlt.verdict.groups import REGIMES, share
+from dwlt.verdict.rule import NUMBERS, Comparison, GroupVerdict, Match, needed
+from dwlt.verdict.stats import Level
 
 MARKS = {Match.MATCH: "✓", Match.SHORT: "✗", Match.UNCLEAR: "?", Match.MISSING: "–"}
 """What stands behind each number; the words are in the tables' captions."""

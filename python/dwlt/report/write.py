@@ -10,6 +10,7 @@ from dwlt import _core
 from dwlt.report import figures, sweep
 from dwlt.report.assess import assess
 from dwlt.report.collect import collect
+from dwlt.report.content import Report
 from dwlt.report.controls import control_tables
 from dwlt.report.densities import density_tables
 from dwlt.report.efficiency import efficiency_tables
@@ -20,7 +21,6 @@ from dwlt.report.page import render
 from dwlt.report.slugs import unique_slug
 from dwlt.report.spreadsheet import csv_files
 from dwlt.report.tables import controls_of
-from dwlt.report.verdict import Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,20 @@ from typing import Any
 
 import torch
 
-from dwlt import _core, layout, store
+from dwlt import _core
 from dwlt.attacks.auto import VERSION, require_package
 from dwlt.attacks.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from dwlt.data import Batch, CorruptedFolder, Split, Task
 from dwlt.data.resident import ResidentSplit
 from dwlt.events import Notice, ShardDone, StageDone, StageStarted
-from dwlt.masking import apply_masks
-from dwlt.masks import require_origin
+from dwlt.masks.selection import require_origin
+from dwlt.masks.tensors import apply_masks
 from dwlt.models import Model
-from dwlt.results import read_result, read_spec
+from dwlt.models.files import Blueprint, digest, find_model, read_model
+from dwlt.results.files import read_result
+from dwlt.runs import layout, store
+from dwlt.runs.folder import read_spec
+from dwlt.runs.store import Context, Run
 from dwlt.scoring import (
     SHARD,
     Accuracy,
@@ -34,7 +38,7 @@ from dwlt.scoring import (
 )
 from dwlt.spec import EvaluateSpec, Experiment, ScoreSpec, TaskSpec, validate_spec
 from dwlt.spec.stages import SuiteAttack
-from dwlt.stages.device import describe, pick
+from dwlt.stages.common import flag_values, open_task, stopped, task_values
 from dwlt.stages.shards import ShardFiles
 from dwlt.stages.threats import (
     attack_at,
@@ -45,9 +49,7 @@ from dwlt.stages.threats import (
     values,
     whole_range,
 )
-from dwlt.stages.training import flag_values, open_task, stopped, task_values
-from dwlt.stages.weights import Blueprint, digest, find_model, read_model
-from dwlt.store import Context, Run
+from dwlt.training.device import describe, pick
 
 BUILTIN = "builtin"
 """The corruptions that dwlt computes itself."""

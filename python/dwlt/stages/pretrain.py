@@ -7,17 +7,17 @@ from typing import Any
 
 import torch
 
-from dwlt import layout, store
 from dwlt.data import Task
 from dwlt.events import StageDone, StageStarted, StepDone
 from dwlt.models import Model
-from dwlt.results import read_result
+from dwlt.models.files import Blueprint, digest, model_bytes, new_model
+from dwlt.results.files import read_result
+from dwlt.runs import layout, store
+from dwlt.runs.store import Context, Run
 from dwlt.scoring import score
 from dwlt.spec import PretrainSpec
-from dwlt.stages.device import describe, pick
-from dwlt.stages.training import Training, flag_values, open_task, slot_of, task_values
-from dwlt.stages.weights import Blueprint, digest, model_bytes, new_model
-from dwlt.store import Context, Run
+from dwlt.stages.common import Training, flag_values, open_task, slot_of, task_values
+from dwlt.training.device import describe, pick
 
 
 def run(spec: PretrainSpec, context: Context) -> tuple[Path, dict[str, Any]]:

@@ -7,17 +7,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dwlt import _core, layout
+from dwlt import _core
 from dwlt.errors import DataError
 from dwlt.events import StageDone, StageStarted, StepDone
-from dwlt.plan import Search, Source
-from dwlt.results import read_result
-from dwlt.stages.device import describe, pick
+from dwlt.results.files import read_result
+from dwlt.runs import layout
+from dwlt.runs.plan import Search, Source
+from dwlt.runs.store import Context, Run
+from dwlt.stages.common import flag_values, open_task, slot_of, stopped, task_values
 from dwlt.stages.methods import METHODS, Found, Rounds
 from dwlt.stages.pretrain import summary
 from dwlt.stages.source import obtain
-from dwlt.stages.training import flag_values, open_task, slot_of, stopped, task_values
-from dwlt.store import Context, Run
+from dwlt.training.device import describe, pick
 from dwlt.units import percent
 
 

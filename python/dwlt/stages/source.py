@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dwlt.plan import Pretraining, Source, pretrained_source, remember
+from dwlt.checkpoints.given import given_weights
+from dwlt.runs.plan import Pretraining, Source, pretrained_source, remember
+from dwlt.runs.store import Context
 from dwlt.stages import pretrain
-from dwlt.stages.given import given_weights
-from dwlt.store import Context
 
 
 def obtain(pretraining: Pretraining, context: Context) -> Source:

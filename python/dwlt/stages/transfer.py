@@ -7,19 +7,19 @@ from typing import Any
 
 import torch
 
-from dwlt import layout
+from dwlt.checkpoints.ticket import Ticket
 from dwlt.data import Task
-from dwlt.engine import Best
 from dwlt.errors import LedgerError, SpecError
 from dwlt.events import StepDone
-from dwlt.masking import to_bool_tensors
+from dwlt.masks.tensors import to_bool_tensors
 from dwlt.models import Model, swap_head
-from dwlt.plan import Cell
+from dwlt.models.files import Blueprint, digest_of, model_bytes, read_model
+from dwlt.runs import layout
+from dwlt.runs.plan import Cell
+from dwlt.runs.store import Context, Run
 from dwlt.scoring import Flag, score
 from dwlt.spec import TransferSpec
-from dwlt.stages.device import describe, pick
-from dwlt.stages.ticket import Ticket
-from dwlt.stages.training import (
+from dwlt.stages.common import (
     Training,
     flag_values,
     open_task,
@@ -27,8 +27,8 @@ from dwlt.stages.training import (
     stopped,
     task_values,
 )
-from dwlt.stages.weights import Blueprint, digest_of, model_bytes, read_model
-from dwlt.store import Context, Run
+from dwlt.training import Best
+from dwlt.training.device import describe, pick
 from dwlt.units import derive_seed, percent
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dwlt.report.content import Report
 from dwlt.report.controls import Control, ControlTable, Difference, Lead, Round, control_tables
-from dwlt.report.groups import REGIMES, Network, share
 from dwlt.report.html import Html, element, join
 from dwlt.report.names import pretrain_names, search_names
 from dwlt.report.page_parts import badge, caption, folded, scroll
-from dwlt.report.records import sparsity
 from dwlt.report.tables import percent, seeds_text
-from dwlt.report.verdict import NUMBERS, Report, TicketVerdict
+from dwlt.results.records import sparsity
+from dwlt.verdict.groups import REGIMES, Network, share
+from dwlt.verdict.rule import NUMBERS, TicketVerdict
 
 _UNFOLDED = 2
 """So many tables are open from the start."""

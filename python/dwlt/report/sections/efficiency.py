@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dwlt.report.content import Report
 from dwlt.report.efficiency import Curve, EfficiencyTable, Point, Series, efficiency_tables
 from dwlt.report.efficiency_figure import colour_names, efficiency_panels, looks
-from dwlt.report.groups import share
 from dwlt.report.headline import extreme_text, seeds_text
 from dwlt.report.html import Html, element, join
 from dwlt.report.inline import inline_svg
 from dwlt.report.page_parts import badge, caption, folded, scroll
 from dwlt.report.tables import percent
-from dwlt.report.verdict import NUMBERS, Number, Report
+from dwlt.verdict.groups import share
+from dwlt.verdict.rule import NUMBERS, Number
 
 
 def efficiency_section(report: Report) -> Html:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from dwlt.report.content import Report
 from dwlt.report.figures import panels
-from dwlt.report.groups import REGIMES, share
 from dwlt.report.headline import extreme_text
 from dwlt.report.html import Html, element, join
 from dwlt.report.inline import inline_svg
 from dwlt.report.names import method_names, pretrain_names, rewind_text
 from dwlt.report.page_parts import badge, caption, folded, scroll
 from dwlt.report.protocol import protocol_section
-from dwlt.report.records import sparsity
 from dwlt.report.tables import MARKS, percent, seeds_text
-from dwlt.report.verdict import (
+from dwlt.results.records import sparsity
+from dwlt.verdict.groups import REGIMES, share
+from dwlt.verdict.rule import (
     NUMBERS,
     Comparison,
     GroupVerdict,
     Judged,
     Match,
     Number,
-    Report,
     TicketVerdict,
     needed,
 )

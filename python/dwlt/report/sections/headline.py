@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+from dwlt.report.content import Report
 from dwlt.report.headline import (
     Column,
     extreme_text,
@@ -15,7 +16,7 @@ from dwlt.report.headline import (
 )
 from dwlt.report.html import Html, element, join
 from dwlt.report.page_parts import caption, scroll
-from dwlt.report.verdict import GroupVerdict, Report
+from dwlt.verdict.rule import GroupVerdict
 
 
 def headline_section(report: Report, anchors: Mapping[str, str]) -> Html:

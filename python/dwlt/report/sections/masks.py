@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from dwlt.report.content import Report
 from dwlt.report.densities import DensityTable, density_tables
 from dwlt.report.html import Html, element, join
 from dwlt.report.names import pretrain_names, search_names
 from dwlt.report.overlaps import Pair, Ticket
 from dwlt.report.page_parts import caption, folded, scroll
-from dwlt.report.records import Layer, sparsity
-from dwlt.report.verdict import Report
+from dwlt.results.records import Layer, sparsity
 
 _UNFOLDED = 2
 """So many density tables are open from the start."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from dwlt.report.content import Report
 from dwlt.report.html import Html, element, join
 from dwlt.report.page_parts import folded
-from dwlt.report.records import Notice
-from dwlt.report.verdict import Report
+from dwlt.results.records import Notice
 
 _UNFOLDED = 4
 """More notices of one kind than this are folded: a large grid would bury the rare ones."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dwlt import layout
-from dwlt.masking import apply_, magnitude_masks, to_bool_tensors
+from dwlt.masks.tensors import apply_, magnitude_masks, to_bool_tensors
 from dwlt.models import prunable
+from dwlt.runs import layout
 from dwlt.stages.methods.round import Found, Rounds
 
 REWOUND = "rewound.safetensors"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dwlt.masking import magnitude_masks
+from dwlt.masks.tensors import magnitude_masks
 from dwlt.models import prunable
 from dwlt.stages.methods.round import Found, Rounds
 

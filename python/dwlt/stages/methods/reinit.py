@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from dwlt.models import build_model
+from dwlt.models.files import model_bytes, read_model
 from dwlt.stages.methods.round import Found, Rounds
-from dwlt.stages.weights import model_bytes, read_model
 from dwlt.units import derive_seed
 
 FRESH = "fresh.safetensors"

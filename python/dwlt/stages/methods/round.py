@@ -8,18 +8,19 @@ from typing import Any
 
 import torch
 
-from dwlt import _core, layout
+from dwlt import _core
 from dwlt.data import Task
-from dwlt.engine import TrainOutcome
 from dwlt.errors import LedgerError, ModelError
-from dwlt.masking import to_bool_tensors
+from dwlt.masks.tensors import to_bool_tensors
 from dwlt.models import Model, prunable, swap_head
-from dwlt.plan import Search, Source
+from dwlt.models.files import Blueprint, digest, digest_of, load_into, model_bytes, read_model
+from dwlt.runs import layout
+from dwlt.runs.plan import Search, Source
+from dwlt.runs.store import Context, Run
 from dwlt.scoring import Flag
 from dwlt.spec import PruneSpec, TrainSpec
-from dwlt.stages.training import Training
-from dwlt.stages.weights import Blueprint, digest, digest_of, load_into, model_bytes, read_model
-from dwlt.store import Context, Run
+from dwlt.stages.common import Training
+from dwlt.training import TrainOutcome
 from dwlt.units import derive_seed
 
 

@@ -1,0 +1,27 @@
+"""The tasks that one command has open, so that stages which follow each other decode once."""
+
+from __future__ import annotations
+
+from dwlt.data.load import load_task
+from dwlt.data.types import Task
+from dwlt.runs.store import Context
+from dwlt.spec import TaskSpec
+
+OPEN_TASKS = 2
+"""How many are kept: the source task and a downstream one."""
+
+
+def open_data(data: TaskSpec, context: Context) -> Task:
+    """Load a task, or take the one that the run before has opened.
+
+    Raises:
+        DataError: the images cannot be found, read or split as asked.
+    """
+    opened: dict[TaskSpec, Task] = context.memo.setdefault("tasks", {})
+    task = opened.pop(data, None)
+    if task is None:
+        task = load_task(data, data_dir=context.data_dir, workers=context.workers)
+    while len(opened) >= OPEN_TASKS:
+        del opened[next(iter(opened))]
+    opened[data] = task
+    return task

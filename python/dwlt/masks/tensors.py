@@ -1,0 +1,220 @@
+"""The torch side of masks: applied to weights, enforced in training, found by magnitude.
+
+Masks are boolean tensors beside the model, by ordinary parameter name; True is kept. They are
+never inferred from zeros: a kept weight that is exactly 0.0 trains like any other. No hooks, no
+renamed parameters. Counting, thresholds and files belong to ``dwlt._core``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import Parameter
+
+from dwlt import _core
+from dwlt.errors import MaskError, TrainingError
+from dwlt.masks.selection import for_core
+
+
+def to_tensors(
+    mask_set: _core.MaskSet,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> dict[str, Tensor]:
+    """A mask set as tensors of the parameters' shapes, in the set's order; 1 is kept.
+
+    Args:
+        mask_set: the masks.
+        device: where they go; the CPU by default.
+        dtype: their type; ``torch.bool`` by default.
+    """
+    kind = dtype or torch.bool
+    tensors = {}
+    for name, shape in mask_set.shapes.items():
+        tensor = _unpacked(mask_set, name, shape, kind)
+        tensors[name] = tensor.to(device) if device is not None else tensor
+    return tensors
+
+
+_UNSIGNED = {1: (torch.uint8, np.uint8), 2: (torch.int16, np.uint16), 4: (torch.int32, np.uint32)}
+_UNSIGNED[8] = (torch.int64, np.uint64)
+"""Integers by width: PyTorch's, whose bits are kept, and NumPy's, which the core fills."""
+
+
+def _unpacked(
+    mask_set: _core.MaskSet, name: str, shape: tuple[int, ...], dtype: torch.dtype
+) -> Tensor:
+    """A mask written straight into a tensor of the type, as the bits of its 1 and of its 0."""
+    tensor = torch.empty(shape, dtype=dtype)
+    one = torch.tensor(1.0).to(dtype)
+    if one.element_size() not in _UNSIGNED:  # complex numbers of double precision
+        return torch.from_numpy(mask_set[name]).to(dtype)
+    same_width, unsigned = _UNSIGNED[one.element_size()]
+    bits = int(one.view(same_width)) & (1 << 8 * one.element_size()) - 1
+    mask_set.unpack_into(name, tensor.view(same_width).reshape(-1).numpy().view(unsigned), bits)
+    return tensor
+
+
+def apply_masks(model: nn.Module, mask_set: _core.MaskSet) -> None:
+    """Set a network's masked weights to +0.0 in place. They stay so until something changes them.
+
+    Args:
+        model: any module; masks go by the names of its parameters. Those of dwlt's own models
+            leave out the leading ``network.``, as model files do.
+        mask_set: the masks.
+
+    Raises:
+        MaskError: a mask names no parameter, or has another shape.
+    """
+    params: dict[str, Tensor] = {}
+    for name, param in model.named_parameters():
+        params[name] = param
+        params.setdefault(name.removeprefix("network."), param)
+    apply_(params, to_tensors(mask_set))
+
+
+def to_bool_tensors(
+    mask_set: _core.MaskSet, device: torch.device | str = "cpu"
+) -> dict[str, Tensor]:
+    """A mask set as boolean tensors of the parameters' shapes, in the set's order."""
+    return to_tensors(mask_set, device)
+
+
+def apply_(params: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
+    """Set masked weights to +0.0 in place; kept weights keep their bits.
+
+    Raises:
+        MaskError: a mask names no parameter, or has another shape.
+    """
+    _require_fit(params, masks)
+    with torch.no_grad():
+        for name, mask in masks.items():
+            param = params[name]
+            # torch.where and not a product: -0.5 * 0 would leave -0.0, other bytes for the same
+            # ticket, and NaN * 0 would stay NaN.
+            param.copy_(torch.where(mask.to(param.device), param, 0.0))
+
+
+def zero_state_(
+    optimizer: torch.optim.Optimizer, params: Mapping[str, Parameter], masks: Mapping[str, Tensor]
+) -> None:
+    """Zero whatever the optimiser remembers per weight (momentum) where weights are masked.
+
+    Raises:
+        MaskError: a mask names no parameter, or has another shape.
+    """
+    _require_fit(params, masks)
+    for name, mask in masks.items():
+        state = optimizer.state.get(params[name], {})
+        shaped = {
+            key: value
+            for key, value in state.items()
+            if isinstance(value, Tensor) and value.shape == mask.shape
+        }
+        apply_(shaped, dict.fromkeys(shaped, mask))
+
+
+def check(params: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
+    """Make sure that nothing masked is other than zero.
+
+    Raises:
+        MaskError: a mask names no parameter, or has another shape.
+        TrainingError: a masked weight is not zero; the message names the tensor and counts.
+    """
+    _require_fit(params, masks)
+    for name, mask in masks.items():
+        revived = (params[name].detach() != 0) & ~mask.to(params[name].device)
+        if bool(revived.any()):
+            raise TrainingError(
+                f"{int(revived.sum())} masked weights of {name} are not zero",
+                hint="something outside dwlt's training loop changed the weights; start the "
+                "step again, and report it if it comes back",
+            )
+
+
+class Enforcer:
+    """Masks held on weights and momentum through a training, cheaply enough for every step.
+
+    Between steps a product with a 0/1 tensor of the weights' own type does (on the CPU it is many
+    times faster than a fill by a boolean mask); ``settle`` gives the exact form.
+
+    Args:
+        params: parameters by ordinary name; those without a mask are left alone.
+        masks: boolean, True is kept.
+
+    Raises:
+        MaskError: a mask names no parameter, or has another shape.
+    """
+
+    def __init__(self, params: Mapping[str, Parameter], masks: Mapping[str, Tensor]) -> None:
+        _require_fit(params, masks)
+        self._params = {name: params[name] for name in masks}
+        # Laid out like its weight: a channels-last product with another layout is slow.
+        self._masks = {
+            name: torch.empty_like(params[name], dtype=torch.bool).copy_(mask)
+            for name, mask in masks.items()
+        }
+        self._factors = [
+            (param, self._masks[name].to(param.dtype)) for name, param in self._params.items()
+        ]
+
+    @torch.no_grad()
+    def after_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Masked weights and their momentum back to zero; called after each optimiser step."""
+        for param, factor in self._factors:
+            param.mul_(factor)
+            momentum = optimizer.state.get(param, {}).get("momentum_buffer")
+            if momentum is not None:
+                momentum.mul_(factor)
+
+    def settle(self, optimizer: torch.optim.Optimizer) -> None:
+        """Masked weights and all optimiser state exactly +0.0; before and after an epoch."""
+        apply_(self._params, self._masks)
+        zero_state_(optimizer, self._params, self._masks)
+
+    def check(self) -> None:
+        """As the function of this name.
+
+        Raises:
+            TrainingError: a masked weight is not zero.
+        """
+        check(self._params, self._masks)
+
+
+def magnitude_masks(
+    params: Mapping[str, Tensor],
+    *,
+    keep: int,
+    within: _core.MaskSet | None = None,
+    scope: str = "global",
+) -> _core.MaskSet:
+    """The ``keep`` weights of largest magnitude, exactly, as the core selects them.
+
+    Args:
+        params: weights by ordinary name, in the order that breaks ties.
+        within: weights already removed stay removed.
+        scope: as ``_core.select_magnitude``.
+
+    Raises:
+        MaskError: ``keep`` cannot be met, a weight is NaN, or ``within`` does not fit.
+    """
+    tensors = [(name, *for_core(name, tensor)) for name, tensor in params.items()]
+    return _core.select_magnitude(tensors, keep=keep, within=within, scope=scope)
+
+
+def _require_fit(params: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
+    for name, mask in masks.items():
+        if name not in params:
+            raise MaskError(
+                f"the mask {name!r} belongs to no parameter of this network",
+                hint="use the network that the masks were made for",
+            )
+        if mask.shape != params[name].shape:
+            raise MaskError(
+                f"the mask {name!r} has shape {tuple(mask.shape)}, "
+                f"the weights have {tuple(params[name].shape)}",
+                hint="use the network that the masks were made for",
+            )

@@ -1,0 +1,27 @@
+"""What an experiment consists of, where it lives on disk, and how far it has come.
+
+Pre-trainings, searches and transfer cells as plain values: which spec, what each starts from,
+which folder. Reads small files only and never imports torch, so `dwlt runs` can show a grid of
+hundreds of cells at once; the stages compute what is described here.
+"""
+
+from dwlt.runs.plan.cells import Cell, rounds_of
+from dwlt.runs.plan.matrix import Matrix, matrix
+from dwlt.runs.plan.nodes import Pretraining, Search, Source, pretrained_source, remember
+from dwlt.runs.plan.state import State, state_of
+from dwlt.runs.plan.whole import Plan
+
+__all__ = [
+    "Cell",
+    "Matrix",
+    "Plan",
+    "Pretraining",
+    "Search",
+    "Source",
+    "State",
+    "matrix",
+    "pretrained_source",
+    "remember",
+    "rounds_of",
+    "state_of",
+]

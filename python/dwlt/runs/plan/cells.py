@@ -1,0 +1,100 @@
+"""Transfer cells: one ticket, one transfer regime, one fraction, one seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dwlt.errors import SpecError
+from dwlt.results.files import read_result
+from dwlt.runs import layout, store
+from dwlt.runs.plan.nodes import Search, Source
+from dwlt.spec import TransferSpec, Variant, spread
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One transfer of one ticket.
+
+    Attributes:
+        search: that found the ticket; for the dense network, the one it is shown with.
+        spec: of the transfer; ``spec.round`` says which ticket.
+        variant: the combination of the grid that it belongs to.
+    """
+
+    search: Search
+    spec: TransferSpec
+    variant: Variant
+    _found: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def label(self) -> str:
+        """What progress calls it."""
+        return f"round {self.spec.round} seed {self.spec.seed}"
+
+    def ticket(self) -> dict[str, Any] | None:
+        """The result of the round that found the ticket, or None while it is not there."""
+        if "ticket" not in self._found:
+            result = self.search.round(self.spec.round)
+            if result is None:
+                return None
+            self._found["ticket"] = result
+        return self._found["ticket"]
+
+    def folder(self) -> Path | None:
+        """Where it lives or would live; None while its ticket is still to be found."""
+        ticket = self.ticket()
+        if ticket is None:
+            return None
+        starts = {"weights": ticket["weights"], "mask": ticket["mask"]}
+        run_id = store.run_id("transfer", self.settled(), starts)
+        runs = self.search.pretraining.runs
+        return layout.run_folder(runs, "transfer", self.spec.name, run_id)
+
+    def settled(self) -> TransferSpec:
+        """The spec with the network that given weights turned out to be, whatever the config says.
+
+        The cell's ticket must be there.
+        """
+        if self.search.pretraining.given is None:
+            return self.spec
+        return self.spec.model_copy(update={"model": self.source().model})
+
+    def result(self) -> dict[str, Any] | None:
+        """Its result, or None while it is not done. Once read it is kept: it never changes."""
+        if "result" not in self._found:
+            folder = self.folder()
+            result = None if folder is None else read_result(folder / layout.RESULT)
+            if result is None:
+                return None
+            self._found["result"] = result
+        return self._found["result"]
+
+    def source(self) -> Source:
+        """The pre-trained weights. The cell's ticket must be there."""
+        source = self.search.pretraining.source()
+        assert source is not None
+        return source
+
+
+def rounds_of(variant: Variant, search: Search) -> tuple[int, ...]:
+    """Which rounds of a search are transferred, ascending.
+
+    Raises:
+        SpecError: one of them is beyond the search's last round.
+    """
+    wanted = variant.rounds or variant.experiment.transfer.rounds
+    # What `dwlt prune` was asked for says how far "all" goes; else the config does.
+    last = search.last()
+    limit = max(last, search.spec.rounds)
+    if not isinstance(wanted, str) and max(wanted, default=0) > limit:
+        raise SpecError(
+            f"round {max(wanted)} is beyond the search's {limit} rounds",
+            hint=f"run `dwlt prune --rounds {max(wanted)}` first, or choose lower rounds",
+        )
+    if isinstance(wanted, str):
+        rounds = spread(last) if wanted == "spread" else tuple(range(last + 1))
+    else:
+        rounds = tuple(sorted({0, *wanted}))
+    return rounds if variant.dense else tuple(r for r in rounds if r > 0)

@@ -1,0 +1,178 @@
+"""What every stage that trains does around the one loop: events, metrics file, checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dwlt.data import Task
+from dwlt.data.opened import open_data
+from dwlt.errors import InterruptError
+from dwlt.events import EpochDone, Notice, StepStarted
+from dwlt.models import Model, prunable
+from dwlt.runs import layout
+from dwlt.runs.store import Context, Run
+from dwlt.scoring import Flag, Score, score
+from dwlt.spec import ScoreSpec, StageSpec, TrainSpec
+from dwlt.training import CheckpointSlot, EpochRecord, TrainOutcome, train
+
+
+class Training:
+    """One training inside a run.
+
+    Args:
+        run: the open run.
+        into: its subfolder, "" for the run folder itself.
+        label: what events call it, e.g. "round 3".
+    """
+
+    def __init__(
+        self, run: Run, task: Task, context: Context, device: torch.device, *, into: str, label: str
+    ) -> None:
+        self._run = run
+        self._task = task
+        self._context = context
+        self._device = device
+        self._into = into
+        self._label = label
+        folder = run.folder / into
+        folder.mkdir(parents=True, exist_ok=True)
+        self.slot = slot_of(folder, {"run": run.id, "step": into})
+
+    @property
+    def files(self) -> list[str]:
+        """Names of what a training leaves for the journal, relative to the run folder."""
+        return [str(Path(self._into) / layout.METRICS)]
+
+    def fit(
+        self,
+        model: Model,
+        spec: TrainSpec,
+        *,
+        augment: str,
+        seed: int,
+        scoring: ScoreSpec | None,
+        masks: Mapping[str, Tensor] | None = None,
+        keep_best: bool = False,
+        at_epoch: Callable[[int], None] | None = None,
+    ) -> TrainOutcome:
+        """Train ``model`` in place, or go on where an earlier try was stopped.
+
+        Args:
+            scoring: how validation is scored, every ``scoring.every`` epochs and after the last
+                one; None leaves it unscored.
+            keep_best: keep the best epochs by validation SA and RA in ``slot``.
+            at_epoch: called with the epoch (from 1) when its training is done, before its
+                checkpoint is written.
+
+        Raises:
+            InterruptError: the user asked to stop; the last complete epoch is saved.
+        """
+        saved = self.slot.load_epochs()
+        self._context.observe(StepStarted(self._label, spec.epochs, resumed_at=saved))
+        outcome = train(
+            model,
+            self._task.train,
+            spec,
+            seed=seed,
+            device=self._device,
+            slot=self.slot,
+            augment=augment,
+            prunable=prunable(model),
+            masks=masks,
+            score_epoch=self._scorer(model, scoring, spec.epochs, at_epoch),
+            held_out=self._task.validation,
+            keep_best=keep_best,
+            on_epoch=lambda record: self._epoch(record, spec.epochs),
+            stop=self._context.stop,
+        )
+        self._write_metrics(outcome.records)
+        if outcome.interrupted:
+            raise stopped(f"{self._label}, after epoch {outcome.epochs} of {spec.epochs}")
+        for flag in outcome.flags:
+            self._context.observe(Notice(flag.text, warning=True))
+        return outcome
+
+    def _scorer(
+        self,
+        model: Model,
+        spec: ScoreSpec | None,
+        epochs: int,
+        at_epoch: Callable[[int], None] | None,
+    ) -> Callable[[int], Score | None]:
+        def score_epoch(epoch: int) -> Score | None:
+            if at_epoch is not None:
+                at_epoch(epoch)
+            if spec is None or (epoch % spec.every and epoch != epochs):
+                return None
+            return score(model, self._task.validation, spec, device=self._device)
+
+        return score_epoch
+
+    def _epoch(self, record: EpochRecord, epochs: int) -> None:
+        self._write_metrics([*self._earlier(record.epoch), record])
+        validation = record.validation or {}
+        metrics = {"loss": record.loss}
+        for key in ("sa", "ra"):
+            if validation.get(key) is not None:
+                metrics[key] = validation[key]["value"]
+        self._context.observe(EpochDone(record.epoch, epochs, record.seconds, metrics))
+
+    def _earlier(self, epoch: int) -> list[EpochRecord]:
+        path = self._run.folder / self.files[0]
+        if not path.exists():
+            return []
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [EpochRecord.of(line) for line in lines if line["epoch"] < epoch]
+
+    def _write_metrics(self, records: Iterable[EpochRecord]) -> None:
+        lines = [json.dumps(record.values(), sort_keys=True) for record in records]
+        text = "".join(f"{line}\n" for line in lines)
+        self._run.write(self.files[0], text.encode())
+
+
+def slot_of(folder: Path, identity: Mapping[str, Any]) -> CheckpointSlot:
+    """The checkpoint slot of a run folder or round folder."""
+    return CheckpointSlot(folder / layout.STATE, identity)
+
+
+def stopped(where: str) -> InterruptError:
+    """What a stage raises when the user asked to stop."""
+    return InterruptError(
+        f"stopped in {where}; everything up to there is saved",
+        hint="run the same command again to continue",
+    )
+
+
+def task_values(task: Task) -> dict[str, Any]:
+    """The ``task`` part of result files."""
+    return {
+        "name": task.name,
+        "classes": list(task.classes),
+        "shape": list(task.shape),
+        "n": {
+            "train": len(task.train),
+            "validation": len(task.validation),
+            "test": len(task.test),
+        },
+        "fingerprint": task.fingerprint,
+        "notes": list(task.notes),
+    }
+
+
+def flag_values(flags: Iterable[Flag]) -> list[dict[str, str]]:
+    """The ``flags`` part of result files, the first of each code."""
+    first: dict[str, Flag] = {}
+    for flag in flags:
+        first.setdefault(flag.code, flag)
+    return [flag.values() for flag in first.values()]
+
+
+def open_task(spec: StageSpec, context: Context) -> Task:
+    """A run's task, as ``open_data`` has it."""
+    return open_data(spec.data, context)

@@ -1,0 +1,19 @@
+"""The one training loop, for every stage and regime, and what it saves."""
+
+from dwlt.training.loop import train
+from dwlt.training.objectives import OBJECTIVES, Objective
+from dwlt.training.records import Best, EpochRecord, TrainOutcome
+from dwlt.training.schedule import SCHEDULES, lr_at
+from dwlt.training.slot import CheckpointSlot
+
+__all__ = [
+    "OBJECTIVES",
+    "SCHEDULES",
+    "Best",
+    "CheckpointSlot",
+    "EpochRecord",
+    "Objective",
+    "TrainOutcome",
+    "lr_at",
+    "train",
+]

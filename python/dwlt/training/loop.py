@@ -1,0 +1,135 @@
+"""The one training loop: every stage, every regime.
+
+Randomness is a function of (seed, epoch, step): the order of samples, their augmentation, the
+random starts of attacks, and what layers such as dropout draw. Nothing depends on a live stream,
+so a training killed anywhere and run again ends with the same weights (bit for bit on the CPU).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import Parameter
+
+from dwlt.attacks import module_flags
+from dwlt.errors import DataError
+from dwlt.masks.tensors import Enforcer
+from dwlt.scoring import Score
+from dwlt.spec import TrainSpec
+from dwlt.training.identity import identity_of
+from dwlt.training.meter import Meter
+from dwlt.training.objectives import OBJECTIVES
+from dwlt.training.precision import Precision
+from dwlt.training.probe import HeldOut
+from dwlt.training.records import EpochRecord, TrainOutcome
+from dwlt.training.schedule import lr_at
+from dwlt.training.slot import CheckpointSlot
+from dwlt.training.state import State
+from dwlt.training.step import Stepper, sgd
+from dwlt.units import derive_seed
+
+if TYPE_CHECKING:
+    from dwlt.data import Split
+
+
+def train(
+    model: nn.Module,
+    split: Split,
+    spec: TrainSpec,
+    *,
+    seed: int,
+    device: torch.device | str,
+    slot: CheckpointSlot,
+    augment: str = "none",
+    prunable: Mapping[str, Parameter] | None = None,
+    masks: Mapping[str, Tensor] | None = None,
+    score_epoch: Callable[[int], Score | None] | None = None,
+    held_out: Split | None = None,
+    keep_best: bool = False,
+    on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> TrainOutcome:
+    """Train ``model`` in place, from its present weights or from where ``slot`` left off.
+
+    Args:
+        model: logits of images in [0, 1]. With masks, its masked weights are zeroed first.
+        split: what to train on.
+        seed: of everything random here.
+        slot: the training's checkpoint, replaced after each epoch.
+        augment: as in ``TaskSpec.augment``.
+        prunable: the parameters that masks may name, by ordinary name. Needed with ``masks``.
+        masks: boolean, True is kept; None trains every weight.
+        score_epoch: called with the epoch (from 1) when its training is done, the model in place;
+            the ``Score`` of the validation split, or None when it is not scored.
+        held_out: samples for the probe of regimes that need watching; usually validation.
+        keep_best: keep snapshots of the best epochs by SA and RA of ``score_epoch``.
+        on_epoch: told of each epoch once it is saved.
+        stop: asked before every step; True ends the training, and the epoch in progress is lost.
+
+    Raises:
+        DataError: the split yields no batch.
+        LedgerError: the slot holds another training's state.
+        FormatError: the slot is damaged.
+        MaskError: masks do not fit the parameters.
+        TrainingError: the loss is not finite, or a masked weight is not zero.
+    """
+    device = torch.device(device)
+    steps = split.steps(spec.batch_size)
+    if steps == 0 and spec.epochs > 0:
+        raise DataError("there is nothing to train on: the split has no samples")
+    precision = Precision(spec, device)
+    objective = OBJECTIVES[spec.regime](spec)
+    watched = None if held_out is None else HeldOut(held_out, seed, device)
+    with _own_random_numbers(device), module_flags(model), precision.prepared(model):
+        optimizer = sgd(model, spec)
+        enforcer = Enforcer(prunable or {}, masks or {})
+        enforcer.settle(optimizer)
+        slot.bind(identity_of(model, spec, split, seed=seed, augment=augment, masks=masks))
+        state = State.resume(slot, model, optimizer)
+        stepper = Stepper(model, optimizer, spec, objective, precision)
+        for epoch in range(state.epochs, spec.epochs):
+            began = time.perf_counter()
+            meter = Meter(epoch + 1, steps, device)
+            _seed_layers(derive_seed(seed, "layers", epoch), device)
+            model.train()
+            batches = split.train_batches(
+                batch_size=spec.batch_size, seed=seed, epoch=epoch, augment=augment, device=device
+            )
+            rate = 0.0
+            for step, batch in enumerate(batches):
+                if stop():
+                    return state.outcome(interrupted=True)
+                rate = lr_at(spec, epoch * steps + step, steps)
+                stepper(batch, rate, derive_seed(seed, "attack", epoch, step), meter)
+                enforcer.after_step(optimizer)
+            loss, accuracy = meter.totals()
+            enforcer.check()
+            enforcer.settle(optimizer)
+            score = None if score_epoch is None else score_epoch(epoch + 1)
+            probe = None
+            if watched is not None:
+                probe = objective.watch(model, watched, derive_seed(seed, "probe", epoch))
+            record = EpochRecord.measured(
+                epoch + 1, rate, loss, accuracy, time.perf_counter() - began, score, probe
+            )
+            state.complete(record, score if keep_best else None)
+            on_epoch(record)
+        return state.outcome(interrupted=False)
+
+
+def _own_random_numbers(device: torch.device) -> AbstractContextManager[None]:
+    """The global random state is afterwards what it was."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
+def _seed_layers(seed: int, device: torch.device) -> None:
+    """Seed the generators that layers draw from, and no other device's."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)

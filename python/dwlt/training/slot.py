@@ -1,0 +1,197 @@
+"""The one checkpoint of a running training: a safetensors file, replaced whole after each epoch.
+
+A slot also keeps the snapshots of the best epochs, each in a file of its own that names its epoch
+and is written once. The checkpoint says which snapshots count, so a kill between the two writes
+leaves either the old pair or the new one, never a mixture.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from dwlt import _core
+from dwlt.errors import FormatError, LedgerError
+from dwlt.training.records import Best, EpochRecord
+
+_KEY = "dwlt-training"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint's content.
+
+    Attributes:
+        epochs: complete epochs.
+        model: the model's state dict.
+        momentum: by parameter name.
+        records, best: as in ``TrainOutcome``.
+    """
+
+    epochs: int
+    model: dict[str, Tensor]
+    momentum: dict[str, Tensor]
+    records: list[EpochRecord]
+    best: dict[str, Best]
+
+
+class CheckpointSlot:
+    """Where one training keeps its state.
+
+    Args:
+        path: of the checkpoint; snapshots lie beside it as ``<stem>.best-sa-0012.safetensors``.
+        identity: what the training belongs to (run id, round, seed, ...), JSON-ready. The engine
+            adds its settings, masks and starting weights.
+    """
+
+    def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
+        self.path = path
+        self._identity = json.loads(json.dumps(dict(identity)))
+
+    def bind(self, more: Mapping[str, Any]) -> None:
+        """Add to the identity that a checkpoint must agree with."""
+        self._identity |= json.loads(json.dumps(dict(more)))
+
+    def load_epochs(self) -> int:
+        """Complete epochs saved here, for whoever wants to say how much is left.
+
+        Whose they are is not asked: ``load`` does.
+
+        Raises:
+            FormatError: the file is damaged or no checkpoint of dwlt.
+        """
+        return int(self._meta()["epochs"]) if self.path.exists() else 0
+
+    def load(self) -> Saved | None:
+        """The saved state, or None where there is none yet.
+
+        Raises:
+            FormatError: the file is damaged or no checkpoint of dwlt.
+            LedgerError: it belongs to another training; the message names what differs.
+        """
+        if not self.path.exists():
+            return None
+        meta = self._meta()
+        self._require_own(meta)
+        tensors = load_file(self.path)
+        best = {kind: Best(**values) for kind, values in meta["best"].items()}
+        for kind, entry in best.items():
+            if not self.path.with_name(entry.file).exists():
+                raise FormatError(
+                    f"{self.path} counts on {entry.file} as its best {kind}, which is gone",
+                    hint=self._remove_hint(),
+                )
+        return Saved(
+            epochs=meta["epochs"],
+            model=_under("model.", tensors),
+            momentum=_under("momentum.", tensors),
+            records=[EpochRecord.of(values) for values in meta["records"]],
+            best=best,
+        )
+
+    def save(self, saved: Saved) -> None:
+        """Replace the checkpoint, then remove the snapshots that no longer count."""
+        tensors = {f"model.{name}": value for name, value in saved.model.items()}
+        tensors |= {f"momentum.{name}": value for name, value in saved.momentum.items()}
+        meta = {
+            "version": _VERSION,
+            "identity": self._identity,
+            "epochs": saved.epochs,
+            "records": [record.values() for record in saved.records],
+            "best": {kind: entry.values() for kind, entry in saved.best.items()},
+        }
+        _write(self.path, tensors, {_KEY: json.dumps(meta, sort_keys=True)})
+        self._sweep({entry.file for entry in saved.best.values()})
+
+    def snapshot(self, kind: str, epoch: int, state: Mapping[str, Tensor]) -> str:
+        """Keep a state dict as the best by ``kind``; returns the file's name."""
+        name = f"{self.path.stem}.best-{kind}-{epoch:04d}.safetensors"
+        _write(self.path.with_name(name), state, None)
+        return name
+
+    def restore_best(self, best: Best, model: nn.Module) -> None:
+        """Load a snapshot into the model that was trained.
+
+        Raises:
+            FormatError: the file is missing or damaged.
+        """
+        path = self.path.with_name(best.file)
+        try:
+            state = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise FormatError(
+                f"{path} is not a usable snapshot: {error}", hint=self._remove_hint()
+            ) from error
+        model.load_state_dict(state, strict=True)
+
+    def clear(self) -> None:
+        """Remove the checkpoint and its snapshots, once their results are written elsewhere.
+
+        The checkpoint goes first: a kill half-way leaves snapshots that nothing counts on, and
+        that the next training in this slot removes.
+        """
+        # Looked for first: a finished run may lie where nothing can be removed.
+        if self.path.exists():
+            self.path.unlink(missing_ok=True)
+        self._sweep(set())
+
+    def _sweep(self, wanted: set[str]) -> None:
+        for path in self.path.parent.glob(f"{self.path.stem}.best-*.safetensors"):
+            if path.name not in wanted:
+                path.unlink(missing_ok=True)
+
+    def _meta(self) -> dict[str, Any]:
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                meta: dict[str, Any] = json.loads((file.metadata() or {})[_KEY])
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise FormatError(
+                f"{self.path} is not a usable checkpoint: {error}", hint=self._remove_hint()
+            ) from error
+        return meta
+
+    def _require_own(self, meta: Mapping[str, Any]) -> None:
+        found = {"version": meta.get("version"), **meta.get("identity", {})}
+        own = {"version": _VERSION, **self._identity}
+        for name in sorted(own.keys() | found.keys()):
+            if own.get(name) != found.get(name):
+                raise LedgerError(
+                    f"{self.path} belongs to another training: its {name} is "
+                    f"{_short(found.get(name))}, not {_short(own.get(name))}",
+                    hint=self._remove_hint(),
+                )
+
+    def _remove_hint(self) -> str:
+        return f"remove {self.path} to start this training from its beginning"
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None) -> None:
+    plain = {name: _plain(value) for name, value in tensors.items()}
+    _core.write_atomic(str(path), save(plain, metadata=metadata))
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """On the CPU, contiguous, and sharing memory with nothing (safetensors refuses tied ones)."""
+    return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

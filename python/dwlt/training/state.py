@@ -1,0 +1,85 @@
+"""The state of a training between two epochs: in memory, and the same in its slot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dwlt.scoring import Score
+from dwlt.training.records import Best, EpochRecord, TrainOutcome
+from dwlt.training.slot import CheckpointSlot, Saved
+
+
+class State:
+    """Model, optimiser and records, saved together."""
+
+    def __init__(
+        self, slot: CheckpointSlot, model: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> None:
+        self._slot = slot
+        self._model = model
+        self._optimizer = optimizer
+        self._names = {param: name for name, param in model.named_parameters()}
+        self._records: list[EpochRecord] = []
+        self._best: dict[str, Best] = {}
+        self.epochs = 0
+
+    @classmethod
+    def resume(
+        cls, slot: CheckpointSlot, model: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> State:
+        """What the slot holds, put into model and optimiser; a fresh state for an empty slot.
+
+        Raises:
+            LedgerError, FormatError: as ``CheckpointSlot.load``.
+        """
+        state = cls(slot, model, optimizer)
+        saved = slot.load()
+        if saved is not None:
+            model.load_state_dict(saved.model, strict=True)
+            for name, momentum in state._momentum().items():
+                # Copied into place: the buffer keeps its weight's device and memory layout.
+                momentum.copy_(saved.momentum[name])
+            state._records, state._best = saved.records, saved.best
+            state.epochs = saved.epochs
+        return state
+
+    def complete(self, record: EpochRecord, score: Score | None) -> None:
+        """Count an epoch as done and save it.
+
+        Args:
+            score: the epoch's score when it competes for the best; its snapshots are written
+                before the checkpoint that counts on them.
+        """
+        self._records.append(record)
+        self.epochs = record.epoch
+        if score is not None:
+            for kind in ("sa", "ra"):
+                self._compete(kind, record.epoch, score.values())
+        self._slot.save(
+            Saved(
+                self.epochs, self._model.state_dict(), self._momentum(), self._records, self._best
+            )
+        )
+
+    def outcome(self, *, interrupted: bool) -> TrainOutcome:
+        """What to tell the caller."""
+        return TrainOutcome(self.epochs, interrupted, tuple(self._records), dict(self._best))
+
+    def _compete(self, kind: str, epoch: int, found: dict[str, Any]) -> None:
+        held = self._best.get(kind)
+        if found[kind] is None:
+            return
+        if held is not None and found[kind]["value"] <= held.validation[kind]["value"]:
+            return
+        file = self._slot.snapshot(kind, epoch, self._model.state_dict())
+        self._best[kind] = Best(epoch, found, file)
+
+    def _momentum(self) -> dict[str, Tensor]:
+        return {
+            name: buffer
+            for param, name in self._names.items()
+            if (buffer := self._optimizer.state.get(param, {}).get("momentum_buffer")) is not None
+        }

@@ -1,0 +1,47 @@
+"""Telling kinds of files apart by their first bytes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from dwlt.checkpoints.read import read_checkpoint
+from dwlt.errors import FormatError
+
+TENSORS = {"w": torch.arange(4.0), "v": torch.ones(2, 2)}
+
+
+@pytest.mark.parametrize("low", [0x80, 0x20, 0x3C, 0x78])
+def test_safetensors_are_known_whatever_the_length_of_their_header(
+    low: int, tmp_path: Path
+) -> None:
+    # The first byte is the header's length modulo 256: here those of a pickle, of blanks, of "<".
+    path = tmp_path / "weights.bin"
+    for width in range(600):
+        save_file(TENSORS, path, metadata={"note": "x" * width})
+        if path.read_bytes()[0] == low & ~7:
+            break
+    assert path.read_bytes()[0] == low & ~7
+    found, _ = read_checkpoint(path)
+    assert isinstance(found, dict)
+    assert torch.equal(found["w"], TENSORS["w"])
+
+
+def sharded(folder: Path, where: dict[str, str]) -> Path:
+    save_file({"w": TENSORS["w"]}, folder / "one.safetensors")
+    save_file({"v": TENSORS["v"], "w": TENSORS["w"] + 1}, folder / "two.safetensors")
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": where}))
+    return index
+
+
+def test_a_part_holds_what_the_index_places_there_and_no_more(tmp_path: Path) -> None:
+    index = sharded(tmp_path, {"w": "one.safetensors", "v": "two.safetensors"})
+    with pytest.raises(FormatError, match=r"two.safetensors has 'w'"):
+        read_checkpoint(index)
+    index = sharded(tmp_path, {"w": "one.safetensors"})
+    assert set(read_checkpoint(index)[0]) == {"w"}

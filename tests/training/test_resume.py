@@ -1,0 +1,159 @@
+"""Killed anywhere and run again: the same bytes as a training that was left alone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import dwlt._core
+from dwlt.errors import LedgerError
+from dwlt.scoring import Score, score
+from dwlt.spec import AttackSpec, ScoreSpec, TrainSpec
+from dwlt.training import CheckpointSlot, TrainOutcome, train
+from dwlt.units import Eps
+from tests.training.memory import blobs, small_net
+
+STEP = AttackSpec(eps=Eps("0.1"), step=Eps("0.125"), steps=1)
+SPEC = TrainSpec(
+    regime="fast", epochs=4, batch_size=8, lr=0.05, schedule="cosine", warmup=1, attack=STEP
+)
+SCORE = ScoreSpec(attack=STEP)
+
+
+def start() -> tuple[nn.Sequential, dict[str, nn.Parameter], dict[str, Tensor]]:
+    net = small_net()
+    weight = net[0].weight
+    assert isinstance(weight, nn.Parameter)
+    mask = torch.rand(weight.shape, generator=torch.Generator().manual_seed(2)) < 0.6
+    return net, {"0.weight": weight}, {"0.weight": mask}
+
+
+def attempt(
+    folder: Path, spec: TrainSpec = SPEC, *, seed: int = 3, **options: Any
+) -> tuple[TrainOutcome, nn.Sequential]:
+    """One process's life: everything starts afresh but for the files."""
+    net, prunable, masks = start()
+
+    def score_epoch(epoch: int) -> Score:
+        return score(net, blobs(12, seed=7), SCORE, device="cpu")
+
+    outcome = train(
+        net,
+        blobs(),
+        spec,
+        seed=seed,
+        device="cpu",
+        slot=CheckpointSlot(folder / "state.safetensors", {"run": "x"}),
+        **{"prunable": prunable, "masks": masks, **options},
+        score_epoch=score_epoch,
+        held_out=blobs(12, seed=7),
+        keep_best=True,
+    )
+    return outcome, net
+
+
+def essence(outcome: TrainOutcome, net: nn.Module, folder: Path) -> dict[str, Any]:
+    """Everything that must not depend on interruptions; wall times do."""
+    snapshots = {path.name: path.read_bytes() for path in folder.glob("*best*")}
+    return {
+        "weights": {name: value.numpy().tobytes() for name, value in net.state_dict().items()},
+        "records": [replace(record, seconds=0) for record in outcome.records],
+        "best": outcome.best,
+        "snapshots": snapshots,
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("whole")
+    outcome, net = attempt(folder)
+    return essence(outcome, net, folder)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5])
+def test_stopped_every_few_steps(tmp_path: Path, whole: dict[str, Any], steps: int) -> None:
+    # An epoch has 3 steps and the one in progress is lost: lives of up to 3 steps must grow.
+    lives = 0
+    while True:
+        lives += 1
+        allowed = steps * lives if steps <= 3 else steps
+        polls = iter(range(allowed + 1))
+        outcome, net = attempt(
+            tmp_path, stop=lambda polls=polls, end=allowed: next(polls, end) >= end
+        )
+        if not outcome.interrupted:
+            break
+        assert outcome.epochs < 4
+    assert lives > 1
+    assert essence(outcome, net, tmp_path) == whole
+
+
+class Killed(BaseException):
+    """Nothing catches this, as nothing catches kill -9."""
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("write", range(1, 9))
+def test_killed_at_any_write(
+    tmp_path: Path,
+    whole: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    write: int,
+    after: bool,
+) -> None:
+    real: Callable[[str, bytes], None] = dwlt._core.write_atomic
+    count = 0
+
+    def write_atomic(path: str, content: bytes) -> None:
+        nonlocal count
+        count += 1
+        if count == write and not after:
+            raise Killed
+        real(path, content)
+        if count == write:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dwlt._core, "write_atomic", write_atomic)
+        # A checkpoint per epoch and a snapshot per improvement: at least 4 + 2 writes.
+        killed = pytest.raises(Killed) if write <= 6 else contextlib.suppress(Killed)
+        with killed:
+            attempt(tmp_path)
+    outcome, net = attempt(tmp_path)
+    assert essence(outcome, net, tmp_path) == whole
+
+
+def test_a_complete_training_is_not_trained_again(tmp_path: Path, whole: dict[str, Any]) -> None:
+    attempt(tmp_path)
+    outcome, net = attempt(tmp_path, stop=lambda: True)
+    assert not outcome.interrupted
+    assert essence(outcome, net, tmp_path) == whole
+
+
+def test_the_global_random_state_plays_no_part(tmp_path: Path, whole: dict[str, Any]) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(987)
+        outcome, net = attempt(tmp_path)
+    assert essence(outcome, net, tmp_path) == whole
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"seed": 4}, "its seed is 3, not 4"),
+        ({"spec": SPEC.model_copy(update={"lr": 0.06})}, r"its train\.lr is 0\.05, not 0\.06"),
+        ({"augment": "shift"}, 'its augment is "none", not "shift"'),
+        ({"masks": None}, "its masks is"),
+    ],
+)
+def test_a_changed_training_is_refused(tmp_path: Path, changes: dict[str, Any], named: str) -> None:
+    attempt(tmp_path, SPEC.model_copy(update={"epochs": 4}))
+    with pytest.raises(LedgerError, match=named):
+        attempt(tmp_path, **changes)
