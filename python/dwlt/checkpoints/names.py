@@ -77,7 +77,9 @@ def find_match(
         raise _unreadable(entry, unreadable)
     copies = tuple(p for p in whole if p != chosen)
     for other in copies:
-        differs = next((n for n in needed if not _same(given[chosen + n], given[other + n])), None)
+        differs = next(
+            (n for n in needed if not same_tensor(given[chosen + n], given[other + n])), None
+        )
         if differs is not None:
             raise ModelError(
                 f"{entry} holds the network twice, and {chosen + differs!r} and "
@@ -103,9 +105,10 @@ def find_match(
 
 
 def head_rows(match: Match, head: str) -> int | None:
-    """Outputs of the layer called ``head`` in the file, or None where it has no weight."""
+    """Outputs of the layer called ``head`` in the file, or None where it has no such weight."""
     theirs = match.names.get(f"{head}.weight")
-    return None if theirs is None else int(match.entry.tensors[theirs].shape[0])
+    weight = None if theirs is None else match.entry.tensors[theirs]
+    return int(weight.shape[0]) if weight is not None and weight.dim() >= 2 else None
 
 
 def coverage(entry: Entry, own: Iterable[str]) -> int:
@@ -130,10 +133,15 @@ def _below(key: str, names: tuple[str, ...]) -> bool:
     return any(key == name or key.startswith(f"{name.rstrip('.')}.") for name in names)
 
 
-def _same(one: Tensor | None, other: Tensor | None) -> bool:
+def same_tensor(one: Tensor | None, other: Tensor | None) -> bool:
+    """Whether two tensors have one shape, one type and equal numbers."""
     if one is None or other is None:
         return one is other
-    return one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other)
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    if one.dtype.is_floating_point and one.dtype.itemsize == 1:
+        one, other = one.to(torch.float32), other.to(torch.float32)  # no comparison of their own
+    return torch.equal(one, other)
 
 
 def _unreadable(entry: Entry, name: str) -> ModelError:

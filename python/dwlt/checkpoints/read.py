@@ -13,6 +13,7 @@ from dwlt import _core
 from dwlt.checkpoints.pickles import load_pickled
 from dwlt.checkpoints.saved import UnreadableTensor
 from dwlt.errors import FormatError
+from dwlt.sniff import head_of, refuse_other_kinds
 
 INDEX = ".index.json"
 """How the index of a checkpoint in several safetensors files ends."""
@@ -27,18 +28,13 @@ def read_checkpoint(path: Path) -> tuple[Any, list[str]]:
     Raises:
         FormatError: the file is of another kind, damaged, or would have to run code.
     """
-    with path.open("rb") as file:
-        head = file.read(512)
-    if not head:
-        raise FormatError(f"{path} is empty", hint="get the checkpoint again, whole")
+    head = head_of(path)
     # Eight bytes of length, then JSON: told first, since a length may begin like anything else.
     if head[4:9] == b"\0\0\0\0{":
         return _safetensors(path), []
     if head.startswith((b"PK\x03\x04", b"\x80")):
         return load_pickled(path)
-    remark = _core.sniff_file(head)
-    if remark is not None:
-        raise FormatError(f"{path} {remark}", hint="get the checkpoint itself, whole")
+    refuse_other_kinds(path, head)
     if path.name.endswith(INDEX):
         return _sharded(path), []
     return _safetensors(path), []
