@@ -114,7 +114,9 @@ def test_a_prefix_says_which_network(tmp_path: Path) -> None:
         read_masks(path)
     assert read_masks(path, entry="a").masks == EXPECTED
     torch.save(under("_orig_mod.") | STATE, path)
-    with pytest.raises(MaskError, match="two masks of '0.weight'"):
+    assert read_masks(path).masks == EXPECTED
+    torch.save(under("_orig_mod.", other) | STATE, path)
+    with pytest.raises(MaskError, match=r"two masks of '0\.weight' that differ"):
         read_masks(path)
 
 

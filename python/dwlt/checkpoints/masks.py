@@ -129,12 +129,13 @@ def _masks(path: Path, pick: _Pick, prefix: str | None) -> _core.MaskSet:
                 f"{path}: {name!r} has shape {list(tensors[name].shape)}, its weight "
                 f"{base + _ORIG!r} has {list(weight.shape)}"
             )
-        if own in arrays:
+        array = _bools(path, name, tensors[name])
+        if own in arrays and not np.array_equal(arrays[own], array):
             raise MaskError(
-                f"{path} has two masks of {own!r}: {name!r} is the second",
+                f"{path} has two masks of {own!r} that differ: {name!r} is the second",
                 hint="say which with --prefix, as in --prefix module.model.",
             )
-        arrays[own] = _bools(path, name, tensors[name])
+        arrays[own] = array
     return _core.MaskSet.from_bools(arrays)
 
 
