@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from dwlt.checkpoints.opcodes import Builder, DamagedError, LeftOut
+from dwlt.checkpoints.opcodes import Builder, DamagedError, LeftOut, as_keys
 from dwlt.checkpoints.saved import (
     QuantizedTensor,
     SavedTensor,
@@ -38,7 +38,7 @@ BUILTINS = frozenset(
 )
 """Of Python's own names, the plain types; protocol 2 writes some as Python 2 called them."""
 
-_HARMLESS = frozenset({"torch.torch_version.TorchVersion"})
+_HARMLESS = frozenset({"torch.torch_version.TorchVersion", "torch._C.Generator"})
 """Of PyTorch's names, those that say something beside tensors."""
 
 
@@ -149,6 +149,12 @@ def _container(kind: Callable[[Any], Any]) -> Callable[..., Any]:
     return build
 
 
+def _pairs(given: Any) -> dict[Any, Any]:
+    """A dictionary of another one or of pairs."""
+    pairs = list(given.items() if isinstance(given, dict) else given)
+    return dict(zip(as_keys(key for key, _ in pairs), (one for _, one in pairs), strict=True))
+
+
 def _encoded(text: str, encoding: str = "") -> bytes:
     if encoding not in ("latin1", "latin-1"):
         raise ValueError("bytes are pickled as Latin-1")
@@ -158,6 +164,8 @@ def _encoded(text: str, encoding: str = "") -> bytes:
 def _bytearray(given: Any = b"", *rest: Any) -> bytearray:
     return bytearray(_encoded(given, *rest) if isinstance(given, str) else bytes(memoryview(given)))
 
+
+_LAZY = "belongs to a lazy layer that has never been run: it has neither shape nor numbers yet"
 
 _REBUILT: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_tensor": _rebuild_v1,
@@ -177,6 +185,8 @@ _REBUILT: dict[str, Callable[..., Any]] = {
         "was saved from a device whose tensors PyTorch writes as NumPy arrays: move it to the CPU "
         "before saving"
     ),
+    "torch.nn.parameter.UninitializedParameter": _unreadable(_LAZY),
+    "torch.nn.parameter.UninitializedBuffer": _unreadable(_LAZY),
     "torch._utils._rebuild_wrapper_subclass": _unreadable(
         "is a subclass of torch.Tensor without numbers of its own"
     ),
@@ -185,14 +195,14 @@ _REBUILT: dict[str, Callable[..., Any]] = {
     "torch.serialization._get_layout": Layout,
     "torch.Size": _container(tuple),
     "torch.device": lambda *given: ":".join(str(one) for one in given),
-    "collections.OrderedDict": _container(dict),
-    "collections.Counter": _container(dict),
-    "collections.defaultdict": lambda factory=None, given=(): dict(given),
-    "builtins.dict": _container(dict),
+    "collections.OrderedDict": _container(_pairs),
+    "collections.Counter": _container(_pairs),
+    "collections.defaultdict": lambda factory=None, given=(): _container(_pairs)(given),
+    "builtins.dict": _container(_pairs),
     "builtins.list": _container(list),
     "builtins.tuple": _container(tuple),
-    "builtins.set": _container(set),
-    "builtins.frozenset": _container(frozenset),
+    "builtins.set": _container(lambda given: set(as_keys(given))),
+    "builtins.frozenset": _container(lambda given: frozenset(as_keys(given))),
     "builtins.complex": lambda real=0.0, imag=0.0: complex(float(real), float(imag)),
     "builtins.bytearray": _bytearray,
     "_codecs.encode": _encoded,

@@ -8,7 +8,7 @@ that ``pickletools`` lists, of protocols 0 to 5. A name becomes what ``resolve``
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import IO, Any
 
 
@@ -61,6 +61,29 @@ class Builder:
             raise DamagedError(f"{self.name} with other arguments than PyTorch writes") from error
 
 
+_KEY_DEPTH = 8
+"""Tuples within tuples that a key may have. Python hashes them by recursion, without a limit: a
+file with very deep ones would end the process."""
+
+
+def as_keys(items: Iterable[Any]) -> list[Any]:
+    """The items, which become keys or members of a set.
+
+    Raises:
+        DamagedError: one cannot be a key.
+    """
+    keys = list(items)
+    if any(not _is_key(key, _KEY_DEPTH) for key in keys):
+        raise DamagedError("its pickle has keys that are none")
+    return keys
+
+
+def _is_key(value: Any, depth: int) -> bool:
+    if isinstance(value, tuple):
+        return depth > 0 and all(_is_key(one, depth - 1) for one in value)
+    return not isinstance(value, (list, dict, set, bytearray))
+
+
 _MARK = object()
 
 _LITERALS: dict[str, Callable[[], Any]] = {
@@ -86,8 +109,8 @@ _ARGUMENTS = frozenset(
 _GATHERED: dict[str, Callable[[list[Any]], Any]] = {
     "TUPLE": tuple,
     "LIST": list,
-    "FROZENSET": frozenset,
-    "DICT": lambda items: dict(zip(items[::2], items[1::2], strict=True)),
+    "FROZENSET": lambda items: frozenset(as_keys(items)),
+    "DICT": lambda items: dict(zip(as_keys(items[::2]), items[1::2], strict=True)),
 }
 """Operations that make one value of everything since the mark."""
 
@@ -226,14 +249,14 @@ class Reader:
         if isinstance(target, list):
             target.extend(items)
         elif isinstance(target, set):
-            target.update(items)
+            target.update(as_keys(items))
         elif not isinstance(target, LeftOut):
             raise DamagedError(f"its pickle appends to {type(target).__name__}")
 
     def _set(self, items: list[Any]) -> None:
         target = self._stack[-1]
         if isinstance(target, dict):
-            target.update(zip(items[::2], items[1::2], strict=True))
+            target.update(zip(as_keys(items[::2]), items[1::2], strict=True))
         elif not isinstance(target, LeftOut):
             raise DamagedError(f"its pickle sets items of {type(target).__name__}")
 

@@ -32,8 +32,8 @@ _MAGIC = 0x1950A86A20F9469CFC6C
 _FORMAT = 1001
 """Its second pickle: the version of that format, the only one there has been."""
 
-_DEPTH = 8
-"""How deep a name that is refused is looked for, to say where it stands."""
+_LOOKED_AT = 100
+"""Dictionaries in which a name that is refused is looked for, to say where it stands."""
 
 
 class _Names:
@@ -80,7 +80,7 @@ def _require_harmless(path: Path, names: _Names, value: Any) -> None:
         return
     refused = list(names.refused)
     some = ", ".join(refused[:3]) + (", ..." if len(refused) > 3 else "")
-    at = next(_places(value, names.refused, ""), None)
+    at = next(_places(value, names.refused, "", set()), None)
     raise FormatError(
         f"{path} asks for {some}, which only running code from the file could build"
         f"{f' (at {at!r})' if at else ''}; nothing was run",
@@ -89,13 +89,14 @@ def _require_harmless(path: Path, names: _Names, value: Any) -> None:
     )
 
 
-def _places(value: Any, refused: dict[str, None], at: str, depth: int = _DEPTH) -> Iterator[str]:
+def _places(value: Any, refused: dict[str, None], at: str, seen: set[int]) -> Iterator[str]:
     """Where the stand-ins of refused names are, by the keys on the way to them."""
     if isinstance(value, (LeftOut, UnreadableTensor)) and value.name in refused:
         yield at
-    elif isinstance(value, dict) and depth:
+    elif isinstance(value, dict) and id(value) not in seen and len(seen) < _LOOKED_AT:
+        seen.add(id(value))
         for key, one in value.items():
-            yield from _places(one, refused, f"{at}.{key}".lstrip("."), depth - 1)
+            yield from _places(one, refused, f"{at}.{key}".lstrip("."), seen)
 
 
 def _read_zip(path: Path, names: _Names) -> Any:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+_MOST = 2**32
+"""Numbers that a tensor may have beyond those that the file holds: 16 GiB of float32."""
 
 
 class UnreadableError(Exception):
@@ -118,6 +122,10 @@ class StridedTensor(SavedTensor):
         )
         if min(self._offset, *self._size, *self._stride, 0) < 0 or last >= len(elements):
             raise UnreadableError("is damaged: it reaches past its storage")
+        if math.prod(self._size) > max(_MOST, len(elements)):
+            raise UnreadableError(
+                f"is {len(elements)} numbers expanded to {math.prod(self._size)}, too many to use"
+            )
         # The storage may be a stretch of a larger one itself.
         start = elements.storage_offset() + self._offset
         return elements.as_strided(self._size, self._stride, start)
@@ -138,6 +146,8 @@ class SparseTensor(SavedTensor):
     def load(self) -> Tensor:
         parts = [part.load() for part in self._parts if isinstance(part, SavedTensor)]
         size = next((_sizes(part) for part in self._parts if isinstance(part, (tuple, list))), ())
+        if math.prod(size) > _MOST:
+            raise UnreadableError(f"is sparse, and would be {math.prod(size)} numbers when dense")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that compressed layouts are in beta
