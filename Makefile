@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 RUST := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml Cargo.lock
 DEMO := demo
 
-.PHONY: help setup demo test test-rust test-python test-slow bench-masks bench-attacks study fuzz lint fmt wheel clean
+.PHONY: help setup demo test test-rust test-python test-slow bench-masks bench-attacks study schema fuzz lint fmt wheel clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -39,6 +39,10 @@ demo: setup
 	$(BIN)/dwlt transfer --runs $(DEMO)/runs
 	$(BIN)/dwlt transfer --adv --runs $(DEMO)/runs
 	$(BIN)/dwlt report --runs $(DEMO)/runs --out $(DEMO)/report
+
+# The JSON Schema of every result file, after a change to python/dwlt/results.
+schema: setup
+	$(BIN)/python -m dwlt.results.schema
 
 test: test-rust test-python
 

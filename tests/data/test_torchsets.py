@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torchvision
-from scipy.io import savemat  # type: ignore[import-untyped]
+from scipy.io import savemat
 
 from dwlt.data import Task, list_tasks, load_task
 from dwlt.data.registry import FOLDER_LOADERS, LOADERS

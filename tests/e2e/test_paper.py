@@ -67,4 +67,5 @@ def test_a_published_resnet50_is_pruned_on_an_imagenet_folder(
     assert first["task"]["n"] == {"train": 4, "validation": 2, "test": 2}
     assert first["task"]["classes"] == ["n01440764", "n01443537"]
     assert first["regime"] == "adversarial"
-    assert first["search"]["validation"]["attack"] == "fgsm linf 8/255"
+    # One step of the preset's PGD: a random start and a quarter of the radius, which FGSM has not.
+    assert first["search"]["validation"]["attack"] == "pgd-1 linf 8/255"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,26 @@ def layers(kept: int) -> list[dict[str, Any]]:
         {"name": "conv1.weight", "kept": first, "total": 100},
         {"name": "conv2.weight", "kept": kept - first, "total": 900},
     ]
+
+
+def attack_settings(label: str, **over: Any) -> dict[str, Any]:
+    """The settings behind a label such as "pgd-20 linf 8/255, 5 restarts", where it is of ours."""
+    found = re.match(r"(fgsm|pgd-([0-9]+)) (\S+) ([^ ,]+)(?:, ([0-9]+) restarts)?", label)
+    if found is None:
+        return {}
+    eps = Fraction(found[4])
+    one = found[1] == "fgsm"
+    values = {
+        "norm": found[3],
+        "eps": found[4],
+        "step": str(eps if one else eps / 4),
+        "steps": int(found[2] or 1),
+        "random_start": not one,
+        "restarts": int(found[5] or 1),
+        "iterate": "last",
+        "mode": "eval",
+    }
+    return {"score": {"attack": values | over}}
 
 
 class Maker:
@@ -128,7 +150,9 @@ class Maker:
         """One transfer: ``sa`` and ``ra`` correct of ``n`` test images."""
         run_id = id8("transfer", number, regime, seed, name, method, n, attack, salt)
         best = {"epoch": 9, "validation": score(90, None if ra is None else 50)}
-        value = self.common("transfer", name, run_id) | {
+        common = self.common("transfer", name, run_id)
+        common["spec"] |= attack_settings(attack)
+        value = common | {
             "round": number,
             "kept": KEPT[number],
             "total": TOTAL,

@@ -60,7 +60,7 @@ def test_a_missing_runs_folder_is_an_error_with_a_next_step(tmp_path: Path) -> N
         ({"best_sa": {"epoch": 1, "validation": score(1, 1)}}, "best_sa.test is missing"),
         (
             {"best_sa": {"epoch": 1, "validation": score(1, 1), "test": {"sa": {}}}},
-            "best_sa.test.sa.n is missing",
+            "best_sa.test.sa.correct is missing",
         ),
     ],
 )
@@ -194,7 +194,7 @@ def test_weights_given_as_a_file_are_named_by_their_digest(make: Maker) -> None:
 def test_flags_of_a_round_name_it(make: Maker) -> None:
     make.prune(3, flags=[{"code": "catastrophic-overfitting", "text": "epoch 7"}])
     (result,) = collect(make.root).prune
-    (flag,) = result.run.flags
+    (flag,) = result.notices
     assert flag.where.endswith("/round-03")
     assert assess(collect(make.root)).flags == (flag,)
 

@@ -13,10 +13,10 @@ from dwlt.report.controls import ControlTable, Lead, control_tables, difference
 from dwlt.report.export import json_text
 from dwlt.report.page import render
 from dwlt.report.spreadsheet import csv_files
-from dwlt.results.records import Accuracy
+from dwlt.results import Accuracy
 from dwlt.verdict.rule import NUMBERS
 from dwlt.verdict.stats import Level
-from tests.report.make import Maker, id8
+from tests.report.make import ATTACK, Maker, attack_settings, id8
 
 DENSE = ([90], [20], [85], [50])
 IMP = id8("prune", "digits", "imp")
@@ -142,7 +142,7 @@ def test_other_tasks_fractions_and_measures_are_not_compared(make: Maker) -> Non
 def test_other_training_settings_make_no_difference_to_report(make: Maker) -> None:
     make.network(0, DENSE)
     make.network(6, DENSE)
-    spec = {"name": "digits", "train": {"epochs": 1}}
+    spec = {"name": "digits", "train": {"epochs": 1}, **attack_settings(ATTACK)}
     for number in (6, 10, 15):  # more than the dense cells, so that they settle their own group
         make.network(number, DENSE, method="random", spec=spec)
     (round_,) = only_table(make).rounds

@@ -19,7 +19,7 @@ from dwlt.report.efficiency_figure import (
 from dwlt.report.export import json_text
 from dwlt.report.page import render
 from dwlt.report.spreadsheet import csv_files
-from dwlt.results.records import Accuracy
+from dwlt.results import Accuracy
 from dwlt.verdict.rule import NUMBERS, Verdict
 from tests.report.grid import make_grid
 from tests.report.make import KEPT, TOTAL, Maker

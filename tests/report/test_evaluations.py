@@ -10,7 +10,7 @@ from dwlt.report import assess, collect, evaluation_tables
 from dwlt.report.evaluations import comparable, corruption_rows, interval
 from dwlt.report.page import render
 from dwlt.report.sweep import draw, points
-from dwlt.results.records import Accuracy, EvaluateResult
+from dwlt.results import Accuracy, EvaluateResult
 from tests.report.make import Maker, accuracy, score
 
 

@@ -13,7 +13,7 @@ from dwlt.report import Report, assess, canvas, collect
 from dwlt.report import figures as drawing
 from dwlt.report.axis import choose_ticks, position
 from dwlt.report.densities import density_tables
-from dwlt.results.records import Layer
+from dwlt.results import Layer
 from dwlt.verdict.rule import NUMBERS
 from tests.report.make import Maker
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dwlt.report import Report, Verdict, assess, collect
-from tests.report.make import KEPT, Maker, id8
+from tests.report.make import ATTACK, KEPT, Maker, attack_settings, id8
 
 GONE = {"name": "b", "kept": 0, "total": 1}
 NUMBERS = ([90], [20], [85], [50])
@@ -73,9 +73,8 @@ def test_another_number_of_test_images_makes_another_group(make: Maker) -> None:
 def test_other_training_settings_are_left_out_by_name(make: Maker) -> None:
     make.network(0, NUMBERS)
     make.network(6, NUMBERS)
-    odd = make.cell(
-        10, "standard", 99, 99, spec={"name": "digits", "train": {"epochs": 1, "lr": 0.05}}
-    )
+    spec = {"name": "digits", "train": {"epochs": 1, "lr": 0.05}, **attack_settings(ATTACK)}
+    odd = make.cell(10, "standard", 99, 99, spec=spec)
     report = report_of(make)
     (group,) = report.groups
     assert [t.network.round for t in group.tickets] == [6]

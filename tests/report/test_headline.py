@@ -14,7 +14,7 @@ from dwlt.report.names import method_names, pretrain_names, search_names
 from dwlt.report.page import render
 from dwlt.report.spreadsheet import csv_files
 from dwlt.report.tables import Table
-from dwlt.results.records import RunRef, SearchRef
+from dwlt.results import RunRef, SearchRef
 from tests.report.make import Maker, id8
 
 WIN = ([90], [20], [85], [50])

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from dwlt.report import assess, collect
-from dwlt.report.strength import strength
-from dwlt.results.records import Notice
-from tests.report.make import Maker, id8, score
+from dwlt.results import Notice
+from tests.report.make import Maker, attack_settings, id8, score
 
 
 def evaluation(
@@ -21,11 +20,16 @@ def evaluation(
     weights: str = "b3:one",
     model: str = "m.safetensors",
     robust: list[int] | None = None,
+    settings: dict[str, Any] | None = None,
     **over: Any,
 ) -> str:
-    """An evaluation that left ``ra`` of ``n`` images; returns its name."""
-    run_id = id8("evaluate", attack, weights, n, sorted(over))
+    """An evaluation that left ``ra`` of ``n`` images; returns its name.
+
+    The file has a label and settings, as those of earlier versions; ``settings`` changes some.
+    """
+    run_id = id8("evaluate", attack, weights, n, settings, sorted(over))
     common = make.common("evaluate", "m", run_id)
+    common["spec"] |= attack_settings(attack.removesuffix(", transferred"), **(settings or {}))
     value = common | {"model": model, "weights": weights, "test": score(n, ra, n, attack)}
     if robust is not None:
         value["samples"] = {"ids": list(range(n)), "clean": [1] * n, "robust": robust}
@@ -43,8 +47,8 @@ def flags(make: Maker) -> list[Notice]:
     [
         ("fgsm linf 8/255", "pgd-20 linf 8/255"),
         ("pgd-10 linf 8/255", "pgd-50 linf 8/255"),
-        ("pgd-20 linf 8/255", "pgd-20 x5 linf 8/255"),
-        ("pgd-20 linf 4/255", "pgd-20 linf 8/255"),
+        ("pgd-20 linf 8/255", "pgd-20 linf 8/255, 5 restarts"),
+        ("pgd-20 linf 8/255", "pgd-50 linf 16/510"),
         ("pgd-50 linf 8/255", "autoattack linf 8/255"),
         ("pgd-50 linf 8/255", "pgd-20+autoattack linf 8/255"),
     ],
@@ -62,11 +66,13 @@ def test_the_stronger_attack_must_not_leave_more(make: Maker, weak: str, strong:
     ("one", "other"),
     [
         ("fgsm linf 8/255", "pgd-20 l2 8/255"),  # another norm
-        ("pgd-10 linf 8/255", "pgd-50 linf 4/255"),  # more steps in a smaller ball
-        ("pgd-10 x5 linf 8/255", "pgd-50 linf 8/255"),  # more steps, fewer restarts
+        ("pgd-20 linf 4/255", "pgd-20 linf 8/255"),  # another ball, and other steps in it
+        ("pgd-10 linf 8/255, 5 restarts", "pgd-50 linf 8/255"),  # more steps, fewer restarts
         ("pgd-10 linf 8/255", "pgd-50 linf 8/255, transferred"),  # made on another network
-        ("pgd-10 linf 8/255", "square linf 8/255"),  # not known
+        ("pgd-10 linf 8/255", "square linf 8/255"),  # another loss
+        ("pgd-200 linf 8/255", "autoattack linf 8/255"),  # further than APGD's 100 steps
         ("pgd-20 linf 8/255", "pgd-20 linf 16/510"),  # the same
+        ("pgd-20 linf 8/255", "one of my own"),  # not known
     ],
 )
 def test_attacks_without_an_order_are_not_compared(make: Maker, one: str, other: str) -> None:
@@ -88,10 +94,10 @@ def test_noise_is_no_flag(make: Maker) -> None:
     assert flags(make) == []
 
 
-@pytest.mark.parametrize(("only_strong", "flagged"), [(0, True), (30, False)])
+@pytest.mark.parametrize(("only_strong", "flagged"), [(0, True), (23, True), (24, False)])
 def test_image_by_image_less_is_enough(make: Maker, only_strong: int, flagged: bool) -> None:
-    """40 images more fall to FGSM alone. Of 40 apart, 40 > 1.96 * sqrt(40) = 12.4; where 30 others
-    fall to PGD alone, the excess is 10 of 70 apart, and 1.96 * sqrt(70) = 16.4."""
+    """40 images fall to FGSM alone, 0, 23 or 24 others to PGD alone: the chance of 40 or more
+    heads among 63 and 64 coins is 0.0215 and 0.0300, and the limit is 0.025."""
     fgsm = [0] * 40 + [1] * 960
     pgd = [1] * (1000 - only_strong) + [0] * only_strong
     evaluation(make, "fgsm linf 8/255", 960, robust=fgsm)
@@ -130,6 +136,29 @@ def test_the_other_checkpoint_of_the_transfer_is_another_network(make: Maker) ->
     assert flags(make) == []
 
 
-@pytest.mark.parametrize("label", ["", "pgd linf 8/255", "pgd-20 linf 1/0", "fgsm linf eight"])
-def test_labels_that_say_too_little(label: str) -> None:
-    assert strength(label) is None
+def test_one_label_with_other_settings_is_no_weaker_attack(make: Maker) -> None:
+    """What earlier versions called "fgsm" took any step from anywhere."""
+    evaluation(make, "fgsm linf 8/255", 600, settings={"step": "2/255", "random_start": True})
+    evaluation(make, "fgsm linf 8/255", 300)
+    evaluation(make, "pgd-20 linf 8/255", 500, settings={"step": "1/255"})
+    evaluation(make, "pgd-10 linf 8/255", 400)
+    labels = sorted(str(result.test.attack) for result in collect(make.root).evaluate)
+    assert labels == [
+        "fgsm linf 8/255",
+        "pgd-1 linf 8/255",
+        "pgd-10 linf 8/255",
+        "pgd-20 linf 8/255, step 1/255",
+    ]
+    told = {(flag.values["weak"], flag.values["strong"]) for flag in flags(make)}
+    # FGSM fools more than both searches that can cross the ball; these two have no order, and
+    # one step of a quarter of the radius is weaker than ten of them, as it should be.
+    assert told == {
+        ("fgsm linf 8/255", "pgd-10 linf 8/255"),
+        ("fgsm linf 8/255", "pgd-20 linf 8/255, step 1/255"),
+    }
+
+
+def test_a_label_without_settings_has_no_order(make: Maker) -> None:
+    evaluation(make, "fgsm linf 8/255", 300, spec={"name": "m"})
+    evaluation(make, "pgd-20 linf 8/255", 600, spec={"name": "m"})
+    assert flags(make) == []

@@ -117,7 +117,7 @@ def test_json_keys_are_pinned(study: Maker) -> None:
         *("kept", "layers", "mask", "method", "regime", "round", "run", "total")
     ]
     assert sorted(value["pretrain"][0]) == ["regime", "run", "seed", "task", "test"]
-    assert sorted(value["flags"][0]) == ["code", "text", "where"]
+    assert sorted(value["flags"][0]) == ["code", "severity", "text", "values", "where"]
 
 
 def test_json_names_each_environment_of_a_group_once(make: Maker) -> None:

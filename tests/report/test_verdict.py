@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwlt.report import Report, Verdict, assess, collect
-from dwlt.results.records import Accuracy
+from dwlt.results import Accuracy
 from dwlt.verdict.rule import NUMBERS, GroupVerdict, Match, compare, needed
 from dwlt.verdict.stats import Level, binomial_error, difference_error, quantile
 from tests.report.make import ATTACK, Maker, id8, score

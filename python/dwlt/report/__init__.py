@@ -8,7 +8,7 @@ from dwlt.report.content import Report
 from dwlt.report.evaluations import evaluation_tables
 from dwlt.report.tables import Table, terminal_tables
 from dwlt.report.write import ReportPaths, write_report
-from dwlt.results.records import ReportData
+from dwlt.results import ReportData
 from dwlt.verdict.rule import Verdict
 
 __all__ = [

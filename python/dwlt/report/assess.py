@@ -8,7 +8,7 @@ from dwlt.report.content import Report
 from dwlt.report.flags import report_flags
 from dwlt.report.overlaps import MaskStudy
 from dwlt.report.slugs import unique_slug
-from dwlt.results.records import Notice, ReportData
+from dwlt.results import Notice, ReportData
 from dwlt.verdict.groups import Group, form_groups
 from dwlt.verdict.rule import GroupVerdict, judge
 
@@ -27,9 +27,9 @@ def assess(data: ReportData, masks: MaskStudy | None = None) -> Report:
         GroupVerdict(group, _slug(group, taken), judge(group), judge(group, strict=True))
         for group in groups
     )
-    flags = {flag for run in data.runs for flag in run.flags}
+    flags = {flag for run in data.runs for flag in run.notices}
     for result in data.prune:
-        flags.update(result.run.flags)
+        flags.update(result.notices)
     flags.update(report_flags(data, groups))
     warnings = {*data.warnings, *notices, *masks.notices}
     return Report(

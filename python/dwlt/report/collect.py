@@ -6,18 +6,26 @@ without its result file is an unfinished run, and is counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from dwlt.errors import FormatError, LedgerError, UserError
-from dwlt.results import parse
-from dwlt.results.records import Notice, PruneResult, ReportData, Unfinished
+from dwlt.results import (
+    EvaluateResult,
+    Notice,
+    PretrainResult,
+    PruneRound,
+    ReportData,
+    RunResult,
+    TransferResult,
+    Unfinished,
+    notice,
+    parse,
+)
 from dwlt.runs import layout
 from dwlt.runs.folder import asked_rounds
 
-_Result = TypeVar("_Result")
-_Parser = Callable[[parse.Fields, str], _Result]
+_Result = TypeVar("_Result", bound=RunResult)
 
 
 class _Walk:
@@ -33,44 +41,46 @@ class _Walk:
         known = layout.run_folders(self.root, stage)
         for path in sorted((self.root / stage).glob("*")):
             if path.is_dir() and path not in known and not path.name.startswith("."):
-                self.warn(path, "foreign", "not the name of a run folder (NAME-ID8): left out")
+                self.warnings.append(notice(self.place(path), "foreign"))
         return known
 
-    def warn(self, path: Path, code: str, text: str) -> None:
-        self.warnings.append(Notice(path.relative_to(self.root).as_posix(), code, text))
+    def place(self, path: Path) -> str:
+        """A path as notices name it."""
+        return path.relative_to(self.root).as_posix()
 
-    def read(self, path: Path, folder: Path, parser: _Parser[_Result]) -> _Result | None:
-        """Parse one result file, or warn and return None."""
+    def unreadable(self, path: Path, error: str) -> None:
+        self.warnings.append(notice(self.place(path), "unreadable", error=error))
+
+    def read(self, path: Path, folder: Path, model: type[_Result]) -> _Result | None:
+        """Read one result file, or warn and return None."""
         try:
-            fields = parse.read_json(path.read_bytes())
-            return parser(fields, folder.relative_to(self.root).as_posix())
+            return parse(path.read_bytes(), model, self.place(folder))
         except OSError as error:
-            self.warn(path, "unreadable", f"cannot be read: {error.strerror or error}")
+            self.unreadable(path, f"cannot be read: {error.strerror or error}")
         except FormatError as error:
-            self.warn(path, "unreadable", str(error))
+            self.unreadable(path, str(error))
         return None
 
-    def simple(self, stage: str, parser: _Parser[_Result]) -> list[_Result]:
+    def simple(self, model: type[_Result]) -> list[_Result]:
         """The results of a stage that writes one result per run folder."""
-        results = []
+        results, stage = [], model.STAGE
         for folder in self.folders(stage):
             path = folder / layout.RESULT
             if not path.is_file():
                 self.leave(stage, folder, "no result yet")
-            elif (result := self.read(path, folder, parser)) is not None:
+            elif (result := self.read(path, folder, model)) is not None:
                 results.append(result)
         return results
 
     def leave(self, stage: str, folder: Path, detail: str) -> None:
-        where = folder.relative_to(self.root).as_posix()
-        self.unfinished.append(Unfinished(stage, where, detail))
+        self.unfinished.append(Unfinished(stage, self.place(folder), detail))
 
-    def prune(self) -> list[PruneResult]:
+    def prune(self) -> list[PruneRound]:
         """The rounds of all prune runs."""
-        results: list[PruneResult] = []
+        results: list[PruneRound] = []
         for folder in self.folders("prune"):
             files = sorted(folder.glob(f"round-*/{layout.RESULT}"))
-            found = [self.read(path, folder, parse.prune) for path in files]
+            found = [self.read(path, folder, PruneRound) for path in files]
             rounds = [result for result in found if result is not None]
             results += rounds
             wanted = self.asked(folder) or (rounds[-1].run.spec.get("rounds") if rounds else None)
@@ -85,7 +95,7 @@ class _Walk:
         try:
             return asked_rounds(folder)
         except LedgerError as error:
-            self.warn(folder / layout.JOURNAL, "unreadable", str(error))
+            self.unreadable(folder / layout.JOURNAL, str(error))
             return None
 
 
@@ -109,10 +119,10 @@ def collect(runs_dir: Path | str) -> ReportData:
             hint="name the folder with --runs DIR, or start with `dwlt prune --rounds 20`",
         )
     walk = _Walk(root)
-    pretrain = walk.simple("pretrain", parse.pretrain)
+    pretrain = walk.simple(PretrainResult)
     prune = walk.prune()
-    transfer = walk.simple("transfer", parse.transfer)
-    evaluate = walk.simple("evaluate", parse.evaluate)
+    transfer = walk.simple(TransferResult)
+    evaluate = walk.simple(EvaluateResult)
     return ReportData(
         pretrain=tuple(pretrain),
         prune=tuple(prune),

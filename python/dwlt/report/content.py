@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dwlt.report.overlaps import MaskStudy
-from dwlt.results.records import Notice, ReportData
+from dwlt.results import Notice, ReportData
 from dwlt.verdict.rule import GroupVerdict
 
 

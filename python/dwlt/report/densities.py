@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dwlt.report.content import Report
 from dwlt.report.names import pretrain_names, rewind_text
 from dwlt.report.slugs import unique_slug
-from dwlt.results.records import Layer, PruneResult, RunRef, SearchRef, TransferResult
+from dwlt.results import Layer, PruneRound, RunRef, SearchRef, TransferResult
 from dwlt.verdict.groups import regime_order
 
 
@@ -38,7 +38,7 @@ def density_tables(report: Report) -> tuple[DensityTable, ...]:
     from those of the run's first.
     """
     found: dict[str, tuple[RunRef, SearchRef, dict[int, Column]]] = {}
-    results: list[PruneResult | TransferResult] = [*report.data.transfer, *report.data.prune]
+    results: list[PruneRound | TransferResult] = [*report.data.transfer, *report.data.prune]
     for result in results:
         if result.round and result.layers:
             fresh = (result.pretrain, result.prune, dict[int, Column]())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from dwlt.report.content import Report
 from dwlt.report.names import pretrain_names, rewind_text
-from dwlt.results.records import RunRef, sparsity
+from dwlt.results import RunRef, sparsity
 from dwlt.verdict.groups import Group, regime_order
 from dwlt.verdict.rule import NUMBERS, GroupVerdict, Number, Verdict
 from dwlt.verdict.stats import Level
@@ -89,7 +89,7 @@ def efficiency_tables(report: Report) -> tuple[EfficiencyTable, ...]:
 def _place(group: Group) -> tuple[object, ...]:
     way = group.way
     # Not the data's digest: another share of the training images has another.
-    return (group.task.name, way.classes, way.sa_n, way.ra_n, way.attack, way.attack_spec)
+    return (group.task.name, way.classes, way.sa_n, way.ra_n, way.attack_spec)
 
 
 def _tables(groups: Sequence[GroupVerdict]) -> Iterator[EfficiencyTable]:

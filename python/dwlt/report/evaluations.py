@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dwlt.report.tables import Table
-from dwlt.results.records import Accuracy, EvaluateResult, ReportData
+from dwlt.results import Accuracy, EvaluateResult, ReportData
 from dwlt.units import wilson
 
 

@@ -13,8 +13,9 @@ from dwlt.report.export_studies import (
     headline_json,
     level_json,
     overlaps_json,
+    pretrain_json,
 )
-from dwlt.results.records import Score, sparsity
+from dwlt.results import Notice, Score, SweepPoint, TaskInfo, sparsity
 from dwlt.verdict.groups import REGIMES
 from dwlt.verdict.rule import NUMBERS, Comparison, GroupVerdict, Judged, TicketVerdict, needed
 
@@ -63,13 +64,13 @@ def json_text(report: Report) -> str:
                 "images": result.images,
                 "test": _score_json(result.test),
                 "attacks": [asdict(one) for one in result.attacks],
-                "sweep": [asdict(point) for point in result.sweep],
+                "sweep": [_point_json(point) for point in result.sweep],
                 "corruptions": [asdict(one) for one in result.corruptions],
             }
             for result in data.evaluate
         ],
-        "flags": [asdict(notice) for notice in report.flags],
-        "warnings": [asdict(notice) for notice in report.warnings],
+        "flags": [_notice_json(notice) for notice in report.flags],
+        "warnings": [_notice_json(notice) for notice in report.warnings],
         "unfinished": [asdict(run) for run in data.unfinished],
     }
     return json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
@@ -80,9 +81,9 @@ def _group_json(verdict: GroupVerdict) -> dict[str, object]:
     dense = group.dense
     return {
         "slug": verdict.slug,
-        "pretrain": asdict(group.pretrain),
+        "pretrain": pretrain_json(group.pretrain),
         "prune": asdict(group.prune),
-        "task": asdict(group.task),
+        "task": _task_json(group.task),
         "fraction": group.fraction,
         "attack": group.attack,
         "dense": None
@@ -144,3 +145,16 @@ def _score_json(score: Score) -> dict[str, object]:
         "ra": None if score.ra is None else asdict(score.ra),
         "attack": score.attack,
     }
+
+
+def _task_json(task: TaskInfo) -> dict[str, object]:
+    flat = {key: value for key, value in asdict(task).items() if key != "n"}
+    return flat | asdict(task.n)
+
+
+def _point_json(point: SweepPoint) -> dict[str, object]:
+    return asdict(point) | {"low": point.low, "high": point.high}
+
+
+def _notice_json(notice: Notice) -> dict[str, object]:
+    return asdict(notice) | {"severity": notice.severity}

@@ -9,7 +9,7 @@ from dwlt.report.controls import Control, control_tables
 from dwlt.report.efficiency import Curve, Point, efficiency_tables
 from dwlt.report.headline import headline, seeds_of
 from dwlt.report.overlaps import Pair, Ticket
-from dwlt.results.records import sparsity
+from dwlt.results import RunRef, sparsity
 from dwlt.verdict.rule import NUMBERS, GroupVerdict, Judged
 from dwlt.verdict.stats import Level
 
@@ -39,11 +39,16 @@ def level_json(level: Level | None) -> dict[str, object]:
     }
 
 
+def pretrain_json(ref: RunRef) -> dict[str, object]:
+    """A pre-training run; its "method" has always been there and says nothing."""
+    return asdict(ref) | {"method": ""}
+
+
 def _where(verdict: GroupVerdict) -> dict[str, object]:
     group = verdict.group
     return {
         "group": verdict.slug,
-        "pretrain": asdict(group.pretrain),
+        "pretrain": pretrain_json(group.pretrain),
         "prune": asdict(group.prune),
         "task": group.task.name,
         "fraction": group.fraction,
@@ -109,7 +114,7 @@ def efficiency_json(report: Report) -> list[dict[str, object]]:
         {
             "task": table.task,
             "attack": table.attack,
-            "pretrain": asdict(curve.pretrain),
+            "pretrain": pretrain_json(curve.pretrain),
             "prune": asdict(curve.groups[0].group.prune),
             "extreme_sparsity": [
                 {"fraction": verdict.group.fraction, "ticket": extreme_json(verdict.main)}
@@ -166,7 +171,7 @@ def _pair_json(pair: Pair) -> dict[str, object]:
 
 def _side_json(ticket: Ticket) -> dict[str, object]:
     return {
-        "pretrain": asdict(ticket.pretrain),
+        "pretrain": pretrain_json(ticket.pretrain),
         "prune": asdict(ticket.search),
         "kept": ticket.kept,
         "total": ticket.total,

@@ -18,7 +18,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from dwlt.report import canvas
 from dwlt.report.axis import choose_ticks, position
 from dwlt.report.canvas import INK, blank, clip, dress, save_all, style
-from dwlt.results.records import Layer, sparsity
+from dwlt.results import Layer, sparsity
 from dwlt.verdict.rule import NUMBERS, GroupVerdict, Number, TicketVerdict, Verdict
 
 # Marker, filled?, legend text.

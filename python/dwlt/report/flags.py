@@ -6,15 +6,17 @@ import math
 from collections.abc import Iterable, Iterator
 
 from dwlt.report.strength import strength_flags
-from dwlt.results.records import (
+from dwlt.results import (
     Layer,
     Notice,
     ReportData,
-    Run,
+    RunResult,
     Score,
     TransferResult,
+    notice,
     sparsity,
 )
+from dwlt.results.flags import texts
 from dwlt.verdict.groups import REGIMES, Group, Network
 from dwlt.verdict.stats import level
 
@@ -35,12 +37,7 @@ def report_flags(data: ReportData, groups: Iterable[Group]) -> Iterator[Notice]:
         floors.add(dense)
     for run, score, what in _scores(data):
         if score.ra is not None and score.ra.value > score.sa.value:
-            yield Notice(
-                run.label,
-                "ra-above-sa",
-                f"{what}: RA {100 * score.ra.value:.2f}% is above SA {100 * score.sa.value:.2f}%, "
-                "which no attack that starts at the clean image can give",
-            )
+            yield notice(run.label, "ra-above-sa", what=what, ra=score.ra.value, sa=score.sa.value)
     yield from strength_flags(data)
     for result in data.prune:
         where = result.run.label
@@ -64,12 +61,12 @@ def _few_seeds(group: Group) -> Iterator[Notice]:
         if 0 < (count := min(len(net.seeds(r)) for r in REGIMES if net.cells[r])) < FEW_SEEDS
     }
     if few:
-        rounds = ", ".join(map(str, few))
-        yield Notice(
+        yield notice(
             group.label,
             "few-seeds",
-            f"round{'s' if len(few) > 1 else ''} {rounds}: {min(few.values())} of the {FEW_SEEDS} "
-            "seeds or more that a spread should stand on",
+            rounds=texts(tuple(few)),
+            fewest=min(few.values()),
+            wanted=FEW_SEEDS,
         )
 
 
@@ -87,23 +84,23 @@ def _at_the_floor(group: Group) -> Iterator[Notice]:
             share = floor or found.mean
             error = math.sqrt(share * (1 - share) / found.n)
             if found.mean <= floor + 3 * error:
-                what = "guessing" if kind == "sa" else "0"
-                yield Notice(
+                yield notice(
                     group.label,
                     "dense-at-floor",
-                    f"{kind.upper()} of the dense network after {regime} transfer is "
-                    f"{100 * found.mean:.2f}%, within three errors of {what}: that a ticket "
-                    "matches it says nothing",
+                    number=kind.upper(),
+                    regime=regime,
+                    mean=found.mean,
+                    floor="guessing" if kind == "sa" else "0",
                 )
 
 
-def _scores(data: ReportData) -> Iterator[tuple[Run, Score, str]]:
+def _scores(data: ReportData) -> Iterator[tuple[RunResult, Score, str]]:
     for result in data.pretrain:
         yield result.run, result.validation, "validation"
         yield result.run, result.test, "test"
     for step in data.prune:
-        if step.search is not None:
-            yield step.run, step.search, f"round {step.round}, validation"
+        if step.validation is not None:
+            yield step.run, step.validation, f"round {step.round}, validation"
     for cell in data.transfer:
         yield cell.run, cell.best_sa.test, "best-SA checkpoint, test"
         if cell.best_ra is not None:
@@ -117,8 +114,10 @@ def _collapsed(
 ) -> Iterator[Notice]:
     names = [layer.name for layer in layers if layer.total and not layer.kept]
     if names:
-        yield Notice(
+        yield notice(
             where,
             "collapsed-layer",
-            f"round {number} ({sparsity(kept, total)}): nothing is kept in {', '.join(names)}",
+            round=number,
+            sparsity=sparsity(kept, total),
+            layers=texts(names),
         )

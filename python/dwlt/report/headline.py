@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dwlt.report.content import Report
 from dwlt.report.names import pretrain_names, rewind_text, search_names
-from dwlt.results.records import sparsity
+from dwlt.results import sparsity
 from dwlt.verdict.groups import REGIMES, Group, regime_order, share
 from dwlt.verdict.rule import GroupVerdict, Judged, Verdict
 
@@ -70,17 +70,24 @@ def headline(report: Report) -> Headline:
     return Headline(_columns(groups, keys), rows, several, shared_facts(groups))
 
 
-_Key = tuple[str, float, str, str, int]
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What the groups of one column share."""
+
+    task: str
+    fraction: float
+    attack: str = field(compare=False)
+    attack_spec: str
+    n: int
 
 
 def _key(group: Group) -> _Key:
     way = group.way
-    return (group.task.name, group.fraction, way.attack or "", way.attack_spec, way.sa_n)
+    return _Key(group.task.name, group.fraction, way.attack or "", way.attack_spec, way.sa_n)
 
 
 def _key_order(key: _Key) -> tuple[str, str, str, int, float]:
-    task, fraction, attack, spec, n = key
-    return (task, attack, spec, n, -fraction)
+    return (key.task, key.attack, key.attack_spec, key.n, -key.fraction)
 
 
 def _row_order(group: Group) -> tuple[object, ...]:
@@ -95,18 +102,18 @@ def _row_order(group: Group) -> tuple[object, ...]:
 
 
 def _columns(groups: Sequence[GroupVerdict], keys: Sequence[_Key]) -> tuple[Column, ...]:
-    attacks = len({key[2] for key in keys}) > 1
-    counts = len({(key[0], key[4]) for key in keys}) > len({key[0] for key in keys})
+    attacks = len({key.attack_spec for key in keys}) > 1
+    counts = len({(key.task, key.n) for key in keys}) > len({key.task for key in keys})
     columns = []
-    for task, fraction, attack, _, n in keys:
+    for key in keys:
         details = []
-        if fraction < 1:
-            details.append(f"{share(fraction)} of data")
+        if key.fraction < 1:
+            details.append(f"{share(key.fraction)} of data")
         if attacks:
-            details.append(attack or "RA not measured")
+            details.append(key.attack or "RA not measured")
         if counts:
-            details.append(f"n = {n:,}")
-        columns.append(Column(task, tuple(details)))
+            details.append(f"n = {key.n:,}")
+        columns.append(Column(key.task, tuple(details)))
     return tuple(columns)
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-from dwlt.results.records import RunRef, SearchRef
+from dwlt.results import RunRef, SearchRef
 
 _Ref = TypeVar("_Ref", bound=RunRef)
 

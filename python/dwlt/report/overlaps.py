@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dwlt import _core
 from dwlt.errors import FormatError, MaskError
-from dwlt.results.records import Notice, PruneResult, ReportData, RunRef, SearchRef
+from dwlt.results import Notice, PruneRound, ReportData, RunRef, SearchRef, notice
 from dwlt.runs import layout
 from dwlt.verdict.groups import regime_order
 
@@ -101,9 +101,8 @@ def mask_overlaps(runs_dir: Path | str, data: ReportData) -> MaskStudy:
     if len(searches) < 2:
         return MaskStudy()
     if len(searches) > MOST_SEARCHES:
-        left = ", ".join(ref.label for ref in searches[MOST_SEARCHES:])
-        text = f"masks of the first {MOST_SEARCHES} searches are compared; not those of {left}"
-        notices.append(Notice("prune", "masks-left-out", text))
+        left = tuple(ref.label for ref in searches[MOST_SEARCHES:])
+        notices.append(notice("prune", "masks-left-out", most=MOST_SEARCHES, searches=left))
     wanted = {ref.id for ref in searches[:MOST_SEARCHES]}
     pairs: list[Pair] = []
     for number in _rounds(data, results):
@@ -115,7 +114,7 @@ def mask_overlaps(runs_dir: Path | str, data: ReportData) -> MaskStudy:
     return MaskStudy(tuple(pairs), tuple(sorted(set(notices))))
 
 
-def _rounds(data: ReportData, results: Iterable[PruneResult]) -> Sequence[int]:
+def _rounds(data: ReportData, results: Iterable[PruneRound]) -> Sequence[int]:
     found = sorted({step.round for step in results})
     moved = {cell.round for cell in data.transfer}
     rounds = [number for number in found if number in moved] or found
@@ -125,26 +124,26 @@ def _rounds(data: ReportData, results: Iterable[PruneResult]) -> Sequence[int]:
     return [rounds[round(at * step)] for at in range(MOST_ROUNDS)]
 
 
-def _load(root: Path, step: PruneResult, notices: list[Notice]) -> _core.MaskSet | None:
+def _load(root: Path, step: PruneRound, notices: list[Notice]) -> _core.MaskSet | None:
     path = layout.round_folder(root / step.run.folder, step.round) / layout.MASK
     where = path.relative_to(root).as_posix()
     if not path.is_file():
-        notices.append(Notice(where, "mask-missing", "not there: left out of the overlaps"))
+        notices.append(notice(where, "mask-missing"))
         return None
     try:
         masks = _core.MaskSet.load(path)
     except FormatError as error:
-        notices.append(Notice(where, "unreadable", f"{error}: left out of the overlaps"))
+        left_out = f"{error}: left out of the overlaps"
+        notices.append(notice(where, "unreadable", error=left_out))
         return None
     if masks.digest != step.mask:
-        text = f"holds other masks than its result names ({step.mask}): left out of the overlaps"
-        notices.append(Notice(where, "mask-changed", text))
+        notices.append(notice(where, "mask-changed", mask=step.mask))
         return None
     return masks
 
 
 def _pairs(
-    steps: Sequence[PruneResult],
+    steps: Sequence[PruneRound],
     masks: Mapping[str, _core.MaskSet | None],
     notices: list[Notice],
 ) -> Iterator[Pair]:
@@ -155,8 +154,10 @@ def _pairs(
         try:
             whole, layers = one.overlap(other), one.overlaps(other)
         except MaskError as error:
-            text = f"cannot be compared with {right.prune.label}: {error}"
-            notices.append(Notice(left.prune.label, "masks-differ", text))
+            told = notice(
+                left.prune.label, "masks-differ", other=right.prune.label, error=str(error)
+            )
+            notices.append(told)
             continue
         yield Pair(
             round=left.round,
@@ -171,11 +172,11 @@ def _pairs(
         )
 
 
-def _ticket(step: PruneResult) -> Ticket:
+def _ticket(step: PruneRound) -> Ticket:
     return Ticket(step.pretrain, step.prune, step.kept, step.total)
 
 
-def _order(step: PruneResult) -> tuple[object, ...]:
+def _order(step: PruneRound) -> tuple[object, ...]:
     """As the rows of the headline are ordered, then by round."""
     search = step.prune
     start = (*regime_order(step.pretrain.regime), step.pretrain.label)

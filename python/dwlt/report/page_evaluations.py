@@ -14,7 +14,7 @@ from dwlt.report.html import Html, element
 from dwlt.report.inline import inline_svg
 from dwlt.report.page_parts import caption, scroll
 from dwlt.report.sweep import inline, points
-from dwlt.results.records import EvaluateResult, ReportData
+from dwlt.results import EvaluateResult, ReportData
 
 
 def evaluation_section(data: ReportData) -> Html:

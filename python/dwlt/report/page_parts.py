@@ -5,7 +5,7 @@ from __future__ import annotations
 from dwlt.report.content import Report
 from dwlt.report.html import Html, element
 from dwlt.report.tables import accuracy
-from dwlt.results.records import Score
+from dwlt.results import Score
 from dwlt.verdict.rule import Verdict
 
 

@@ -10,7 +10,7 @@ from dwlt.report.content import Report
 from dwlt.report.controls import control_tables
 from dwlt.report.efficiency import efficiency_tables
 from dwlt.report.headline import headline, seeds_of
-from dwlt.results.records import RunRef, SearchRef, sparsity
+from dwlt.results import RunRef, SearchRef, sparsity
 from dwlt.verdict.groups import Group
 from dwlt.verdict.rule import NUMBERS, GroupVerdict, Judged, TicketVerdict, needed
 from dwlt.verdict.stats import Level

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator, PercentFormatter
 
 from dwlt.report.canvas import INK, blank, save, save_all, style
-from dwlt.results.records import EvaluateResult
+from dwlt.results import EvaluateResult
 
 Point = Mapping[str, Any]
 """A point as result files hold it: ``eps`` as text, ``ra`` with value, low and high."""

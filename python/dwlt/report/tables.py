@@ -8,7 +8,7 @@ from dwlt.report.content import Report
 from dwlt.report.controls import ControlTable, Lead, control_tables
 from dwlt.report.headline import extreme_text, headline, seeds_of
 from dwlt.report.names import pretrain_names
-from dwlt.results.records import Accuracy, sparsity
+from dwlt.results import Accuracy, sparsity
 from dwlt.verdict.groups import REGIMES, share
 from dwlt.verdict.rule import NUMBERS, Comparison, GroupVerdict, Match, needed
 from dwlt.verdict.stats import Level

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, model_validator
 
 from dwlt.errors import SpecError
+from dwlt.spec.attack_label import attack_label
 from dwlt.spec.base import Spec
 from dwlt.units import Eps, parse_epochs
 
@@ -126,10 +127,16 @@ class AttackSpec(Spec):
 
     @property
     def label(self) -> str:
-        """The name that reports show, e.g. "pgd-20 linf 8/255"."""
-        kind = "fgsm" if self.steps == 1 else f"pgd-{self.steps}"
-        times = f" x{self.restarts}" if self.restarts > 1 else ""
-        return f"{kind}{times} {self.norm} {self.eps}"
+        """The name that reports show: "pgd-20 linf 8/255", and what differs from that name."""
+        return attack_label(
+            self.norm,
+            self.eps,
+            steps=self.steps,
+            step=self.step,
+            restarts=self.restarts,
+            random_start=self.random_start,
+            iterate=self.iterate,
+        )
 
 
 class TrainSpec(Spec):

@@ -5,23 +5,29 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
 
-from dwlt.results.records import Notice, TransferResult
+from dwlt.results import AttackId, Notice, TransferResult, notice
+from dwlt.units import parse_fraction
 
 Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How a cell was measured; cells that differ in any of it are never averaged together."""
+    """How a cell was measured; cells that differ in any of it are never averaged together.
+
+    Attributes:
+        attack: the attack's label, which is shown and not compared: 8/255 and 16/510 are one eps.
+        attack_spec: the attack's values as JSON, with radii as reduced fractions; "{}" without one.
+    """
 
     classes: tuple[str, ...]
     fingerprint: str
     sa_n: int
     ra_n: int | None
-    attack: str | None
+    attack: str | None = field(compare=False)
     attack_spec: str
 
     @property
@@ -33,9 +39,8 @@ def newest(cells: Sequence[TransferResult], notices: list[Notice]) -> TransferRe
     """One run per seed: the latest, with a notice when the others say something else."""
     ordered = sorted(cells, key=lambda cell: (cell.run.finished, cell.run.id))
     chosen = ordered[-1]
-    text = f"the same transfer as {chosen.run.label}, with another result: left out"
     notices += [
-        Notice(cell.run.label, "repeated-cell", text)
+        notice(cell.run.label, "repeated-cell", other=chosen.run.label)
         for cell in ordered[:-1]
         if (cell.best_sa.test, cell.best_ra) != (chosen.best_sa.test, chosen.best_ra)
     ]
@@ -53,9 +58,8 @@ def settle(
     if len(alike) < 2:
         return list(cells)
     best = max(alike, key=lambda k: (len(alike[k]), max(c.run.finished for c in alike[k]), k))
-    text = f"{what} than {names(alike[best])}: left out"
     notices += [
-        Notice(names(alike[other]), "mixed-settings", text)
+        notice(names(alike[other]), "mixed-settings", what=what, others=names(alike[best]))
         for other in sorted(alike)
         if other != best
     ]
@@ -74,7 +78,7 @@ def measures(cells: Sequence[TransferResult]) -> Callable[[TransferResult], Meas
             way
             for way in own.values()
             if way.attack is not None
-            and replace(way, attack=None, attack_spec=mine.attack_spec, ra_n=None) == mine
+            and replace(way, attack_spec=mine.attack_spec, ra_n=None) == mine
         }
         return hosts.pop() if len(hosts) == 1 else mine
 
@@ -82,9 +86,6 @@ def measures(cells: Sequence[TransferResult]) -> Callable[[TransferResult], Meas
 
 
 def _measure(cell: TransferResult) -> Measure:
-    score = cell.run.spec.get("score")
-    attack = score.get("attack") if isinstance(score, dict) else None
-    attack = attack if isinstance(attack, dict) and cell.attack is not None else {}
     ra = cell.accuracy("ra")
     sa = cell.best_sa.test.sa
     task = cell.run.task
@@ -94,8 +95,15 @@ def _measure(cell: TransferResult) -> Measure:
         sa_n=sa.n,
         ra_n=None if ra is None else ra.n,
         attack=cell.attack,
-        attack_spec=_canonical(attack),
+        attack_spec=_canonical({} if cell.attack_id is None else _values(cell.attack_id)),
     )
+
+
+def _values(attack: AttackId) -> dict[str, object]:
+    """What is known of an attack. One that is known by its name alone is held to that name."""
+    values = {key: value for key, value in asdict(attack).items() if value not in (None, ())}
+    radii = {key: str(parse_fraction(values[key])) for key in ("eps", "step") if key in values}
+    return values | radii
 
 
 def recipe(cell: TransferResult) -> str:

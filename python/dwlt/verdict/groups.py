@@ -11,16 +11,17 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from dwlt.results.records import (
+from dwlt.results import (
     Layer,
     Notice,
-    PruneResult,
+    PruneRound,
     RunRef,
     SearchRef,
     TaskInfo,
     TransferResult,
+    notice,
 )
 from dwlt.verdict.comparable import Measure, by, measures, names, newest, order, recipe, settle
 
@@ -92,7 +93,7 @@ class Group:
     @property
     def environments(self) -> tuple[Mapping[str, str], ...]:
         """The distinct environments (versions, machine) of the transfers, in a fixed order."""
-        found = {tuple(sorted(cell.run.environment.items())) for cell in self.cells}
+        found = {tuple(sorted(cell.run.environment.texts().items())) for cell in self.cells}
         return tuple(dict(items) for items in sorted(found))
 
 
@@ -108,7 +109,7 @@ def regime_order(regime: str) -> tuple[int, str]:
 
 
 def form_groups(
-    cells: Iterable[TransferResult], rounds: Iterable[PruneResult] = ()
+    cells: Iterable[TransferResult], rounds: Iterable[PruneRound] = ()
 ) -> tuple[tuple[Group, ...], tuple[Notice, ...]]:
     """Sort transfers into groups.
 
@@ -128,13 +129,7 @@ def form_groups(
         if cell.regime in REGIMES:
             scopes[(cell.pretrain.id, cell.run.task.name, cell.fraction)].append(cell)
         else:
-            notices.append(
-                Notice(
-                    cell.run.label,
-                    "other-regime",
-                    f"{cell.regime} transfer, which no verdict is about: left out",
-                )
-            )
+            notices.append(notice(cell.run.label, "other-regime", regime=cell.regime))
     groups: list[Group] = []
     for scope in sorted(scopes):
         groups += _scope(scopes[scope], known, notices)
@@ -160,7 +155,7 @@ def form_groups(
 class _Known:
     """What the prune runs themselves say of a search."""
 
-    def __init__(self, rounds: Iterable[PruneResult]) -> None:
+    def __init__(self, rounds: Iterable[PruneRound]) -> None:
         self._searches: dict[str, SearchRef] = {}
         self._origins: dict[str, str] = {}
         self._makers: defaultdict[tuple[str, str], list[SearchRef]] = defaultdict(list)
@@ -187,7 +182,7 @@ class _Known:
             yield cell
             for search in self._makers[(cell.weights, cell.mask)] if cell.round > 0 else ():
                 if search.id != cell.prune.id and (search.id in moved or not search.control):
-                    yield replace(cell, prune=search)
+                    yield cell.model_copy(update={"prune": search})
 
     def dense_for(
         self, tickets: Sequence[TransferResult], dense: Sequence[TransferResult]
@@ -219,10 +214,11 @@ def _scope(cells: Sequence[TransferResult], known: _Known, notices: list[Notice]
         first = cells[0]
         listed = "; ".join(f"{way.text}: {names(ways[way])}" for way in sorted(ways, key=order))
         notices.append(
-            Notice(
+            notice(
                 f"{first.pretrain.label} on {first.run.task.name}",
                 "split-measure",
-                f"measured in {len(ways)} ways that cannot be compared, shown apart ({listed})",
+                ways=len(ways),
+                listed=listed,
             )
         )
     return [

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dwlt.results.records import Accuracy
+from dwlt.results import Accuracy
 
 
 def binomial_error(accuracy: Accuracy) -> float:

@@ -8,7 +8,7 @@ from dwlt.report.html import Html, element, join
 from dwlt.report.names import pretrain_names, search_names
 from dwlt.report.page_parts import badge, caption, folded, scroll
 from dwlt.report.tables import percent, seeds_text
-from dwlt.results.records import sparsity
+from dwlt.results import sparsity
 from dwlt.verdict.groups import REGIMES, Network, share
 from dwlt.verdict.rule import NUMBERS, TicketVerdict
 

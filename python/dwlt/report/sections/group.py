@@ -11,7 +11,7 @@ from dwlt.report.names import method_names, pretrain_names, rewind_text
 from dwlt.report.page_parts import badge, caption, folded, scroll
 from dwlt.report.protocol import protocol_section
 from dwlt.report.tables import MARKS, percent, seeds_text
-from dwlt.results.records import sparsity
+from dwlt.results import sparsity
 from dwlt.verdict.groups import REGIMES, share
 from dwlt.verdict.rule import (
     NUMBERS,

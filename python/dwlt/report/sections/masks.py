@@ -11,7 +11,7 @@ from dwlt.report.html import Html, element, join
 from dwlt.report.names import pretrain_names, search_names
 from dwlt.report.overlaps import Pair, Ticket
 from dwlt.report.page_parts import caption, folded, scroll
-from dwlt.results.records import Layer, sparsity
+from dwlt.results import Layer, sparsity
 
 _UNFOLDED = 2
 """So many density tables are open from the start."""

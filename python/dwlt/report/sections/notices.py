@@ -8,7 +8,7 @@ from itertools import groupby
 from dwlt.report.content import Report
 from dwlt.report.html import Html, element, join
 from dwlt.report.page_parts import folded
-from dwlt.results.records import Notice
+from dwlt.results import Notice
 
 _UNFOLDED = 4
 """More notices of one kind than this are folded: a large grid would bury the rare ones."""
