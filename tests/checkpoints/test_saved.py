@@ -263,7 +263,8 @@ def test_sparse_indices_that_lead_elsewhere_are_refused(tmp_path: Path) -> None:
         tmp_path / "w.pth", tmp_path / "out.pth", "data/0", lambda b: (99).to_bytes(8, "little")
     )
     (entry,) = entries_of(read_checkpoint(path)[0])
-    assert "cannot be made dense" in entry.unreadable["w"]
+    # In PyTorch's words: that index 99 is beyond 10.
+    assert entry.unreadable["w"].startswith("cannot be read: ")
 
 
 def test_small_floats_of_safetensors(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dwlt.errors import DwltError
+
 _MOST = 2**32
 """Numbers that a tensor may have beyond those that the file holds: 16 GiB of float32."""
 
@@ -70,8 +72,17 @@ class SavedTensor:
         """The numbers: a dense tensor on the CPU, of the shape that the file says.
 
         Raises:
-            UnreadableError: it has none that could be read, or they are damaged.
+            FormatError: the file's bytes are damaged.
+            UnreadableError: it has none that could be read, or the file describes it wrongly.
         """
+        try:
+            return self._load()
+        except (UnreadableError, DwltError):
+            raise
+        except Exception as error:  # a description may be wrong in any way, and PyTorch says so
+            raise UnreadableError(f"cannot be read: {_first_line(error)}") from error
+
+    def _load(self) -> Tensor:
         raise NotImplementedError
 
 
@@ -104,7 +115,7 @@ class StridedTensor(SavedTensor):
         self._offset, self._size, self._stride = int(offset), _sizes(size), _sizes(stride)
         self._metadata = dict(metadata or {})
 
-    def load(self) -> Tensor:
+    def _load(self) -> Tensor:
         if self.dtype in _PACKED:
             raise UnreadableError(f"is of type {_short(self.dtype)}, which packs numbers into bits")
         plain = self.window(self.dtype)
@@ -143,23 +154,18 @@ class SparseTensor(SavedTensor):
         self._layout = str(layout).removeprefix("torch.")
         self._parts = tuple(parts)
 
-    def load(self) -> Tensor:
+    def _load(self) -> Tensor:
         parts = [part.load() for part in self._parts if isinstance(part, SavedTensor)]
         size = next((_sizes(part) for part in self._parts if isinstance(part, (tuple, list))), ())
         if math.prod(size) > _MOST:
             raise UnreadableError(f"is sparse, and would be {math.prod(size)} numbers when dense")
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that compressed layouts are in beta
-                return _dense(self._layout, parts, size)
-        except (RuntimeError, ValueError, TypeError, AttributeError) as error:
-            raise UnreadableError(
-                f"is sparse ({self._layout}) and cannot be made dense: {_first_line(error)}"
-            ) from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that compressed layouts are in beta
+            return _dense(self._layout, parts, size)
 
 
 def _dense(layout: str, parts: list[Tensor], size: tuple[int, ...]) -> Tensor:
-    *indices, values = parts
+    *indices, values = parts  # the file may have others: PyTorch says what is wrong with them
     # Sparse booleans and 8-bit floats have no way to become dense in PyTorch.
     boolean, dtype = values.dtype == torch.bool, values.dtype
     if boolean or (dtype.itemsize == 1 and dtype.is_floating_point):
@@ -170,10 +176,16 @@ def _dense(layout: str, parts: list[Tensor], size: tuple[int, ...]) -> Tensor:
     else:
         outer, inner = indices
         sparse = torch.sparse_compressed_tensor(
-            outer, inner, values, size, layout=_LAYOUTS[layout], check_invariants=True
+            outer, inner, values, size, layout=_layout(layout), check_invariants=True
         )
     dense: Tensor = sparse.to_dense()
     return dense != 0 if boolean else dense.to(dtype)
+
+
+def _layout(name: str) -> torch.layout:
+    if name not in _LAYOUTS:
+        raise UnreadableError(f"is of the layout {name!r}, which cannot be made dense")
+    return _LAYOUTS[name]
 
 
 _LAYOUTS = {
@@ -196,7 +208,7 @@ class QuantizedTensor(SavedTensor):
     def __init__(self, stored: StridedTensor, scheme: str, parameters: Sequence[Any]) -> None:
         self._stored, self._scheme, self._parameters = stored, scheme, tuple(parameters)
 
-    def load(self) -> Tensor:
+    def _load(self) -> Tensor:
         """``(integer - zero point) * scale`` as float32: what a quantised network computes with."""
         integers = _INTEGERS.get(self._stored.dtype)
         if integers is None or self._scheme not in ("per_tensor_affine", "per_channel_affine"):
@@ -227,7 +239,7 @@ class UnreadableTensor(SavedTensor):
         self.reason = reason
         self.name = name
 
-    def load(self) -> Tensor:
+    def _load(self) -> Tensor:
         raise UnreadableError(self.reason)
 
 
