@@ -9,6 +9,7 @@ import click
 
 from dwlt.cli import mask_files, mask_prune
 from dwlt.cli.options import json_option, mask_file
+from dwlt.cli.streams import echo
 
 if TYPE_CHECKING:
     from dwlt._core import Overlap
@@ -54,7 +55,7 @@ def show(mask: Path, as_json: bool) -> None:
     rows.append(["all", f"{masks.kept:,}", f"{masks.total:,}", percent(masks.kept, masks.total)])
     Show().table(str(mask), ["tensor", "kept", "of", "sparsity"], rows)
     for key, value in {"digest": masks.digest, **masks.meta}.items():
-        click.echo(f"{key}: {value}")
+        echo(f"{key}: {value}")
 
 
 @command.command()
@@ -89,7 +90,7 @@ def compare(first: Path, second: Path, as_json: bool) -> None:
         ],
     )
     if nested:
-        click.echo(f"every weight that the {nested} keeps is kept by the other too")
+        echo(f"every weight that the {nested} keeps is kept by the other too")
 
 
 def overlap_row(name: str, found: Overlap) -> dict[str, str | int | float | None]:
