@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dwlt.data.opened import open_data
 from dwlt.events import Event, Notice
-from dwlt.runs.store import Context
+from dwlt.runs.context import Context
 from dwlt.spec import TaskSpec
 
 from .make import write_folder

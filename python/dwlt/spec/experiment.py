@@ -21,6 +21,7 @@ from dwlt.spec.stages import (
     Rewind,
     TransferSpec,
 )
+from dwlt.spec.verdict import VerdictPart
 from dwlt.units import Eps
 
 Settings = dict[str, Any]
@@ -130,6 +131,7 @@ class Experiment(Spec):
     Attributes:
         threads: CPU threads to compute with; None: PyTorch's choice. Small networks run faster
             on one, and the last bits of a result depend on the number. OMP_NUM_THREADS wins.
+        verdict: how tickets are judged; no run depends on it.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -144,6 +146,7 @@ class Experiment(Spec):
     pretrain: PretrainPart
     prune: PrunePart
     transfer: TransferPart
+    verdict: VerdictPart = VerdictPart()
     grid: Grid | None = None
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from dwlt.runs.store import Run
 from dwlt.scoring import score
 from dwlt.spec import PretrainSpec
 from dwlt.stages.common import Training, checkpoint_of, flag_values, open_task, task_values
+from dwlt.stages.rehearsed import rehearse_once
 from dwlt.training.device import choose_device, describe
 
 
@@ -51,6 +52,7 @@ class _Pretrain(Work):
         self.device = choose_device(self.context.device, self.context.threads)
         self.task = open_task(self.spec, self.context)
         self.model = new_model(self.spec.model, self.task, seed=self.spec.seed)
+        rehearse_once(self.model, self.spec.model, self.task, self.context, self.device)
         return Prepared(self.task.fingerprint, describe(self.device))
 
     def do(self, run: Run, step: str) -> StepResult:

@@ -30,6 +30,7 @@ from dwlt.stages.common import (
     stopped,
     task_values,
 )
+from dwlt.stages.rehearsed import rehearse_file
 from dwlt.training import Best
 from dwlt.training.device import choose_device, describe
 from dwlt.units import derive_seed, percent
@@ -75,6 +76,8 @@ class _Transfer(Work):
             raise stopped(f"transfer, before {self.cell.label}")
         self.device = choose_device(self.context.device, self.context.threads)
         self.task = open_task(self.spec, self.context)
+        weights = self.ticket.weights
+        rehearse_file(weights, self.spec.model, self.task, self.context, self.device)
         return Prepared(self.task.fingerprint, describe(self.device))
 
     def do(self, run: Run, step: str) -> StepResult:
