@@ -25,6 +25,11 @@ class _Holder(TypedDict):
     host: str
     since: str
 
+class _Checked(TypedDict):
+    state: Literal["open", "uncommitted", "committed", "damaged"]
+    files: dict[str, tuple[int, str]]
+    problems: list[str]
+
 @final
 class MaskSet:
     """A network's masks by parameter name: one bit per prunable weight, 1 = kept. Immutable.
@@ -231,8 +236,11 @@ class Ledger:
     def open(folder: _Path, header_json: str, plan: Sequence[tuple[str, str]]) -> Ledger:
         """Take a run folder, which is made if need be.
 
-        An unfinished last line of the journal and unfinished files are removed; a step whose
-        marker file is there is journalled.
+        An unfinished last line of the journal and unfinished files are removed. A step that
+        ``finish`` was killed in after its marker file was written is journalled ("heal") if every
+        file is what ``finish`` had prepared. A marker file that nothing vouches for does not make
+        its step done: it is for the caller to prove its files and ``commit``, or to do the step
+        again.
 
         Args:
             folder: the run folder.
@@ -256,12 +264,32 @@ class Ledger:
             LedgerError: the plan has no such step.
         """
 
-    def commit(self, step: str, files: Sequence[str]) -> None:
-        """Journal a step as done, with size and digest of each file and of its marker file.
+    def finish(self, step: str, files: Sequence[str], result: Buffer) -> None:
+        """Write a step's marker file and journal the step as done.
+
+        Before the file is written, the journal notes ("prepare") what all files of the step must
+        be; so a kill at any point leaves a step to do again, or one that ``open`` heals.
+
+        Args:
+            step: the plan's word for it.
+            files: the step's other files, relative to the folder; they must be there.
+            result: the content of the marker file.
 
         Raises:
             LedgerError: the plan has no such step, it is done already, or a path leads out of
                 the folder.
+            DwltError: a file cannot be read, or the marker file or the journal not be written.
+        """
+
+    def commit(self, step: str, files: Sequence[str]) -> None:
+        """Journal a step whose marker file is there as done.
+
+        With size and digest of each file and of the marker file. For a step that is done already,
+        files can be added that the journal does not have.
+
+        Raises:
+            LedgerError: the plan has no such step, it is done already with all these files, or a
+                path leads out of the folder.
             DwltError: a file cannot be read, or the journal cannot be written.
         """
 
@@ -283,7 +311,8 @@ class Ledger:
     def read(folder: _Path) -> list[str]:
         """The records of a run's journal in order, each as one line of JSON.
 
-        Every record has "event" (the ledger's own are open, commit, heal, recover), "seq" and
+        Every record has "event" (the ledger's own are open, prepare, commit, heal,
+        recover), "seq" and
         "time". No journal is an empty one, and an unfinished last line is left out.
 
         Raises:
@@ -291,8 +320,51 @@ class Ledger:
         """
 
     @staticmethod
-    def verify(folder: _Path) -> list[str]:
-        """Read every journalled file again; what is wrong, one line each, empty where nothing."""
+    def check(
+        folder: _Path, plan: Sequence[tuple[str, str]], *, digests: bool = False
+    ) -> dict[str, _Checked]:
+        """Compare steps with what is in a run folder. Takes no lock and changes nothing.
+
+        Cheap: the journal is read once and the files' sizes are looked up, unless ``digests`` asks
+        for their content. While another process finishes a step, the step may look uncommitted
+        for a moment; open the ledger before acting on that.
+
+        Args:
+            folder: the run folder; one that does not exist has done nothing.
+            plan: the steps, as for ``open``.
+            digests: read every file and compare its digest too.
+
+        Returns:
+            For each step, in the plan's order: "state", "files" and "problems".
+
+            "state" is "open" (neither committed nor its marker file there), "uncommitted" (the
+            marker file is there, the journal does not say that the step is done), "committed"
+            (every journalled file is there with its size, and digest if asked), or "damaged"
+            (committed, but a file is missing or differs).
+
+            "files" are the size and digest of each file that the journal has for the step, by
+            path; of an uncommitted step those that ``finish`` had prepared, if it had.
+
+            "problems" says what is wrong with these files, one line each.
+
+        Raises:
+            LedgerError: the journal is damaged.
+        """
+
+    @staticmethod
+    def verify(folder: _Path, *, result: str = "result.json") -> list[str]:
+        """Read a run's journal and every file it vouches for.
+
+        Args:
+            folder: the run folder.
+            result: the name of files that no run may have, in its folder or below, without a
+                commit that vouches for them.
+
+        Returns:
+            What is wrong, one line each, empty where nothing is: a journal that is missing,
+            damaged or cut short, a committed file that is missing or differs, a result that was
+            never committed (and what differs of the files prepared with it).
+        """
 
 def select_magnitude(
     tensors: Sequence[tuple[str, NDArray[Any] | _Fetch, str]],

@@ -13,8 +13,8 @@ from dwlt.checkpoints.given import given_weights
 from dwlt.errors import ModelError, UserError
 from dwlt.models.blueprint import Blueprint
 from dwlt.models.files import digest, read_model
+from dwlt.runs.context import Context
 from dwlt.runs.plan import Source
-from dwlt.runs.store import Context
 from dwlt.spec import ModelSpec, TaskSpec
 from tests.checkpoints.make import LAYOUTS, MEAN, STD, cache_torchvision
 from tests.conftest import Cli

@@ -62,26 +62,44 @@ def test_a_run_from_beginning_to_end(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     ledger = _core.Ledger.open(folder, '{"id": "0a1b2c3d"}', PLAN)
     assert (ledger.next(), ledger.done("first")) == ("first", False)
-    _core.write_atomic(folder / "first.json", b"{}")
-    ledger.commit("first", ["first.json"])
+    (folder / "weights").write_bytes(b"0123")
+    ledger.finish("first", ["weights"], b"{}")
+    assert (folder / "first.json").read_bytes() == b"{}"
     ledger.note('{"event": "bind", "what": "data"}')
     assert (ledger.next(), ledger.done("first")) == ("second", True)
     (folder / "sub").mkdir()
     _core.write_atomic(folder / "sub" / "second.json", bytearray(b"[]"))
+    assert {step: about["state"] for step, about in _core.Ledger.check(folder, PLAN).items()} == {
+        "first": "committed",
+        "second": "uncommitted",
+    }
+    assert ledger.next() == "second"
+    ledger.commit("second", [])
     ledger.close()
     ledger.close()
     again = _core.Ledger.open(str(folder), '{"id":"0a1b2c3d"}', PLAN)
     assert again.next() is None
     again.close()
     records = events(folder)
-    assert [record["event"] for record in records] == ["open", "commit", "bind", "heal"]
+    found = [record["event"] for record in records]
+    assert found == ["open", "prepare", "commit", "bind", "commit"]
     assert records[0]["header"] == {"id": "0a1b2c3d"}
-    assert records[1]["files"][0]["size"] == 2
+    assert [file["size"] for file in records[2]["files"]] == [4, 2]
+    checked = _core.Ledger.check(folder, PLAN, digests=True)["first"]
+    assert checked["files"]["weights"] == (4, records[2]["files"][0]["digest"])
+    assert checked["problems"] == []
     assert _core.Ledger.verify(folder) == []
     (folder / "first.json").write_bytes(b"[]")
     assert _core.Ledger.verify(folder) == [
         f"{folder / 'first.json'}: its content is not what was committed"
     ]
+    assert _core.Ledger.check(folder, PLAN)["first"]["state"] == "committed"
+    assert _core.Ledger.check(folder, PLAN, digests=True)["first"]["state"] == "damaged"
+    (folder / "result.json").write_bytes(b"{}")
+    assert _core.Ledger.verify(folder)[1:] == [
+        f"{folder / 'result.json'}: a result that was never committed"
+    ]
+    assert len(_core.Ledger.verify(folder, result="other.json")) == 1
 
 
 def test_faults(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dwlt.training.device import pick
+from dwlt.training.device import choose_device
 from tests.conftest import Cli
 
 Json = Callable[..., Any]
@@ -49,11 +49,11 @@ def test_a_run_that_another_process_finished_meanwhile_is_left_alone(
 
     def slow_pick(name: str, threads: int | None) -> torch.device:
         # Between the look for a result and the lock, the same command runs to its end.
-        monkeypatch.setattr("dwlt.stages.pretrain.pick", pick)
+        monkeypatch.setattr("dwlt.stages.pretrain.choose_device", choose_device)
         first.append(cli_json("pretrain", *base))
-        return pick(name, threads)
+        return choose_device(name, threads)
 
-    monkeypatch.setattr("dwlt.stages.pretrain.pick", slow_pick)
+    monkeypatch.setattr("dwlt.stages.pretrain.choose_device", slow_pick)
     second = cli_json("pretrain", *base)
     assert second == first[0]
     assert not list(Path(second["folder"]).glob("state*"))
@@ -174,7 +174,7 @@ def test_a_damaged_result_is_named_and_listed(cli: Cli, cli_json: Json, base: li
     code, _, err = cli("prune", "--rounds", 1, *base)
     assert code == 1
     assert str(result) in err
-    assert "remove the run's folder" in err
+    assert f"remove {result.parent} to compute the run again" in err
     listed = cli_json("runs", "list", *base[2:4])
     assert listed[0]["state"] == "damaged"
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from dwlt.errors import SpecError
+from dwlt.runs.done import finished
 from dwlt.runs.plan import Plan, State, matrix, state_of
 from dwlt.runs.plan.state import failure
 from dwlt.runs.store import Run
 from dwlt.spec import Experiment, load_experiment
+from tests.runs.folders import drop_lines, golden
 
 
 def experiment(*changes: str) -> Experiment:
@@ -55,16 +57,41 @@ def test_states_of_a_run(tmp_path: Path) -> None:
     spec = experiment().pretrain_spec()
     folder = tmp_path / "pretrain" / "x-0a1b2c3d"
     plan = [("pretrain", "result.json")]
-    assert state_of(folder, done=False) is State.TODO
+    assert state_of(folder, plan, done=False) is State.TODO
     with Run(folder, spec, {}, plan):
-        assert state_of(folder, done=False) is State.RUNNING
-    assert state_of(folder, done=False) is State.TODO
+        assert state_of(folder, plan, done=False) is State.RUNNING
+    assert state_of(folder, plan, done=False) is State.TODO
     with pytest.raises(ValueError, match="out of luck"), Run(folder, spec, {}, plan):
         raise ValueError("out of luck\nand more")
-    assert state_of(folder, done=False) is State.FAILED
+    assert state_of(folder, plan, done=False) is State.FAILED
     assert failure(folder) == "out of luck"
     with Run(folder, spec, {}, plan) as run:
         run.ledger.note(json.dumps({"event": "work"}))
     # Work on it clears an old failure.
-    assert state_of(folder, done=False) is State.TODO
-    assert state_of(folder, done=True) is State.DONE
+    assert state_of(folder, plan, done=False) is State.TODO
+    assert state_of(folder, plan, done=True) is State.DONE
+
+
+def test_damage_counts_as_failed_and_stops_no_plan(tmp_path: Path) -> None:
+    runs = golden(tmp_path)
+    pretrained = runs / "pretrain" / "old-c098b9bf"
+    steps = [("pretrain", "result.json")]
+    assert finished(pretrained, steps[0]) is not None
+    (pretrained / "model.safetensors").write_bytes(b"cut")
+    assert finished(pretrained, steps[0]) is None
+    assert state_of(pretrained, steps, done=False) is State.FAILED
+    pruned = runs / "prune" / "old-72afc1e9"
+    journal = (pruned / "journal").read_bytes()
+    (pruned / "journal").write_bytes(journal.replace(b"commit", b"kommit", 1))
+    assert finished(pruned, ("round-00", "round-00/result.json")) is None
+    assert state_of(pruned, [("round-00", "round-00/result.json")], done=False) is State.FAILED
+    assert "damaged" in str(failure(pruned))
+
+
+def test_a_result_that_no_journal_knows_is_not_done(tmp_path: Path) -> None:
+    folder = golden(tmp_path) / "transfer" / "old-0e8e1866"
+    step = ("transfer", "result.json")
+    assert finished(folder, step) is not None
+    drop_lines(folder, 1)
+    assert finished(folder, step) is None
+    assert state_of(folder, [step], done=False) is State.TODO

@@ -2,10 +2,21 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Now, as `2026-01-31T23:59:59Z`.
+/// Now, as `2026-01-31T23:59:59Z`. For people alone: nothing is decided by it, since a clock may be
+/// wrong, be set back, or differ between machines that share a folder.
 pub(crate) fn now() -> String {
+    #[cfg(test)]
+    if let Some(seconds) = SET.get() {
+        return utc(seconds);
+    }
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     utc(seconds)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// What a test's clock shows, in seconds since 1970.
+    pub(crate) static SET: std::cell::Cell<Option<u64>> = const { std::cell::Cell::new(None) };
 }
 
 /// Seconds since 1970 as text. The calendar is the proleptic Gregorian one, counted in years that

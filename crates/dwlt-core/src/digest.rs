@@ -1,19 +1,17 @@
 //! BLAKE3 digests, written `b3:` and 64 hexadecimal digits.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
 
 use blake3::Hasher;
 use blake3::hazmat::{self, ChainingValue, HasherExt, Mode};
 
 use crate::buffers::Buffer;
+use crate::disk::File;
 use crate::error::{Error, Result};
-use crate::files::checkpoint::Checkpoint;
-use crate::files::{read_at, safetensors};
+use crate::files::safetensors;
 use crate::parallel;
+use crate::watch::Watch;
 
 /// Bytes that a thread hashes at a time, in memory while it does: a power of two, as the hash's
 /// tree asks for, that stays in the cache.
@@ -47,7 +45,7 @@ pub struct RawTensor<'a> {
 
 /// Digest of named tensors, whatever their order: of each, sorted by name, the name, element
 /// type, shape and bytes.
-pub fn digest_tensors(tensors: &[RawTensor<'_>]) -> Result<String> {
+pub fn digest_tensors(tensors: &[RawTensor<'_>], watch: Watch<'_>) -> Result<String> {
     let mut names = BTreeSet::new();
     let mut sorted: Vec<_> = tensors.iter().collect();
     sorted.sort_by_key(|tensor| tensor.name);
@@ -69,14 +67,7 @@ pub fn digest_tensors(tensors: &[RawTensor<'_>]) -> Result<String> {
         pieces.push(Piece::Owned(frame(name, dtype, shape)));
         pieces.push(Piece::Bytes(bytes));
     }
-    hash(&pieces, None)
-}
-
-/// The digest of the tensors in a safetensors file, or in all files of a checkpoint: what
-/// [`digest_tensors`] says of them. It depends neither on their order, nor on how they are spread
-/// over files, nor on metadata. Files are read in pieces.
-pub fn digest_file(path: &Path) -> Result<String> {
-    Checkpoint::open(path)?.digest(None)
+    hash(&pieces, watch)
 }
 
 /// A stretch of what is hashed.
@@ -109,7 +100,7 @@ impl Piece<'_> {
             Self::Bytes(bytes) => hasher.update(&bytes[from as usize..to as usize]),
             Self::File { file, path, at, .. } => {
                 let bytes = room.view_mut::<u8>((to - from) as usize);
-                read_at(file, bytes, at + from).map_err(|error| Error::read(path, error))?;
+                file.read_at(bytes, at + from).map_err(|error| Error::read(path, error))?;
                 hasher.update(bytes)
             }
         };
@@ -117,9 +108,8 @@ impl Piece<'_> {
     }
 }
 
-/// Digest of pieces one after another, as if they were hashed in order by one thread. `progress`
-/// counts the bytes.
-pub(crate) fn hash(pieces: &[Piece<'_>], progress: Option<&AtomicU64>) -> Result<String> {
+/// Digest of pieces one after another, as if they were hashed in order by one thread.
+pub(crate) fn hash(pieces: &[Piece<'_>], watch: Watch<'_>) -> Result<String> {
     let mut total = 0;
     let starts: Vec<u64> = pieces
         .iter()
@@ -142,7 +132,7 @@ pub(crate) fn hash(pieces: &[Piece<'_>], progress: Option<&AtomicU64>) -> Result
                 piece.absorb((from - start, to - start), &mut hasher, room)?;
             }
         }
-        parallel::count(progress, end - begin);
+        watch.advance(end - begin)?;
         Ok(hasher)
     };
     if total <= LEAF as u64 {
@@ -182,27 +172,16 @@ fn value(leaves: &[ChainingValue], len: u64) -> ChainingValue {
     hazmat::merge_subtrees_non_root(&left, &right, Mode::Hash)
 }
 
-/// Size in bytes and digest of any open file's content, from its beginning.
-pub(crate) fn content(file: &mut File) -> std::io::Result<(u64, String)> {
-    let mut hasher = Hasher::new();
-    file.seek(SeekFrom::Start(0))?;
-    let size = absorb(&mut hasher, file, &mut vec![0; LEAF])?;
-    Ok((size, text(&hasher.finalize())))
+/// Digest of bytes in memory.
+pub(crate) fn bytes(bytes: &[u8]) -> String {
+    text(&blake3::hash(bytes))
 }
 
-fn absorb(hasher: &mut Hasher, from: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<u64> {
-    let mut total = 0;
-    loop {
-        match from.read(buffer) {
-            Ok(0) => return Ok(total),
-            Ok(n) => {
-                hasher.update(&buffer[..n]);
-                total += n as u64;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+/// Size in bytes and digest of any open file's content.
+pub(crate) fn content(file: &File, path: &Path, watch: Watch<'_>) -> Result<(u64, String)> {
+    let len = file.metadata().map_err(|error| Error::read(path, error))?.len();
+    let pieces = [Piece::File { file, path, at: 0, len }];
+    Ok((len, hash(&pieces, watch)?))
 }
 
 /// What precedes a digest's tensors.
@@ -229,6 +208,7 @@ pub(crate) fn frame(name: &str, dtype: &str, shape: &[u64]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::{LEAF, Piece, hash};
+    use crate::watch::Watch;
 
     #[test]
     fn pieces_hash_as_one_run_of_bytes() {
@@ -238,7 +218,7 @@ mod tests {
             for cut in [0, 1, len / 3, len] {
                 let (a, b) = bytes.split_at(cut.min(len));
                 let pieces = [Piece::Owned(a.to_vec()), Piece::Bytes(&[]), Piece::Bytes(b)];
-                assert_eq!(hash(&pieces, None).unwrap(), whole, "{len} {cut}");
+                assert_eq!(hash(&pieces, Watch::default()).unwrap(), whole, "{len} {cut}");
             }
         }
     }

@@ -47,6 +47,8 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// Whoever watches the call asked it to stop.
+    Stopped,
     /// The operating system refused something else.
     Io {
         /// What was being done, as in "write".
@@ -87,7 +89,7 @@ impl Error {
                 *hint
             }
             Self::Busy { .. } => Some("wait for it to finish, or stop it and run this again"),
-            Self::Read { .. } | Self::Io { .. } => None,
+            Self::Read { .. } | Self::Stopped | Self::Io { .. } => None,
         }
     }
 }
@@ -103,6 +105,7 @@ impl fmt::Display for Error {
             Self::Read { path, source } => {
                 write!(f, "cannot read {}: {source}", path.display())
             }
+            Self::Stopped => f.write_str("stopped"),
             Self::Io { action, path, source } => {
                 write!(f, "cannot {action} {}: {source}", path.display())
             }

@@ -13,8 +13,13 @@ pub mod select;
 
 mod buffers;
 mod clock;
+mod disk;
+#[cfg(test)]
+mod durability;
 mod parallel;
+mod watch;
 
 pub use counts::count_to_remove;
 pub use error::{Error, Result};
 pub use masks::MaskSet;
+pub use watch::Watch;

@@ -2,7 +2,6 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 /// How many threads to use: what was asked for, or what the machine offers.
@@ -40,13 +39,6 @@ pub(crate) fn share<T: Send, S: Send>(
         states.push(mine);
         states
     })
-}
-
-/// Counts what is done for whoever watches.
-pub(crate) fn count(progress: Option<&AtomicU64>, done: u64) {
-    if let Some(progress) = progress {
-        progress.fetch_add(done, Ordering::Relaxed);
-    }
 }
 
 #[cfg(test)]

@@ -5,12 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 
-use dwlt_core::digest::digest_file;
 use dwlt_core::files::apply::apply;
 use dwlt_core::files::checkpoint::Checkpoint;
 use dwlt_core::masks::MaskSet;
 use dwlt_core::select::{Options, Tensor, Values, magnitude};
+use dwlt_core::{Result, Watch};
 use half::bf16;
+
+fn digest_file(path: &Path) -> Result<String> {
+    Checkpoint::open(path)?.digest(Watch::default())
+}
 
 /// A safetensors file of the given header and data.
 fn file(header: &str, data: &[u8]) -> Vec<u8> {
@@ -79,7 +83,7 @@ fn a_large_file_gives_the_masks_of_its_weights_in_memory() {
     let first = magnitude(&tensors, 720_000, Options::default()).unwrap();
     let checkpoint = Checkpoint::open(&path).unwrap();
     let done = AtomicU64::new(0);
-    let watched = Options { progress: Some(&done), ..Options::default() };
+    let watched = Options { watch: Watch { done: Some(&done), stop: None }, ..Options::default() };
     assert!(checkpoint.magnitude(&["w"], 720_000, watched).unwrap() == first);
     assert!(done.into_inner() >= data.len() as u64);
     let options = Options { within: Some(&first), ..Options::default() };
@@ -88,7 +92,7 @@ fn a_large_file_gives_the_masks_of_its_weights_in_memory() {
 
     let out = folder.path().join("out");
     let done = AtomicU64::new(0);
-    apply(&path, &second, &out, Some(&done)).unwrap();
+    apply(&path, &second, &out, Watch { done: Some(&done), stop: None }).unwrap();
     assert_eq!(done.into_inner(), data.len() as u64);
     let bytes = fs::read(&out).unwrap();
     let masked = &bytes[bytes.len() - data.len()..];
@@ -119,17 +123,17 @@ fn a_checkpoint_of_several_files_is_digested_and_masked_as_one() {
 
     let masks = Checkpoint::open(&whole).unwrap().magnitude(&["a"], 1, Options::default()).unwrap();
     let (out, single) = (folder.path().join("out"), folder.path().join("single"));
-    apply(&index, &masks, &out, None).unwrap();
-    apply(&whole, &masks, &single, None).unwrap();
+    apply(&index, &masks, &out, Watch::default()).unwrap();
+    apply(&whole, &masks, &single, Watch::default()).unwrap();
     assert_eq!(digest_file(&out).unwrap(), digest_file(&single).unwrap());
     assert_eq!(fs::read(out.join("1.safetensors")).unwrap(), one);
     assert_eq!(fs::read_to_string(out.join("w.safetensors.index.json")).unwrap(), map);
     let kept = [0.0, -2.5, 0.0].map(bf16::from_f32).map(bf16::to_le_bytes).concat();
     assert!(fs::read(out.join("2.safetensors")).unwrap().ends_with(&kept));
-    let error = apply(&shards, &masks, &out, None).unwrap_err().to_string();
+    let error = apply(&shards, &masks, &out, Watch::default()).unwrap_err().to_string();
     assert!(error.contains("is not empty; name a new folder"), "{error}");
     let other = MaskSet::dense(vec![("c".to_owned(), vec![1])]).unwrap();
-    let error = apply(&shards, &other, &folder.path().join("none"), None).unwrap_err();
+    let error = apply(&shards, &other, &folder.path().join("none"), Watch::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("{} has no tensor \"c\", which the masks cover", shards.display())
@@ -231,7 +235,7 @@ fn a_failed_application_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = written(folder.path(), "w", &good());
     let masks = MaskSet::dense(vec![("a".to_owned(), vec![4])]).unwrap();
-    let error = apply(&path, &masks, &folder.path().join("out"), None).unwrap_err();
+    let error = apply(&path, &masks, &folder.path().join("out"), Watch::default()).unwrap_err();
     assert_eq!(error.to_string(), "a: shape [3], but its mask has [4]");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use dwlt_core::ledger::{Ledger, Step, holder, read, verify};
-use dwlt_core::{Error, Result};
+use dwlt_core::ledger::{self, Checked, Ledger, State, Step, check, holder, read};
+use dwlt_core::{Error, Result, Watch};
 use serde_json::{Value, json};
 
 fn plan() -> Vec<Step> {
@@ -15,7 +15,7 @@ fn plan() -> Vec<Step> {
 }
 
 fn open(folder: &Path) -> Result<Ledger> {
-    Ledger::open(folder, &json!({"id": "0a1b2c3d"}), plan())
+    Ledger::open(folder, &json!({"id": "0a1b2c3d"}), plan(), Watch::default())
 }
 
 /// Writes a step's marker file and one more.
@@ -26,6 +26,15 @@ fn work(folder: &Path, round: u32) -> Vec<String> {
         fs::write(folder.join(file), format!("content of {file}")).unwrap();
     }
     files.to_vec()
+}
+
+fn verify(folder: &Path) -> Result<Vec<String>> {
+    ledger::verify(folder, "result.json", Watch::default())
+}
+
+/// The state of the first round.
+fn first(folder: &Path, digests: bool) -> Checked {
+    check(folder, &plan(), digests, Watch::default()).unwrap().remove(0)
 }
 
 fn events(folder: &Path) -> Vec<String> {
@@ -53,7 +62,7 @@ fn steps_are_done_in_order_and_stay_done() {
         assert_eq!(ledger.next(), Some(step.as_str()));
         assert!(!ledger.is_done(&step).unwrap());
         let files = work(folder, round);
-        ledger.commit(&step, &files).unwrap();
+        ledger.commit(&step, &files, Watch::default()).unwrap();
         assert!(ledger.is_done(&step).unwrap());
     }
     assert_eq!(open(folder).unwrap().next(), None);
@@ -68,7 +77,7 @@ fn a_commit_journals_size_and_digest_of_each_file() {
     let mut ledger = open(folder).unwrap();
     work(folder, 0);
     // The marker file is journalled though it is not named.
-    ledger.commit("round 0", &["round-00/mask.safetensors".to_owned()]).unwrap();
+    ledger.commit("round 0", &["round-00/mask.safetensors".to_owned()], Watch::default()).unwrap();
     let record: Value = serde_json::from_str(&read(folder).unwrap()[1]).unwrap();
     let expected = |file: &str| {
         let content = format!("content of {file}");
@@ -83,15 +92,123 @@ fn a_commit_journals_size_and_digest_of_each_file() {
 }
 
 #[test]
-fn a_marker_file_without_a_commit_is_journalled_on_opening() {
+fn a_step_that_a_kill_left_without_its_commit_is_healed_only_if_its_files_are_proven() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    drop(open(folder).unwrap());
-    work(folder, 0);
+    let files = work(folder, 0);
+    let result = fs::read(folder.join(&files[1])).unwrap();
+    let mut ledger = open(folder).unwrap();
+    ledger.finish("round 0", &files, &result, Watch::default()).unwrap();
+    assert!(
+        said(ledger.finish("round 0", &files, &result, Watch::default()))
+            .ends_with("was committed before")
+    );
+    drop(ledger);
+    assert_eq!(events(folder), ["open", "prepare", "commit"]);
+    assert_eq!(first(folder, true).state, State::Committed);
+    assert_eq!(first(folder, true).files.len(), 2);
+
+    // A kill between result and commit: the journal lacks its last line.
+    let journal = fs::read_to_string(folder.join("journal")).unwrap();
+    let lines: Vec<&str> = journal.split_inclusive('\n').collect();
+    fs::write(folder.join("journal"), lines[..2].concat()).unwrap();
+    let found = first(folder, true);
+    assert_eq!((found.state, found.files.len(), found.problems.len()), (State::Uncommitted, 2, 0));
+    let shown = folder.join(&files[1]);
+    let uncommitted = format!("{}: a result that was never committed", shown.display());
+    assert_eq!(verify(folder).unwrap(), std::slice::from_ref(&uncommitted));
+
+    // Another content in the checkpoint: found, and not healed.
+    let checkpoint = folder.join(&files[0]);
+    let good = fs::read(&checkpoint).unwrap();
+    fs::write(&checkpoint, vec![b'x'; good.len()]).unwrap();
+    let differs = format!("{}: its content is not what was committed", checkpoint.display());
+    assert_eq!(verify(folder).unwrap(), [uncommitted.clone(), differs.clone()]);
+    assert_eq!(first(folder, true).problems, [differs]);
+    assert_eq!(first(folder, false).problems, Vec::<String>::new());
+    assert_eq!(open(folder).unwrap().next(), Some("round 0"));
+    assert_eq!(events(folder), ["open", "prepare"]);
+
+    // The content that was prepared: healed, once.
+    fs::write(&checkpoint, &good).unwrap();
     assert_eq!(open(folder).unwrap().next(), Some("round 1"));
     assert_eq!(open(folder).unwrap().next(), Some("round 1"));
-    assert_eq!(events(folder), ["open", "heal"]);
+    assert_eq!(events(folder), ["open", "prepare", "heal"]);
     assert_eq!(verify(folder).unwrap(), Vec::<String>::new());
+    assert_eq!(first(folder, true).files.len(), 2);
+
+    // Nothing but the beginning of the journal: nothing vouches for the files.
+    fs::write(folder.join("journal"), lines[0]).unwrap();
+    assert_eq!(verify(folder).unwrap(), [uncommitted]);
+    let found = first(folder, false);
+    assert_eq!((found.state, found.files.len()), (State::Uncommitted, 0));
+    let mut ledger = open(folder).unwrap();
+    assert_eq!(ledger.next(), Some("round 0"));
+    // The caller has proven them by other means.
+    ledger.commit("round 0", &[], Watch::default()).unwrap();
+    ledger.commit("round 0", &files, Watch::default()).unwrap(); // the file that the first commit left out
+    assert_eq!(
+        said(ledger.commit("round 0", &files, Watch::default())),
+        "step \"round 0\" was committed before"
+    );
+    drop(ledger);
+    assert_eq!(verify(folder).unwrap(), Vec::<String>::new());
+    assert_eq!(first(folder, true).files.len(), 2);
+}
+
+#[test]
+fn a_step_is_finished_again_after_a_kill_before_its_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let files = work(folder, 0);
+    let mut ledger = open(folder).unwrap();
+    ledger.finish("round 0", &files, b"{}", Watch::default()).unwrap();
+    drop(ledger);
+    let journal = fs::read_to_string(folder.join("journal")).unwrap();
+    let lines: Vec<&str> = journal.split_inclusive('\n').collect();
+    fs::write(folder.join("journal"), lines[..2].concat()).unwrap();
+    fs::remove_file(folder.join(&files[1])).unwrap();
+    assert_eq!(first(folder, false).state, State::Open);
+    assert_eq!(verify(folder).unwrap(), Vec::<String>::new());
+    let mut ledger = open(folder).unwrap();
+    assert_eq!(ledger.next(), Some("round 0"));
+    fs::write(folder.join(&files[0]), "another mask").unwrap();
+    ledger.finish("round 0", &files, b"[]", Watch::default()).unwrap();
+    assert_eq!(events(folder), ["open", "prepare", "prepare", "commit"]);
+    assert_eq!(verify(folder).unwrap(), Vec::<String>::new());
+    // A second prepare after a kill counts, not the first.
+    let journal = fs::read_to_string(folder.join("journal")).unwrap();
+    let lines: Vec<&str> = journal.split_inclusive('\n').collect();
+    drop(ledger);
+    fs::write(folder.join("journal"), lines[..3].concat()).unwrap();
+    assert_eq!(open(folder).unwrap().next(), Some("round 1"));
+}
+
+#[test]
+fn a_check_tells_committed_files_that_are_missing_or_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert_eq!(first(&folder.join("nowhere"), false).state, State::Open);
+    let mut ledger = open(folder).unwrap();
+    assert_eq!(first(folder, false).state, State::Open);
+    let files = work(folder, 0);
+    assert_eq!(first(folder, false).state, State::Uncommitted);
+    ledger.commit("round 0", &files, Watch::default()).unwrap();
+    assert_eq!(first(folder, false).state, State::Committed);
+    for file in &files {
+        let path = folder.join(file);
+        let good = fs::read(&path).unwrap();
+        fs::write(&path, vec![b'x'; good.len()]).unwrap();
+        assert_eq!(first(folder, false).state, State::Committed, "the size is the same");
+        assert_eq!(first(folder, true).state, State::Damaged);
+        fs::write(&path, "short").unwrap();
+        assert_eq!(first(folder, false).state, State::Damaged);
+        assert!(first(folder, false).problems[0].ends_with("were committed"));
+        fs::remove_file(&path).unwrap();
+        assert_eq!(first(folder, false).state, State::Damaged);
+        fs::write(&path, good).unwrap();
+    }
+    assert_eq!(first(folder, true).state, State::Committed);
 }
 
 #[test]
@@ -100,7 +217,7 @@ fn a_journalled_step_whose_marker_is_gone_is_a_contradiction() {
     let folder = folder.path();
     let mut ledger = open(folder).unwrap();
     let files = work(folder, 0);
-    ledger.commit("round 0", &files).unwrap();
+    ledger.commit("round 0", &files, Watch::default()).unwrap();
     drop(ledger);
     fs::remove_file(folder.join("round-00/result.json")).unwrap();
     assert!(said(open(folder)).ends_with("its file round-00/result.json is gone"));
@@ -163,7 +280,7 @@ fn changed_files_are_found() {
     let folder = folder.path();
     let mut ledger = open(folder).unwrap();
     let files = work(folder, 0);
-    ledger.commit("round 0", &files).unwrap();
+    ledger.commit("round 0", &files, Watch::default()).unwrap();
     let mask = folder.join("round-00/mask.safetensors");
     let good = fs::read(&mask).unwrap();
     let mut flipped = good.clone();
@@ -189,9 +306,20 @@ fn changed_files_are_found() {
 fn another_header_is_refused_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    drop(Ledger::open(folder, &json!({"id": "0a1b2c3d", "starts": {}}), plan()).unwrap());
-    drop(Ledger::open(folder, &json!({"starts": {}, "id": "0a1b2c3d"}), plan()).unwrap());
-    let other = Ledger::open(folder, &json!({"id": "ffffffff", "starts": {}, "x": 1}), plan());
+    drop(
+        Ledger::open(folder, &json!({"id": "0a1b2c3d", "starts": {}}), plan(), Watch::default())
+            .unwrap(),
+    );
+    drop(
+        Ledger::open(folder, &json!({"starts": {}, "id": "0a1b2c3d"}), plan(), Watch::default())
+            .unwrap(),
+    );
+    let other = Ledger::open(
+        folder,
+        &json!({"id": "ffffffff", "starts": {}, "x": 1}),
+        plan(),
+        Watch::default(),
+    );
     assert!(said(other).ends_with("its journal belongs to another run; they differ in id, x"));
 }
 
@@ -207,27 +335,35 @@ fn requests_that_make_no_sense_are_refused() {
         (vec![step("a", "/x")], "\"/x\" is not a path inside the run folder"),
         (vec![step("a", "")], "\"\" is not a path inside the run folder"),
     ] {
-        assert_eq!(said(Ledger::open(folder, &json!({}), plan)), expected);
+        assert_eq!(said(Ledger::open(folder, &json!({}), plan, Watch::default())), expected);
     }
     assert_eq!(
-        said(Ledger::open(folder, &json!([]), plan())),
+        said(Ledger::open(folder, &json!([]), plan(), Watch::default())),
         "the header of a run must be a JSON object"
     );
     let mut ledger = open(folder).unwrap();
     assert!(said(ledger.is_done("round 9")).ends_with("its plan has no step \"round 9\""));
-    assert!(said(ledger.commit("round 9", &[])).ends_with("its plan has no step \"round 9\""));
+    assert!(
+        said(ledger.commit("round 9", &[], Watch::default()))
+            .ends_with("its plan has no step \"round 9\"")
+    );
     let files = work(folder, 0);
     assert!(
-        said(ledger.commit("round 0", &["../x".to_owned()])).ends_with("inside the run folder")
+        said(ledger.commit("round 0", &["../x".to_owned()], Watch::default()))
+            .ends_with("inside the run folder")
     );
-    assert!(ledger.commit("round 1", &[]).is_err(), "the marker is not there");
-    ledger.commit("round 0", &files).unwrap();
-    assert_eq!(said(ledger.commit("round 0", &files)), "step \"round 0\" was committed before");
+    assert!(ledger.commit("round 1", &[], Watch::default()).is_err(), "the marker is not there");
+    ledger.commit("round 0", &files, Watch::default()).unwrap();
+    assert_eq!(
+        said(ledger.commit("round 0", &files, Watch::default())),
+        "step \"round 0\" was committed before"
+    );
     for note in [
         json!([]),
         json!({}),
         json!({"event": 3}),
         json!({"event": "commit"}),
+        json!({"event": "prepare"}),
         json!({"event": "x", "seq": 1}),
     ] {
         said(ledger.note(&note));

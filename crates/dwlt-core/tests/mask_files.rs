@@ -4,10 +4,20 @@
 use std::fs;
 use std::path::Path;
 
-use dwlt_core::digest::{RawTensor, digest_file, digest_tensors};
+use dwlt_core::digest::{self, RawTensor};
+use dwlt_core::files::checkpoint::Checkpoint;
 use dwlt_core::files::mask_file::{Origin, load, save};
 use dwlt_core::masks::{Bits, Mask, MaskSet};
+use dwlt_core::{Result, Watch};
 use proptest::prelude::*;
+
+fn digest_file(path: &Path) -> Result<String> {
+    Checkpoint::open(path)?.digest(Watch::default())
+}
+
+fn digest_tensors(tensors: &[RawTensor<'_>]) -> Result<String> {
+    digest::digest_tensors(tensors, Watch::default())
+}
 
 const GOLDEN: &[u8] = include_bytes!("golden/mask.safetensors");
 
@@ -36,7 +46,7 @@ fn golden() -> (MaskSet, Origin) {
 fn saved(masks: &MaskSet, origin: &Origin) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mask.safetensors");
-    save(&path, masks, origin).unwrap();
+    save(&path, masks, origin, Watch::default()).unwrap();
     fs::read(path).unwrap()
 }
 
@@ -44,7 +54,7 @@ fn loaded(bytes: &[u8]) -> Result<(MaskSet, Origin), String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mask.safetensors");
     fs::write(&path, bytes).unwrap();
-    load(&path).map_err(|error| {
+    load(&path, Watch::default()).map_err(|error| {
         let said = error.to_string();
         let prefix = format!("{}: ", path.display());
         said.strip_prefix(&prefix).unwrap_or_else(|| panic!("no path in {said:?}")).to_owned()
@@ -89,11 +99,11 @@ fn a_digest_that_is_none_is_not_written() {
     let path = Path::new("never-written");
     for bad in ["", "b3:", "abc", &format!("b3:{}", "AB".repeat(32))] {
         let origin = Origin { weights: Some(bad.to_owned()), ..origin.clone() };
-        let said = save(path, &masks, &origin).unwrap_err().to_string();
+        let said = save(path, &masks, &origin, Watch::default()).unwrap_err().to_string();
         assert_eq!(said, format!("weights must be a digest (b3:...), not {bad:?}"));
     }
     let odd = MaskSet::dense(vec![("__metadata__".to_owned(), vec![1])]).unwrap();
-    assert!(save(path, &odd, &origin).is_err());
+    assert!(save(path, &odd, &origin, Watch::default()).is_err());
     assert!(!path.exists());
 }
 
@@ -206,7 +216,7 @@ fn other_kinds_of_files_are_recognised() {
         let said = loaded(bytes).unwrap_err();
         assert!(said.contains(expected), "{bytes:?}: {said}");
     }
-    let missing = load(Path::new("no-such-file")).unwrap_err().to_string();
+    let missing = load(Path::new("no-such-file"), Watch::default()).unwrap_err().to_string();
     assert!(missing.starts_with("cannot read no-such-file: "), "{missing}");
 }
 

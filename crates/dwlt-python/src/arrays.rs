@@ -1,15 +1,19 @@
 //! NumPy arrays as slices of the core's types, without copying.
 
+use std::fmt;
+
 use dwlt_core::select::{self, Dtype, Fetch, Tensor, Values};
 use half::slice::HalfBitsSliceExt;
 use half::{bf16, f16};
 use numpy::{
     Element, PyArrayDescrMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods,
 };
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
 use crate::buffers::Bytes;
 use crate::errors::{Result, mask_error};
+use crate::signals::Raised;
 
 /// A borrowed array of weights. While this lives, its memory cannot go away.
 pub(crate) struct Weights<'py> {
@@ -19,17 +23,23 @@ pub(crate) struct Weights<'py> {
 }
 
 /// An object that gives bytes of its weights.
-#[derive(Debug)]
 struct Far {
     name: String,
     fetch: Py<PyAny>,
+    raised: Raised,
+}
+
+impl fmt::Debug for Far {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Far({})", self.name)
+    }
 }
 
 impl Fetch for Far {
     /// Calls `fetch(start, count)`, which gives so many bytes from weight `start` on.
     fn fetch(&self, start: usize, bytes: &mut [u8]) -> dwlt_core::error::Result<()> {
         let (fetch, name) = (&self.fetch, &self.name);
-        let copy = |py: Python<'_>| -> Result<()> {
+        let mut copy = |py: Python<'_>| -> Result<()> {
             let given = fetch.bind(py).call1((start, bytes.len()))?;
             let given = Bytes::borrow(name, &given)?;
             if given.as_slice().len() != bytes.len() {
@@ -39,9 +49,16 @@ impl Fetch for Far {
             bytes.copy_from_slice(given.as_slice());
             Ok(())
         };
-        Python::attach(copy).map_err(|failure| dwlt_core::Error::Mask {
-            message: format!("{name}: cannot copy weights: {}", PyErr::from(failure)),
-            hint: None,
+        Python::attach(|py| {
+            let Err(failure) = copy(py) else { return Ok(()) };
+            let error = PyErr::from(failure);
+            if !error.is_instance_of::<PyException>(py) {
+                // Ctrl-C came while Python worked: no fault of the weights.
+                self.raised.keep(error);
+                return Err(dwlt_core::Error::Stopped);
+            }
+            let message = format!("{name}: cannot copy weights: {error}");
+            Err(dwlt_core::Error::Mask { message, hint: None })
         })
     }
 }
@@ -59,13 +76,18 @@ enum Borrowed<'py> {
 impl<'py> Weights<'py> {
     /// Borrows an array, or an object with `shape` and `fetch`, of the element type that `dtype`
     /// names. bfloat16, which NumPy does not have, comes as uint16; so may half precision.
-    pub(crate) fn borrow(name: String, array: &Bound<'py, PyAny>, dtype: &str) -> Result<Self> {
+    pub(crate) fn borrow(
+        name: String,
+        array: &Bound<'py, PyAny>,
+        dtype: &str,
+        raised: &Raised,
+    ) -> Result<Self> {
         let parsed = Dtype::parse(dtype).ok_or_else(|| {
             mask_error(format!("{name}: weights of type {dtype:?} have no order"))
         })?;
         if let Ok(fetch) = array.getattr("fetch") {
             let shape = array.getattr("shape")?.extract()?;
-            let far = Far { name: name.clone(), fetch: fetch.unbind() };
+            let far = Far { name: name.clone(), fetch: fetch.unbind(), raised: raised.clone() };
             return Ok(Self { name, shape, values: Borrowed::Far(far, parsed) });
         }
         let untyped = array

@@ -52,6 +52,7 @@ fn class(error: &Error) -> &'static str {
         Error::Format { .. } | Error::Read { .. } => "FormatError",
         Error::Busy { .. } => "BusyError",
         Error::Ledger { .. } => "LedgerError",
+        Error::Stopped => "InterruptError",
         Error::Io { .. } => "DwltError",
     }
 }

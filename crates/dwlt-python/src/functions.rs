@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use dwlt_core::Watch;
 use dwlt_core::digest::{self, RawTensor};
 use dwlt_core::files::checkpoint::Checkpoint;
 use dwlt_core::files::{apply, atomic};
@@ -14,6 +15,7 @@ use crate::arrays::Weights;
 use crate::buffers::Bytes;
 use crate::errors::{Result, mask_error};
 use crate::mask_set::MaskSet;
+use crate::signals::{Raised, watched, watched_with};
 
 /// How many to keep, as Python gives it: a number in all, or one for each tensor.
 #[derive(FromPyObject)]
@@ -50,8 +52,11 @@ impl Progress {
     }
 }
 
-fn counter(progress: Option<&Progress>) -> Option<&AtomicU64> {
-    progress.map(|progress| &progress.0)
+impl Progress {
+    /// What the core counts in.
+    pub(crate) fn counter(&self) -> &AtomicU64 {
+        &self.0
+    }
 }
 
 fn options<'a>(within: Option<&'a MaskSet>, scope: &str) -> Result<Options<'a>> {
@@ -77,12 +82,16 @@ pub(crate) fn select_magnitude(
     scope: &str,
 ) -> Result<MaskSet> {
     let options = options(within, scope)?;
+    let raised = Raised::default();
     let borrowed: Vec<Weights<'_>> = tensors
         .into_iter()
-        .map(|(name, array, dtype)| Weights::borrow(name, &array, &dtype))
+        .map(|(name, array, dtype)| Weights::borrow(name, &array, &dtype, &raised))
         .collect::<Result<_>>()?;
     let given = borrowed.iter().map(Weights::given).collect::<Result<Vec<_>>>()?;
-    Ok(MaskSet::from(py.detach(|| select::magnitude_anywhere(&given, keep.keep(), options))?))
+    let select = |watch: Watch<'_>| {
+        select::magnitude_anywhere(&given, keep.keep(), Options { watch, ..options })
+    };
+    Ok(MaskSet::from(watched_with(py, None, &raised, select)?))
 }
 
 /// Keep exactly `keep` weights at random, as the seed, names and indices say.
@@ -99,7 +108,9 @@ pub(crate) fn select_random(
     let options = options(within, scope)?;
     let shapes: Vec<(&str, &[usize])> =
         shapes.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())).collect();
-    Ok(MaskSet::from(py.detach(|| select::random(&shapes, keep.keep(), seed, options))?))
+    let select =
+        |watch: Watch<'_>| select::random(&shapes, keep.keep(), seed, Options { watch, ..options });
+    Ok(MaskSet::from(watched(py, None, select)?))
 }
 
 /// Name, element type and shape of a checkpoint's tensors, sorted by name.
@@ -125,10 +136,12 @@ pub(crate) fn select_checkpoint(
     scope: &str,
     progress: Option<&Progress>,
 ) -> Result<MaskSet> {
-    let options = Options { progress: counter(progress), ..options(within, scope)? };
+    let options = options(within, scope)?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let select = || Checkpoint::open(&path)?.magnitude(&names, keep.keep(), options);
-    Ok(MaskSet::from(py.detach(select)?))
+    let select = |watch: Watch<'_>| {
+        Checkpoint::open(&path)?.magnitude(&names, keep.keep(), Options { watch, ..options })
+    };
+    Ok(MaskSet::from(watched(py, progress, select)?))
 }
 
 /// Write a checkpoint with every masked weight +0.0, read in pieces.
@@ -141,8 +154,7 @@ pub(crate) fn apply_to_file(
     out: PathBuf,
     progress: Option<&Progress>,
 ) -> Result<()> {
-    let progress = counter(progress);
-    Ok(py.detach(|| apply::apply(&weights, masks.inner(), &out, progress))?)
+    watched(py, progress, |watch| apply::apply(&weights, masks.inner(), &out, watch))
 }
 
 /// Number of weights that `rate` removes from `remaining`: Python's round(rate * remaining).
@@ -170,7 +182,7 @@ pub(crate) fn digest_tensors(
             bytes: bytes.as_slice(),
         })
         .collect();
-    Ok(py.detach(|| digest::digest_tensors(&raw))?)
+    watched(py, None, |watch| digest::digest_tensors(&raw, watch))
 }
 
 /// Digest of the tensors in a safetensors file or in a checkpoint of several, read in pieces.
@@ -181,8 +193,7 @@ pub(crate) fn digest_file(
     path: PathBuf,
     progress: Option<&Progress>,
 ) -> Result<String> {
-    let progress = counter(progress);
-    Ok(py.detach(|| Checkpoint::open(&path)?.digest(progress))?)
+    watched(py, progress, |watch| Checkpoint::open(&path)?.digest(watch))
 }
 
 /// Write a file whole or not at all: a sibling first, to the disk, then renamed.
@@ -193,7 +204,7 @@ pub(crate) fn write_atomic(
     content: &Bound<'_, PyAny>,
 ) -> Result<()> {
     let bytes = Bytes::borrow("content", content)?;
-    Ok(py.detach(|| atomic::write(&path, bytes.as_slice()))?)
+    watched(py, None, |watch| atomic::write(&path, bytes.as_slice(), watch))
 }
 
 /// The id of a run: eight hexadecimal digits from stage, values (a JSON object) and starts.

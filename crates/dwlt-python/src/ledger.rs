@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dwlt_core::ledger::{self, Step};
+use dwlt_core::Watch;
+use dwlt_core::ledger::{self, FileRecord, State, Step};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::Value;
 
+use crate::buffers::Bytes;
 use crate::errors::{Result, ledger_error};
+use crate::signals::watched;
 
 /// What is done in a run folder and what comes next. Holds the folder until closed.
 #[pyclass(frozen, module = "dwlt._core")]
@@ -20,6 +23,19 @@ impl Ledger {
     fn with<T>(&self, act: impl FnOnce(&mut ledger::Ledger) -> Result<T>) -> Result<T> {
         let closed = || ledger_error("the ledger is closed".to_owned());
         act(self.lock().as_mut().ok_or_else(closed)?)
+    }
+
+    /// Calls a method that may take long.
+    fn watched(
+        &self,
+        py: Python<'_>,
+        act: impl FnOnce(&mut ledger::Ledger, Watch<'_>) -> dwlt_core::Result<()> + Send,
+    ) -> Result<()> {
+        let done = watched(py, None, |watch| {
+            // The error of a ledger that is closed is not the core's, so it comes out apart.
+            Ok(self.with(|ledger| Ok(act(ledger, watch))))
+        })?;
+        Ok(done??)
     }
 
     // A panic while the guard was held leaves the journal as it is on disk, which is what counts.
@@ -43,8 +59,8 @@ impl Ledger {
         plan: Vec<(String, String)>,
     ) -> Result<Self> {
         let header = json("the header of a run", header_json)?;
-        let plan = plan.into_iter().map(|(name, marker)| Step { name, marker }).collect();
-        let ledger = py.detach(|| ledger::Ledger::open(&folder, &header, plan))?;
+        let ledger =
+            watched(py, None, |watch| ledger::Ledger::open(&folder, &header, steps(plan), watch))?;
         Ok(Self { open: Mutex::new(Some(ledger)) })
     }
 
@@ -58,9 +74,21 @@ impl Ledger {
         py.detach(|| self.with(|ledger| Ok(ledger.is_done(step)?)))
     }
 
-    /// Journal a step as done, with size and digest of each file.
+    /// Write a step's marker file and journal the step as done.
+    fn finish(
+        &self,
+        py: Python<'_>,
+        step: &str,
+        files: Vec<String>,
+        result: &Bound<'_, PyAny>,
+    ) -> Result<()> {
+        let result = Bytes::borrow("result", result)?;
+        self.watched(py, |ledger, watch| ledger.finish(step, &files, result.as_slice(), watch))
+    }
+
+    /// Journal a step whose marker file is there as done, with size and digest of each file.
     fn commit(&self, py: Python<'_>, step: &str, files: Vec<String>) -> Result<()> {
-        py.detach(|| self.with(|ledger| Ok(ledger.commit(step, &files)?)))
+        self.watched(py, |ledger, watch| ledger.commit(step, &files, watch))
     }
 
     /// Journal a remark: a JSON object with an "event".
@@ -91,9 +119,48 @@ impl Ledger {
         Ok(py.detach(|| ledger::read(&folder))?)
     }
 
-    /// Read every journalled file again; what is wrong, one line each.
+    /// Compare steps with what is in a run folder. Takes no lock and changes nothing.
     #[staticmethod]
-    fn verify(py: Python<'_>, folder: PathBuf) -> Result<Vec<String>> {
-        Ok(py.detach(|| ledger::verify(&folder))?)
+    #[pyo3(signature = (folder, plan, *, digests=false))]
+    fn check<'py>(
+        py: Python<'py>,
+        folder: PathBuf,
+        plan: Vec<(String, String)>,
+        digests: bool,
+    ) -> Result<Bound<'py, PyDict>> {
+        let plan = steps(plan);
+        let by_step = PyDict::new(py);
+        for checked in watched(py, None, |watch| ledger::check(&folder, &plan, digests, watch))? {
+            let about = PyDict::new(py);
+            about.set_item("state", word(checked.state))?;
+            let files = PyDict::new(py);
+            for FileRecord { path, size, digest } in checked.files {
+                files.set_item(path, (size, digest))?;
+            }
+            about.set_item("files", files)?;
+            about.set_item("problems", checked.problems)?;
+            by_step.set_item(checked.step, about)?;
+        }
+        Ok(by_step)
+    }
+
+    /// Read a run's journal and every file it vouches for; what is wrong, one line each.
+    #[staticmethod]
+    #[pyo3(signature = (folder, *, result="result.json"))]
+    fn verify(py: Python<'_>, folder: PathBuf, result: &str) -> Result<Vec<String>> {
+        watched(py, None, |watch| ledger::verify(&folder, result, watch))
+    }
+}
+
+fn steps(plan: Vec<(String, String)>) -> Vec<Step> {
+    plan.into_iter().map(|(name, marker)| Step { name, marker }).collect()
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Open => "open",
+        State::Uncommitted => "uncommitted",
+        State::Committed => "committed",
+        State::Damaged => "damaged",
     }
 }

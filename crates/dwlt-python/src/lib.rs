@@ -9,6 +9,7 @@ mod errors;
 mod functions;
 mod ledger;
 mod mask_set;
+mod signals;
 
 use pyo3::prelude::*;
 

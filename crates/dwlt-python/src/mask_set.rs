@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyTuple};
 
 use crate::errors::{Result, mask_error};
+use crate::signals::watched;
 
 /// A network's masks by parameter name: one bit per prunable weight, 1 = kept. Immutable.
 #[pyclass(frozen, eq, module = "dwlt._core")]
@@ -94,7 +95,7 @@ impl MaskSet {
     /// Read a mask file.
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> Result<Self> {
-        let (masks, origin) = py.detach(|| mask_file::load(&path))?;
+        let (masks, origin) = watched(py, None, |watch| mask_file::load(&path, watch))?;
         Ok(Self { masks, origin: Some(origin) })
     }
 
@@ -109,7 +110,7 @@ impl MaskSet {
         parent: Option<String>,
     ) -> Result<()> {
         let origin = Origin { round, weights, parent };
-        Ok(py.detach(|| mask_file::save(&path, &self.masks, &origin))?)
+        watched(py, None, |watch| mask_file::save(&path, &self.masks, &origin, watch))
     }
 
     /// Number of weights kept.

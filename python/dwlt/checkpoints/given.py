@@ -11,8 +11,9 @@ from dwlt.data.opened import open_data
 from dwlt.models.blueprint import KEY, Blueprint, blueprint_of
 from dwlt.models.files import digest, find_model, model_bytes, read_metadata
 from dwlt.runs import layout
+from dwlt.runs.context import Context
 from dwlt.runs.plan import Source
-from dwlt.runs.store import Context
+from dwlt.runs.verify import require_as_committed
 from dwlt.spec import ModelSpec, TaskSpec
 
 
@@ -32,10 +33,13 @@ def given_weights(text: str, spec: ModelSpec, data: TaskSpec, context: Context) 
     Raises:
         DataError: the task cannot be read.
         FormatError: the file is damaged, of another kind, or would have to run code.
+        LedgerError: it lies in a run folder, and the run ended with another file.
         ModelError: its tensors are not those of the network.
         UserError: there is no such file.
     """
     file = None if text.startswith(TORCHVISION) else find_model(Path(text))
+    if file is not None:
+        require_as_committed(file)
     if file is not None and KEY in (meta := read_metadata(file)):
         blueprint = blueprint_of(file, meta)
         return _source(file, blueprint, Path(text).stem)

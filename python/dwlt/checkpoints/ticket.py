@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from dwlt import _core
-from dwlt.errors import MaskError, ModelError
+from dwlt.errors import LedgerError, MaskError, ModelError
 from dwlt.masks.selection import require_origin
 from dwlt.masks.tensors import apply_masks
 from dwlt.models import Model, load_state
@@ -44,9 +44,15 @@ class Ticket:
         """The mask set, checked against the weights it is to be laid on.
 
         Raises:
+            LedgerError: the file holds other masks than the round's result names.
             MaskError: the masks were found on other weights.
         """
         masks = _core.MaskSet.load(str(self.mask))
+        if masks.digest != self.result["mask"]:
+            raise LedgerError(
+                f"{self.mask} now holds {masks.digest}; its round ended with {self.result['mask']}",
+                hint="put the old file back, or remove the search's folder to run it again",
+            )
         belongs = masks.meta.get("weights")
         if belongs != self.result["weights"]:
             raise MaskError(

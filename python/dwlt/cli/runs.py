@@ -11,8 +11,8 @@ import click
 
 from dwlt.cli.options import config_options, json_option, runs_option, sharing
 from dwlt.errors import DwltError, UserError
-from dwlt.results.files import read_result
 from dwlt.runs import layout
+from dwlt.runs.done import check_steps
 from dwlt.runs.folder import asked_rounds, read_spec
 
 
@@ -89,16 +89,19 @@ def show(run: str, runs: Path, as_json: bool) -> None:
 @runs_option
 @json_option
 def verify(run: str | None, runs: Path, as_json: bool) -> int:
-    """Read every journalled file again and compare it with its digest."""
-    from dwlt import _core
+    """Read every file again and compare it with the journal's digest.
+
+    A result that was never journalled, a missing file and settings that are not the run's fail too.
+    """
     from dwlt.cli.show import emit_json
+    from dwlt.runs.verify import verify_run
 
     folders = (
         [find(runs, run)]
         if run
         else [folder for stage in layout.STAGES for folder in layout.run_folders(runs, stage)]
     )
-    problems = {str(folder): _core.Ledger.verify(str(folder)) for folder in folders}
+    problems = {str(folder): verify_run(folder) for folder in folders}
     bad = {folder: faults for folder, faults in problems.items() if faults}
     if as_json:
         emit_json({"runs": len(folders), "problems": bad})
@@ -196,14 +199,21 @@ def describe(folder: Path) -> dict[str, Any]:
 
     try:
         spec = read_spec(folder)
-        rounds = len(list(folder.glob(f"round-*/{layout.RESULT}")))
-        result = _result_file(folder, spec, rounds)
+        steps = layout.steps(stage)
+        if stage == "prune":
+            # A prune run is done when the last round that was asked for is there.
+            steps = layout.steps(stage, asked_rounds(folder) or int(spec.get("rounds", 0)))
+        checked = check_steps(folder, steps)
         holder = _core.Ledger.holder(str(folder))
-        finished = None if result is None else (read_result(result) or {}).get("finished")
     except DwltError as error:
         return _row(folder, "damaged", str(error), None)
-    state = "done" if result is not None else "unfinished"
-    if result is None and (fault := failure(folder)) is not None:
+    if damage := [problem for one in checked for problem in one.problems if one.committed]:
+        return _row(folder, "damaged", damage[0], None)
+    done = [one for one in checked if one.result is not None]
+    state, finished = "unfinished", None
+    if len(done) == len(checked):
+        state, finished = "done", (done[-1].result or {}).get("finished")
+    elif (fault := failure(folder)) is not None:
         state = f"failed: {fault}"
     if holder is not None:
         state = f"running (pid {holder['pid']} on {holder['host']})"
@@ -211,24 +221,12 @@ def describe(folder: Path) -> dict[str, Any]:
     train = spec.get("train", {})
     words.append(str(train.get("regime", "-")))
     if stage == "prune":
-        words.append(f"{max(0, rounds - 1)} rounds")
+        words.append(f"{max(0, len(done) - 1)} rounds")
     if stage == "transfer":
         words += [f"round {spec.get('round')}", f"seed {spec.get('seed')}"]
         fraction = spec.get("data", {}).get("fraction", 1.0)
         words += [f"fraction {fraction:g}"] if fraction != 1.0 else []
     return _row(folder, state, ", ".join(words), finished)
-
-
-def _result_file(folder: Path, spec: Mapping[str, Any], rounds: int) -> Path | None:
-    if folder.parent.name != "prune":
-        path = folder / layout.RESULT
-        return path if path.exists() else None
-    # A prune run is done when the last round that was asked for is there.
-    last = (
-        layout.round_folder(folder, asked_rounds(folder) or int(spec.get("rounds", 0)))
-        / layout.RESULT
-    )
-    return last if rounds and last.exists() else None
 
 
 def _row(folder: Path, state: str, what: str, finished: str | None) -> dict[str, Any]:

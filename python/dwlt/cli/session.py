@@ -10,7 +10,7 @@ from types import FrameType
 
 from dwlt.cli.options import Settings
 from dwlt.cli.show import Show
-from dwlt.runs.store import Context
+from dwlt.runs.context import Context
 
 STOPS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
 """Ctrl-C, a polite kill, and a terminal that is closed (which Windows does not signal)."""

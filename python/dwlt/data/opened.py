@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dwlt.data.load import load_task
 from dwlt.data.types import Task
-from dwlt.runs.store import Context
+from dwlt.runs.context import Context
 from dwlt.spec import TaskSpec
 
 OPEN_TASKS = 2

@@ -14,12 +14,12 @@ from typing import Any, Protocol
 from dwlt import _core
 from dwlt.errors import BusyError, DwltError, InterruptError
 from dwlt.events import Notice, StageDone, StageStarted
+from dwlt.runs.context import Context
 from dwlt.runs.plan import Cell, Plan, Pretraining, Search
 from dwlt.runs.plan.state import failure
-from dwlt.runs.store import Context
 from dwlt.stages import prune, transfer
 from dwlt.stages.common import open_task, stopped
-from dwlt.stages.source import obtain
+from dwlt.stages.source import ensure_source
 
 FAILURES = (DwltError, RuntimeError, ValueError, ArithmeticError, MemoryError)
 """What can go wrong with one run and leave the others unharmed. A full disk and a fault in the
@@ -82,7 +82,7 @@ class _Job(Protocol):
     def label(self) -> str: ...
 
     def there(self) -> bool:
-        """Whether its result is on disk."""
+        """Whether the folder proves that it is done; damage does not, and ``run`` names it."""
 
     def ready(self) -> bool:
         """Whether what it starts from is there."""
@@ -163,7 +163,7 @@ class _PretrainJob:
 
     def run(self) -> None:
         self.shared.stage = "pretrain"
-        obtain(self.pretraining, self.shared.context)
+        ensure_source(self.pretraining, self.shared.context)
 
 
 @dataclass

@@ -10,6 +10,7 @@ from typing import Any
 from dwlt import _core
 from dwlt.errors import LedgerError
 from dwlt.runs import layout
+from dwlt.spec import StageSpec
 
 
 def read_spec(folder: Path) -> dict[str, Any]:
@@ -23,7 +24,31 @@ def read_spec(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise LedgerError(f"{folder / layout.SPEC} cannot be read: {error}") from error
+        raise LedgerError(
+            f"{folder / layout.SPEC} cannot be read: {error}",
+            hint="run the command that made the run again; it writes the file anew",
+        ) from error
+
+
+def read_settings(folder: Path, kind: type[StageSpec]) -> StageSpec:
+    """A run folder's ``spec.toml`` as the settings of its stage.
+
+    Raises:
+        OSError, ValueError: it is not there, or holds no such settings.
+    """
+    values = tomllib.loads((folder / layout.SPEC).read_text(encoding="utf-8"))
+    # TOML has no null, so a setting that is None was left out.
+    needed = (name for name, setting in kind.model_fields.items() if setting.is_required())
+    return kind.model_validate({**dict.fromkeys(needed), **values})
+
+
+def steps_on_disk(folder: Path) -> list[tuple[str, str]]:
+    """The steps of a run as far as it has come: of a prune run, the rounds that have a result."""
+    stage = folder.parent.name
+    if stage != "prune":
+        return layout.steps(stage)
+    found = sorted(folder.glob(f"round-*/{layout.RESULT}"))
+    return [(path.parent.name, f"{path.parent.name}/{layout.RESULT}") for path in found]
 
 
 def asked_rounds(folder: Path) -> int | None:

@@ -55,6 +55,22 @@ def round_folder(folder: Path, round_: int) -> Path:
     return folder / round_name(round_)
 
 
+def steps(stage: str, rounds: int = 0) -> list[tuple[str, str]]:
+    """The steps of a run in order, each with its result file relative to the run folder.
+
+    Args:
+        rounds: the last round, for ``prune``; the others are one step.
+    """
+    if stage != "prune":
+        return [(stage, RESULT)]
+    return [round_step(round_) for round_ in range(rounds + 1)]
+
+
+def round_step(round_: int) -> tuple[str, str]:
+    """The step of a prune run that is one round."""
+    return round_name(round_), f"{round_name(round_)}/{RESULT}"
+
+
 def best(kind: str) -> str:
     """``best-sa.safetensors`` or ``best-ra.safetensors``."""
     return f"best-{kind}.safetensors"

@@ -1,12 +1,11 @@
-"""Open, resume and finish a run: specs and results on disk, bookkeeping in the Rust ledger."""
+"""A run folder that this process holds: its spec, its journal, its files, and what heals it."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,36 +14,12 @@ from typing import Any, Self
 import tomli_w
 
 from dwlt import _core
-from dwlt.errors import DataError, DwltError, InterruptError
-from dwlt.events import Observer
-from dwlt.results.files import FORMAT, environment, to_json
+from dwlt.errors import DataError, DwltError, InterruptError, LedgerError
+from dwlt.results.files import FORMAT, environment, read_result, to_json
 from dwlt.runs import layout
+from dwlt.runs.done import Checked, Steps, StepState, check_steps, contradictions, files_of
+from dwlt.runs.folder import read_settings
 from dwlt.spec import StageSpec, identity_values
-
-
-@dataclass(frozen=True)
-class Context:
-    """Where and how stages work, apart from what decides their numbers.
-
-    Attributes:
-        runs: the folder that holds all runs.
-        data_dir: where data sets are looked for and downloaded to.
-        device: "auto", "cpu", "cuda" or "cuda:i".
-        threads: CPU threads to compute with; None leaves PyTorch's choice.
-        workers: processes that read images of large sets.
-        observe: is told of everything that happens.
-        stop: polled between steps; True asks to stop at the next safe point.
-        memo: what one command has opened and may need again, by name.
-    """
-
-    runs: Path
-    data_dir: Path
-    device: str
-    workers: int
-    threads: int | None
-    observe: Observer
-    stop: Callable[[], bool]
-    memo: dict[str, Any] = field(default_factory=dict)
 
 
 def run_id(stage: str, spec: StageSpec, starts: Mapping[str, str]) -> str:
@@ -56,31 +31,46 @@ def run_id(stage: str, spec: StageSpec, starts: Mapping[str, str]) -> str:
 class Run:
     """A run folder, held by this process until closed.
 
-    Use as a context manager. ``plan`` names the steps in order, each with the file that, once
-    it exists, means the step is done.
+    Use as a context manager. Opening removes what a killed process left half written, and heals:
+    ``spec.toml`` is written where it is missing or damaged; a step whose result was written and
+    not committed is committed if its files are proven, and otherwise loses its result, so that it
+    is done again.
+
+    Args:
+        folder: made if need be.
+        spec: the run's settings.
+        starts: digests of what it starts from, by what they are.
+        steps: the steps in order, each with its result file.
+
+    Attributes:
+        healed: what opening had to mend, in words for the user.
 
     Raises:
         BusyError: another process holds the folder.
-        LedgerError: the folder belongs to another spec or its journal is damaged.
+        LedgerError: the folder belongs to another spec, its journal is damaged, or a committed
+            file is gone or not what it was.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        spec: StageSpec,
-        starts: Mapping[str, str],
-        plan: Sequence[tuple[str, str]],
+        self, folder: Path, spec: StageSpec, starts: Mapping[str, str], steps: Steps
     ) -> None:
         self.folder = folder
         self.spec = spec
         self.starts = dict(starts)
         self.id = layout.id_of(folder)
+        self.healed: list[str] = []
+        self._steps = list(steps)
         self._opened = time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
         header = {"id": self.id, "starts": self.starts}
-        self.ledger = _core.Ledger.open(str(folder), json.dumps(header), list(plan))
-        if not (folder / layout.SPEC).exists():
-            self.write(layout.SPEC, tomli_w.dumps(spec_values(spec)).encode())
+        self.ledger = _core.Ledger.open(str(folder), json.dumps(header), self._steps)
+        try:
+            self._keep_spec()
+            for checked in check_steps(folder, self._steps):
+                self._heal(checked)
+        except BaseException:
+            self.ledger.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +86,7 @@ class Run:
             text = str(error).strip() or type(error).__name__
             # On a full disk even the note fails, and must not hide why.
             with suppress(DwltError, OSError):
-                self.ledger.note(json.dumps({"event": "failed", "error": text.splitlines()[0]}))
+                self.note("failed", error=text.splitlines()[0])
         self.ledger.close()
 
     def write(self, name: str, content: bytes) -> None:
@@ -104,6 +94,10 @@ class Run:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         _core.write_atomic(str(path), content)
+
+    def note(self, event: str, **values: Any) -> None:
+        """Journal a remark."""
+        self.ledger.note(json.dumps({"event": event, **values}))
 
     def begin(self, images: str, device: str) -> None:
         """Note where work goes on, and tie the run to its images.
@@ -116,8 +110,7 @@ class Run:
             DataError: the images are not those that the run began with.
         """
         self.bind("images", images)
-        note = {"event": "work", "environment": environment(device)}
-        self.ledger.note(json.dumps(note))
+        self.note("work", environment=environment(device))
 
     def bind(self, what: str, digest: str) -> None:
         """Tie the run to something it uses; a later session must find the same.
@@ -134,27 +127,25 @@ class Run:
                         hint=f"put the old {what} back, or remove {self.folder} and start over",
                     )
                 return
-        self.ledger.note(json.dumps({"event": "bind", "what": what, "digest": digest}))
+        self.note("bind", what=what, digest=digest)
 
     def finish(
-        self,
-        step: str,
-        result: Mapping[str, Any],
-        *,
-        files: Sequence[str] = (),
-        into: str = "",
-        device: str,
+        self, step: str, values: Mapping[str, Any], *, files: Sequence[str] = (), device: str
     ) -> dict[str, Any]:
-        """Write a step's ``result.json`` (last of its files) and journal the step.
+        """Write a step's result, the last of its files, and journal the step as done.
+
+        The journal first notes what all files are to be, so that a kill in between is healed.
 
         Args:
             step: the plan's word for it.
-            result: what this stage found; identity, environment and times are added.
+            values: what this stage found; identity, environment and times are added.
             files: the step's other files, relative to the run folder, journalled by digest.
-            into: subfolder of the result, "" for the run folder itself.
             device: what the numbers were computed on, in words.
+
+        Returns:
+            The whole result.
         """
-        complete = {
+        result = {
             **FORMAT,
             "stage": self.folder.parent.name,
             "id": self.id,
@@ -164,13 +155,83 @@ class Run:
             "environment": environment(device),
             "seconds": round(time.monotonic() - self._opened, 3),
             "finished": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-            **result,
+            **values,
         }
-        name = str(Path(into) / layout.RESULT)
-        self.write(name, to_json(complete))
-        self.ledger.commit(step, [*files, name])
+        self.ledger.finish(step, list(files), to_json(result))
         self._opened = time.monotonic()
-        return complete
+        return result
+
+    def _keep_spec(self) -> None:
+        there = (self.folder / layout.SPEC).exists()
+        if there and spec_is_intact(self.folder, self.spec, self.starts):
+            return
+        self.write(layout.SPEC, tomli_w.dumps(spec_values(self.spec)).encode())
+        if there:
+            self.healed.append(
+                f"{self.folder / layout.SPEC} did not hold this run's settings any more; "
+                "it was written anew"
+            )
+
+    def _heal(self, checked: Checked) -> None:
+        """Commit a step that was left without a commit, if its files are proven; else undo it."""
+        if checked.state is StepState.DAMAGED:
+            raise damaged(self.folder, checked)
+        if checked.state is not StepState.UNPROVEN:
+            return
+        marker = self.folder / checked.marker
+        problems = list(checked.problems) or self._commit_if_proven(checked)
+        if not problems:
+            self.healed.append(f"{marker} was not journalled; its files are proven, and it is now")
+            return
+        if checked.committed:
+            raise damaged(self.folder, checked, problems)
+        marker.unlink()
+        self.note("redo", step=checked.step, why=problems[0])
+        self.healed.append(f"{problems[0]}; {checked.step} was not journalled and is done again")
+
+    def _commit_if_proven(self, checked: Checked) -> list[str]:
+        if checked.journalled and not checked.committed:
+            # Opening the ledger has compared them by content, and would have healed the step.
+            return [f"{self.folder / checked.marker}: a file beside it is not what it was"]
+        try:
+            result = read_result(self.folder / checked.marker)
+        except LedgerError as error:
+            return [str(error)]
+        assert result is not None  # it was there under this lock
+        try:
+            problems = contradictions(self.folder, checked.step, result)
+            files = files_of(self.folder, checked.step, result)
+        except (KeyError, TypeError, ValueError) as error:
+            return [f"{self.folder / checked.marker} lacks or garbles a value: {error}"]
+        if not problems:
+            own = result.get("weights_file")
+            more = [own] if own and own.startswith(f"{checked.step}/") else []
+            self.ledger.commit(checked.step, [*files, *more])
+        return problems
+
+
+def spec_is_intact(folder: Path, spec: StageSpec, starts: Mapping[str, str]) -> bool:
+    """Whether a run folder's ``spec.toml`` is there and holds the settings that name the run.
+
+    What is only a label (the run's name, the number of rounds) may differ.
+    """
+    try:
+        if (folder / layout.SPEC).read_bytes() == tomli_w.dumps(spec_values(spec)).encode():
+            return True
+        written = read_settings(folder, type(spec))
+    except (FileNotFoundError, ValueError):
+        return False
+    stage = folder.parent.name
+    return run_id(stage, written, starts) == run_id(stage, spec, starts)
+
+
+def damaged(folder: Path, checked: Checked, problems: Sequence[str] = ()) -> LedgerError:
+    """What is raised for a step that the journal says is done and whose files say otherwise."""
+    first = [*problems, *checked.problems][0]
+    return LedgerError(
+        f"{first} ({checked.step} of this run was finished)",
+        hint=f"put the file back as it was, or remove {folder} to compute the run again",
+    )
 
 
 def spec_values(spec: StageSpec) -> dict[str, Any]:

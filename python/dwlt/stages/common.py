@@ -16,7 +16,8 @@ from dwlt.errors import InterruptError
 from dwlt.events import EpochDone, Notice, StepStarted
 from dwlt.models import Model, prunable
 from dwlt.runs import layout
-from dwlt.runs.store import Context, Run
+from dwlt.runs.context import Context
+from dwlt.runs.store import Run
 from dwlt.scoring import Flag, Score, score
 from dwlt.spec import ScoreSpec, StageSpec, TrainSpec
 from dwlt.training import CheckpointSlot, EpochRecord, TrainOutcome, train
@@ -40,9 +41,10 @@ class Training:
         self._device = device
         self._into = into
         self._label = label
+        self._records: list[EpochRecord] = []
         folder = run.folder / into
         folder.mkdir(parents=True, exist_ok=True)
-        self.slot = slot_of(folder, {"run": run.id, "step": into})
+        self.slot = checkpoint_of(folder, {"run": run.id, "step": into})
 
     @property
     def files(self) -> list[str]:
@@ -74,6 +76,7 @@ class Training:
             InterruptError: the user asked to stop; the last complete epoch is saved.
         """
         saved = self.slot.load_epochs()
+        self._records = self.slot.load_records()
         self._context.observe(StepStarted(self._label, spec.epochs, resumed_at=saved))
         outcome = train(
             model,
@@ -115,7 +118,8 @@ class Training:
         return score_epoch
 
     def _epoch(self, record: EpochRecord, epochs: int) -> None:
-        self._write_metrics([*self._earlier(record.epoch), record])
+        self._records.append(record)
+        self._write_metrics(self._records)
         validation = record.validation or {}
         metrics = {"loss": record.loss}
         for key in ("sa", "ra"):
@@ -123,20 +127,13 @@ class Training:
                 metrics[key] = validation[key]["value"]
         self._context.observe(EpochDone(record.epoch, epochs, record.seconds, metrics))
 
-    def _earlier(self, epoch: int) -> list[EpochRecord]:
-        path = self._run.folder / self.files[0]
-        if not path.exists():
-            return []
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return [EpochRecord.of(line) for line in lines if line["epoch"] < epoch]
-
     def _write_metrics(self, records: Iterable[EpochRecord]) -> None:
         lines = [json.dumps(record.values(), sort_keys=True) for record in records]
         text = "".join(f"{line}\n" for line in lines)
         self._run.write(self.files[0], text.encode())
 
 
-def slot_of(folder: Path, identity: Mapping[str, Any]) -> CheckpointSlot:
+def checkpoint_of(folder: Path, identity: Mapping[str, Any]) -> CheckpointSlot:
     """The checkpoint slot of a run folder or round folder."""
     return CheckpointSlot(folder / layout.STATE, identity)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -16,15 +16,17 @@ from dwlt.attacks.auto import VERSION, require_package
 from dwlt.attacks.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from dwlt.data import Batch, CorruptedFolder, Split, Task
 from dwlt.data.resident import ResidentSplit
-from dwlt.events import Notice, ShardDone, StageDone, StageStarted
+from dwlt.events import Notice, ShardDone, StageStarted
 from dwlt.masks.selection import require_origin
 from dwlt.masks.tensors import apply_masks
 from dwlt.models import Model
 from dwlt.models.files import Blueprint, digest, find_model, read_model
-from dwlt.results.files import read_result
-from dwlt.runs import layout, store
+from dwlt.runs import layout
+from dwlt.runs.complete import Prepared, StepResult, Work, complete
+from dwlt.runs.context import Context
 from dwlt.runs.folder import read_spec
-from dwlt.runs.store import Context, Run
+from dwlt.runs.store import Run
+from dwlt.runs.verify import require_as_committed
 from dwlt.scoring import (
     SHARD,
     Accuracy,
@@ -49,7 +51,7 @@ from dwlt.stages.threats import (
     values,
     whole_range,
 )
-from dwlt.training.device import describe, pick
+from dwlt.training.device import choose_device, describe
 
 BUILTIN = "builtin"
 """The corruptions that dwlt computes itself."""
@@ -116,12 +118,14 @@ def run(
     Raises:
         FormatError, ModelError, MaskError: the files do not hold a model that takes these images.
         UserError: AutoAttack is asked for and not installed.
-        LedgerError: finished steps in the folder are of another evaluation.
+        LedgerError: finished steps in the folder are of another evaluation; or the model's run
+            ended with another file.
         InterruptError: the user asked to stop; finished shards are saved.
     """
     if wanted.suite:
         require_package()
     file = find_model(path)
+    require_as_committed(file)
     model, blueprint = read_model(file)
     data = (task_of(file) if own_task else None) or experiment.downstream
     spec = _spec(experiment, wanted, data, file, blueprint)
@@ -134,43 +138,62 @@ def run(
     source: tuple[Model, Blueprint] | None = None
     if wanted.source is not None:
         source_file = find_model(wanted.source)
+        require_as_committed(source_file)
         source = read_model(source_file)
         starts["from"] = digest(source_file)
-    run_id = store.run_id("evaluate", spec, starts)
-    folder = layout.run_folder(context.runs, "evaluate", spec.name, run_id)
-    result = read_result(folder / layout.RESULT)
-    if result is not None:
-        context.observe(StageDone("evaluate", str(folder), reused=True))
-        return folder, result
-    device = pick(context.device, context.threads)
-    task = open_task(spec, context)
-    for one in (blueprint, *([] if source is None else [source[1]])):
-        one.require(task)
-    with Run(folder, spec, starts, [("evaluate", layout.RESULT)]) as run_:
-        result = read_result(folder / layout.RESULT)
-        if result is not None:
-            return folder, result
-        run_.begin(task.fingerprint, describe(device))
-        work = _Work(run_, spec, task, model.to(device), device, context)
-        found = work.measure(None if source is None else source[0].to(device))
-        result = run_.finish(
-            "evaluate",
-            {
-                "model": str(file),
-                "weights": starts["weights"],
-                "mask": None if wanted.mask is None else str(wanted.mask),
-                "from": None if wanted.source is None else str(wanted.source),
-                "task": task_values(task),
-                "images": test_digest(task.test),
-                **found,
-            },
-            device=describe(device),
-        )
-        work.steps.clear()
-    for flag in result["flags"]:
-        context.observe(Notice(flag["text"], warning=True))
-    context.observe(StageDone("evaluate", str(folder), reused=False))
-    return folder, result
+    models = (model, None if source is None else source[0])
+    blueprints = (blueprint, *([] if source is None else [source[1]]))
+    origin = {
+        "model": str(file),
+        "weights": starts["weights"],
+        "mask": None if wanted.mask is None else str(wanted.mask),
+        "from": None if wanted.source is None else str(wanted.source),
+    }
+    work = _Evaluate(spec, context, models, blueprints, origin)
+    done = complete(spec, starts, work, context)
+    return done.folder, done.results[0]
+
+
+class _Evaluate(Work):
+    stage = "evaluate"
+
+    def __init__(
+        self,
+        spec: EvaluateSpec,
+        context: Context,
+        models: tuple[Model, Model | None],
+        blueprints: tuple[Blueprint, ...],
+        origin: dict[str, Any],
+    ) -> None:
+        self.spec = spec
+        self.context = context
+        self.models = models
+        self.blueprints = blueprints
+        self.origin = origin
+        self.device: torch.device
+        self.task: Task
+
+    def prepare(self) -> Prepared:
+        self.device = choose_device(self.context.device, self.context.threads)
+        self.task = open_task(self.spec, self.context)
+        for one in self.blueprints:
+            one.require(self.task)
+        return Prepared(self.task.fingerprint, describe(self.device))
+
+    def do(self, run: Run, step: str) -> StepResult:
+        model, source = self.models
+        task, device = self.task, self.device
+        work = _Measurement(run, self.spec, task, model.to(device), device, self.context)
+        found = work.measure(None if source is None else source.to(device))
+        own = {"task": task_values(task), "images": test_digest(task.test)}
+        return StepResult({**self.origin, **own, **found})
+
+    def clear(self, folder: Path, step: str) -> None:
+        ShardFiles(folder / layout.SHARDS, {}).clear()
+
+    def tell(self, step: str, result: Mapping[str, Any]) -> None:
+        for flag in result["flags"]:
+            self.context.observe(Notice(flag["text"], warning=True))
 
 
 def _spec(
@@ -206,7 +229,7 @@ def test_digest(split: Split) -> str:
     return digest.hexdigest()
 
 
-class _Work:
+class _Measurement:
     """One evaluation in its run folder."""
 
     def __init__(

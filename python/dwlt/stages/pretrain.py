@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from dwlt.data import Task
-from dwlt.events import StageDone, StageStarted, StepDone
+from dwlt.events import StageStarted, StepDone
 from dwlt.models import Model
 from dwlt.models.files import Blueprint, digest, model_bytes, new_model
-from dwlt.results.files import read_result
-from dwlt.runs import layout, store
-from dwlt.runs.store import Context, Run
+from dwlt.runs import layout
+from dwlt.runs.complete import Prepared, StepResult, Work, complete
+from dwlt.runs.context import Context
+from dwlt.runs.store import Run
 from dwlt.scoring import score
 from dwlt.spec import PretrainSpec
-from dwlt.stages.common import Training, flag_values, open_task, slot_of, task_values
-from dwlt.training.device import describe, pick
+from dwlt.stages.common import Training, checkpoint_of, flag_values, open_task, task_values
+from dwlt.training.device import choose_device, describe
 
 
 def run(spec: PretrainSpec, context: Context) -> tuple[Path, dict[str, Any]]:
@@ -29,72 +31,66 @@ def run(spec: PretrainSpec, context: Context) -> tuple[Path, dict[str, Any]]:
         The run folder and the content of its ``result.json``.
 
     Raises:
-        BusyError: another process works on this run.
-        InterruptError: the user asked to stop; the last complete epoch is saved.
+        As ``runs.complete``.
     """
-    run_id = store.run_id("pretrain", spec, {})
-    folder = layout.run_folder(context.runs, "pretrain", spec.name, run_id)
-    result = read_result(folder / layout.RESULT)
-    if result is not None:
-        # A kill between the result and this line may have left the checkpoint behind.
-        slot_of(folder, {}).clear()
-        context.observe(StageDone("pretrain", str(folder), reused=True))
-        return folder, result
-    device = pick(context.device, context.threads)
-    # Before the folder is made: a task or model that cannot be had leaves nothing behind.
-    task = open_task(spec, context)
-    model = new_model(spec.model, task, seed=spec.seed)
-    with Run(folder, spec, {}, [("pretrain", layout.RESULT)]) as run_:
-        # Another process may have finished between the look above and the lock.
-        result = read_result(folder / layout.RESULT)
-        if result is None:
-            run_.begin(task.fingerprint, describe(device))
-            result = _train(run_, spec, context, device, task, model)
-    context.observe(StageDone("pretrain", str(folder), reused=False))
-    return folder, result
+    done = complete(spec, {}, _Pretrain(spec, context), context)
+    return done.folder, done.results[0]
 
 
-def _train(
-    run_: Run,
-    spec: PretrainSpec,
-    context: Context,
-    device: torch.device,
-    task: Task,
-    model: Model,
-) -> dict[str, Any]:
-    training = Training(run_, task, context, device, into="", label="training")
-    left = spec.train.epochs - training.slot.load_epochs()
-    context.observe(
-        StageStarted("pretrain", f"{spec.model.name} on {task.name}, {spec.train.regime}", left)
-    )
-    outcome = training.fit(
-        model, spec.train, augment=spec.data.augment, seed=spec.seed, scoring=spec.score
-    )
-    model.to(device)
-    scores = {
-        split: score(model, getattr(task, split), spec.score, device=device)
-        for split in ("validation", "test")
-    }
-    run_.write(layout.MODEL, model_bytes(model, Blueprint.of(spec.model, task)))
-    test = scores["test"].values()
-    flags = (*outcome.flags, *scores["validation"].flags, *scores["test"].flags)
-    result = run_.finish(
-        "pretrain",
-        {
-            "regime": spec.train.regime,
-            "seed": spec.seed,
-            "task": task_values(task),
-            "weights": digest(run_.folder / layout.MODEL),
-            "validation": scores["validation"].values(),
-            "test": test,
-            "flags": flag_values(flags),
-        },
-        files=[*training.files, layout.MODEL],
-        device=describe(device),
-    )
-    training.slot.clear()
-    context.observe(StepDone("test", summary(test)))
-    return result
+class _Pretrain(Work):
+    stage = "pretrain"
+
+    def __init__(self, spec: PretrainSpec, context: Context) -> None:
+        self.spec = spec
+        self.context = context
+        self.device: torch.device
+        self.task: Task
+        self.model: Model
+
+    def prepare(self) -> Prepared:
+        self.device = choose_device(self.context.device, self.context.threads)
+        self.task = open_task(self.spec, self.context)
+        self.model = new_model(self.spec.model, self.task, seed=self.spec.seed)
+        return Prepared(self.task.fingerprint, describe(self.device))
+
+    def do(self, run: Run, step: str) -> StepResult:
+        spec, task, model = self.spec, self.task, self.model
+        training = Training(run, task, self.context, self.device, into="", label="training")
+        self.context.observe(
+            StageStarted(
+                "pretrain",
+                f"{spec.model.name} on {task.name}, {spec.train.regime}",
+                spec.train.epochs - training.slot.load_epochs(),
+            )
+        )
+        outcome = training.fit(
+            model, spec.train, augment=spec.data.augment, seed=spec.seed, scoring=spec.score
+        )
+        model.to(self.device)
+        scores = {
+            split: score(model, getattr(task, split), spec.score, device=self.device)
+            for split in ("validation", "test")
+        }
+        run.write(layout.MODEL, model_bytes(model, Blueprint.of(spec.model, task)))
+        flags = (*outcome.flags, *scores["validation"].flags, *scores["test"].flags)
+        return StepResult(
+            {
+                "regime": spec.train.regime,
+                "seed": spec.seed,
+                "task": task_values(task),
+                "weights": digest(run.folder / layout.MODEL),
+                "validation": scores["validation"].values(),
+                "test": scores["test"].values(),
+                "flags": flag_values(flags),
+            },
+            [*training.files, layout.MODEL],
+        )
+
+    def clear(self, folder: Path, step: str) -> None:
+        checkpoint_of(folder, {}).clear()
+
+    def tell(self, step: str, result: Mapping[str, Any]) -> None:
+        self.context.observe(StepDone("test", summary(result["test"])))
 
 
 def summary(score_values: dict[str, Any]) -> str:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from dwlt import _core
-from dwlt.errors import DataError
-from dwlt.events import StageDone, StageStarted, StepDone
-from dwlt.results.files import read_result
+from dwlt.data import Task
+from dwlt.errors import DataError, LedgerError
+from dwlt.events import StageStarted, StepDone
 from dwlt.runs import layout
+from dwlt.runs.complete import Prepared, StepResult, Work, complete
+from dwlt.runs.context import Context
+from dwlt.runs.done import finished
 from dwlt.runs.plan import Search, Source
-from dwlt.runs.store import Context, Run
-from dwlt.stages.common import flag_values, open_task, slot_of, stopped, task_values
-from dwlt.stages.methods import METHODS, Found, Rounds
+from dwlt.runs.store import Run
+from dwlt.stages.common import checkpoint_of, flag_values, open_task, stopped, task_values
+from dwlt.stages.methods import METHODS, Rounds, RoundTicket
 from dwlt.stages.pretrain import summary
-from dwlt.stages.source import obtain
-from dwlt.training.device import describe, pick
+from dwlt.stages.source import ensure_source
+from dwlt.training.device import choose_device, describe
 from dwlt.units import percent
 
 
@@ -39,50 +43,84 @@ def run(
         The run folder and the results of rounds 0 to ``rounds``.
 
     Raises:
-        BusyError: another process works on this run.
-        InterruptError: the user asked to stop; the last complete epoch is saved.
+        As ``runs.complete``.
     """
     last = search.spec.rounds if rounds is None else rounds
-    source = search.pretraining.settled or obtain(search.pretraining, context)
-    folder = search.folder_from(source)
-    results = _results(folder, last)
-    if len(results) == last + 1:
-        slot_of(layout.round_folder(folder, last), {}).clear()
-        context.observe(StageDone("prune", str(folder), reused=True))
-        return folder, results
-    if search.of is not None:
-        run(search.of, context, rounds=last, asked=False)
-    device = pick(context.device, context.threads)
-    # Before the folder is made: a task that cannot be had leaves nothing behind.
-    task = open_task(search.spec, context)
+    source = search.pretraining.proven_source or ensure_source(search.pretraining, context)
     spec = search.spec.model_copy(update={"model": source.model})
-    plan = [
-        (layout.round_name(r), str(Path(layout.round_name(r)) / layout.RESULT))
-        for r in range(last + 1)
-    ]
-    with Run(folder, spec, search.starts(source), plan) as run_:
-        if asked:
-            run_.ledger.note(json.dumps({"event": "asked", "rounds": last}))
-        _require_images(search, source, task.name, task.fingerprint)
-        run_.begin(task.fingerprint, describe(device))
-        work = Rounds(run_, search, source, task, context, device, last)
-        _announce(run_, work)
-        while (step := run_.ledger.next()) is not None:
-            _round(work, int(step.removeprefix("round-")))
-    context.observe(StageDone("prune", str(folder), reused=False))
-    return folder, _results(folder, last)
-
-
-def _results(folder: Path, rounds: int) -> list[dict[str, Any]]:
-    found = (read_result(layout.round_folder(folder, r) / layout.RESULT) for r in range(rounds + 1))
-    return [result for result in found if result is not None]
+    work = _Prune(search, source, context, last, asked=asked)
+    done = complete(spec, search.starts(source), work, context, rounds=last)
+    return done.folder, done.results
 
 
 def found(search: Search, rounds: int) -> tuple[Path, list[dict[str, Any]]]:
     """Folder and results of a search that has been run."""
     folder = search.folder
     assert folder is not None
-    return folder, _results(folder, rounds)
+    results = (search.round(round_) for round_ in range(rounds + 1))
+    return folder, [result for result in results if result is not None]
+
+
+class _Prune(Work):
+    stage = "prune"
+
+    def __init__(
+        self, search: Search, source: Source, context: Context, rounds: int, *, asked: bool
+    ) -> None:
+        self.search = search
+        self.source = source
+        self.context = context
+        self.rounds = rounds
+        self.asked = asked
+        self.device: torch.device
+        self.task: Task
+        self.work: Rounds
+
+    def prepare(self) -> Prepared:
+        if self.search.of is not None:
+            run(self.search.of, self.context, rounds=self.rounds, asked=False)
+        self.device = choose_device(self.context.device, self.context.threads)
+        self.task = open_task(self.search.spec, self.context)
+        return Prepared(self.task.fingerprint, describe(self.device))
+
+    def begin(self, run: Run) -> None:
+        if self.asked:
+            run.note("asked", rounds=self.rounds)
+        _require_images(self.search, self.source, self.task.name, self.task.fingerprint)
+        self.work = Rounds(
+            run, self.search, self.source, self.task, self.context, self.device, self.rounds
+        )
+        _announce(run, self.work)
+
+    def do(self, run: Run, step: str) -> StepResult:
+        round_ = int(step.removeprefix("round-"))
+        if self.context.stop():
+            raise stopped(f"pruning, before round {round_}")
+        work = self.work
+        if round_ == 0:
+            parent = None
+            ticket = RoundTicket(_core.MaskSet.dense(work.shapes()), self.source.digest)
+        else:
+            before = work.masks(round_ - 1)
+            parent = before.digest
+            ticket = METHODS[work.spec.method](work, round_)
+            ticket.masks.check_lineage(before)
+        _require_parent_of_next(run.folder, round_, ticket.masks.digest)
+        return _save(work, round_, ticket, parent)
+
+    def clear(self, folder: Path, step: str) -> None:
+        checkpoint_of(folder / step, {}).clear()
+
+    def tell(self, step: str, result: Mapping[str, Any]) -> None:
+        validation = (result["search"] or {}).get("validation")
+        shown = f"; before pruning: {summary(validation)}" if validation else ""
+        kept, total = result["kept"], result["total"]
+        self.context.observe(
+            StepDone(
+                f"round {result['round']}/{self.rounds}",
+                f"sparsity {percent(kept, total)}, {kept:,} of {total:,} kept{shown}",
+            )
+        )
 
 
 def _require_images(search: Search, source: Source, name: str, images: str) -> None:
@@ -91,6 +129,21 @@ def _require_images(search: Search, source: Source, name: str, images: str) -> N
         raise DataError(
             f"the images of {name} are not those that {source.path} was pre-trained on",
             hint="put the old images back, or pre-train anew in another --runs folder",
+        )
+
+
+def _require_parent_of_next(folder: Path, round_: int, found: str) -> None:
+    """A round that is done again must give the masks that the finished round after it started from.
+
+    Raises:
+        LedgerError: it does not: another machine or version of PyTorch computes it otherwise.
+    """
+    following = finished(folder, layout.round_step(round_ + 1))
+    if following is not None and following["parent"] != found:
+        raise LedgerError(
+            f"{folder}: round {round_}, done again, gives the masks {found}, but round "
+            f"{round_ + 1} was made from {following['parent']}",
+            hint=f"remove {folder} to run the search again",
         )
 
 
@@ -110,30 +163,13 @@ def _announce(run_: Run, work: Rounds) -> None:
     )
 
 
-def _round(work: Rounds, round_: int) -> None:
-    """Do one round and commit it."""
-    if work.context.stop():
-        raise stopped(f"pruning, before round {round_}")
-    if round_ == 0:
-        found = Found(_core.MaskSet.dense(work.shapes()), work.source.digest)
-        _commit(work, 0, found, None)
-        return
-    before = work.masks(round_ - 1)
-    found = METHODS[work.spec.method](work, round_)
-    found.masks.check_lineage(before)
-    _commit(work, round_, found, before.digest)
-    slot_of(layout.round_folder(work.run.folder, round_), {}).clear()
-
-
-def _commit(work: Rounds, round_: int, found: Found, parent: str | None) -> None:
-    into = layout.round_name(round_)
-    spec, masks = work.spec, found.masks
-    (work.run.folder / into).mkdir(exist_ok=True)
-    mask_file = Path(into) / layout.MASK
-    masks.save(str(work.run.folder / mask_file), round=round_, weights=found.weights, parent=parent)
-    device = describe(work.device)
-    work.run.finish(
-        into,
+def _save(work: Rounds, round_: int, ticket: RoundTicket, parent: str | None) -> StepResult:
+    """Write a round's masks, and say what its result holds."""
+    folder = layout.round_folder(work.run.folder, round_)
+    spec, masks = work.spec, ticket.masks
+    folder.mkdir(exist_ok=True)
+    masks.save(str(folder / layout.MASK), round=round_, weights=ticket.weights, parent=parent)
+    return StepResult(
         {
             "round": round_,
             "kept": masks.kept,
@@ -146,26 +182,15 @@ def _commit(work: Rounds, round_: int, found: Found, parent: str | None) -> None
             "seed": spec.seed,
             "mask": masks.digest,
             "parent": parent,
-            "weights": found.weights,
-            "weights_file": found.weights_file,
+            "weights": ticket.weights,
+            "weights_file": ticket.weights_file,
             "pretrain": work.source.pretrain,
             "layers": layer_values(masks, work.shapes()),
-            "search": found.search,
+            "search": ticket.search,
             "task": task_values(work.task),
-            "flags": flag_values(found.flags),
+            "flags": flag_values(ticket.flags),
         },
-        files=[*found.files, str(mask_file)],
-        into=into,
-        device=device,
-    )
-    validation = (found.search or {}).get("validation")
-    shown = f"; before pruning: {summary(validation)}" if validation else ""
-    work.context.observe(
-        StepDone(
-            f"round {round_}/{work.rounds}",
-            f"sparsity {percent(masks.kept, masks.total)}, {masks.kept:,} of "
-            f"{masks.total:,} kept{shown}",
-        )
+        [*ticket.files, f"{layout.round_name(round_)}/{layout.MASK}"],
     )
 
 

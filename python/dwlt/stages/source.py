@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dwlt.checkpoints.given import given_weights
+from dwlt.runs.context import Context
 from dwlt.runs.plan import Pretraining, Source, pretrained_source, remember
-from dwlt.runs.store import Context
 from dwlt.stages import pretrain
 
 
-def obtain(pretraining: Pretraining, context: Context) -> Source:
+def ensure_source(pretraining: Pretraining, context: Context) -> Source:
     """The weights of a pre-training, which is run if need be; or the given ones, read.
 
     Raises:
@@ -28,5 +28,5 @@ def obtain(pretraining: Pretraining, context: Context) -> Source:
             # The config's word counts for more than the file's.
             source = replace(source, pretrain={**source.pretrain, "regime": regime})
         remember(pretraining, source)
-    pretraining.settle(source)
+    pretraining.set_source(source)
     return source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,22 @@ from dwlt.masks.tensors import to_bool_tensors
 from dwlt.models import Model, swap_head
 from dwlt.models.files import Blueprint, digest_of, model_bytes, read_model
 from dwlt.runs import layout
+from dwlt.runs.complete import Prepared, StepResult, Work, complete
+from dwlt.runs.context import Context
 from dwlt.runs.plan import Cell
-from dwlt.runs.store import Context, Run
+from dwlt.runs.store import Run
 from dwlt.scoring import Flag, score
 from dwlt.spec import TransferSpec
 from dwlt.stages.common import (
     Training,
+    checkpoint_of,
     flag_values,
     open_task,
-    slot_of,
     stopped,
     task_values,
 )
 from dwlt.training import Best
-from dwlt.training.device import describe, pick
+from dwlt.training.device import choose_device, describe
 from dwlt.units import derive_seed, percent
 
 
@@ -41,57 +44,44 @@ def run(cell: Cell, context: Context) -> tuple[Path, dict[str, Any]]:
         The run folder and the content of its ``result.json``.
 
     Raises:
-        BusyError: another process works on this cell.
-        InterruptError: the user asked to stop; the last complete epoch is saved.
         LedgerError: the ticket has not been found yet.
+        As ``runs.complete``.
     """
-    found, folder = cell.ticket(), cell.folder()
-    if found is None or folder is None or cell.search.folder is None:
+    found, folder = cell.ticket(), cell.search.folder
+    if found is None or folder is None:
         raise LedgerError(
             f"{cell.search.label} has no finished round {cell.spec.round}", hint="run `dwlt prune`"
         )
-    result = cell.result()
-    if result is None:
-        ticket = Ticket.of(cell.source(), cell.search.folder, found)
-        result = _Transfer(cell, ticket, folder, context).run()
-    else:
-        # A kill right after the result may have left the checkpoint behind.
-        slot_of(folder, {}).clear()
-    return folder, result
+    ticket = Ticket.of(cell.source(), folder, found)
+    work = _Transfer(cell, ticket, context)
+    done = complete(work.spec, cell.starts(found), work, context)
+    return done.folder, done.results[0]
 
 
-class _Transfer:
-    """One cell at work."""
+class _Transfer(Work):
+    stage = "transfer"
+    announces = False
 
-    def __init__(self, cell: Cell, ticket: Ticket, folder: Path, context: Context) -> None:
+    def __init__(self, cell: Cell, ticket: Ticket, context: Context) -> None:
         self.cell = cell
-        self.spec = cell.settled()
+        self.spec = cell.resolved_spec()
         self.ticket = ticket
-        self.folder = folder
         self.context = context
-        self.label = cell.label
+        self.device: torch.device
+        self.task: Task
 
-    def run(self) -> dict[str, Any]:
-        """Do it, unless somebody else has meanwhile."""
+    def prepare(self) -> Prepared:
         if self.context.stop():
-            raise stopped(f"transfer, before {self.label}")
-        device = pick(self.context.device, self.context.threads)
-        # Before the folder is made: a task that cannot be had leaves nothing behind.
-        task = open_task(self.spec, self.context)
-        starts = {"weights": self.ticket.result["weights"], "mask": self.ticket.result["mask"]}
-        with Run(self.folder, self.spec, starts, [("transfer", layout.RESULT)]) as run_:
-            if self.cell.result() is None:
-                self._train(run_, task, device)
-        result = self.cell.result()
-        assert result is not None
-        return result
+            raise stopped(f"transfer, before {self.cell.label}")
+        self.device = choose_device(self.context.device, self.context.threads)
+        self.task = open_task(self.spec, self.context)
+        return Prepared(self.task.fingerprint, describe(self.device))
 
-    def _train(self, run_: Run, task: Task, device: torch.device) -> None:
-        spec = self.spec
-        run_.begin(task.fingerprint, describe(device))
+    def do(self, run: Run, step: str) -> StepResult:
+        spec, task, device = self.spec, self.task, self.device
         masks = self.ticket.masks()
         model, blueprint = _ready(self.ticket, task, spec)
-        training = Training(run_, task, self.context, device, into="", label=self.label)
+        training = Training(run, task, self.context, device, into="", label=self.cell.label)
         outcome = training.fit(
             model,
             spec.train,
@@ -109,25 +99,19 @@ class _Transfer:
         flags: list[Flag] = list(outcome.flags)
         for kind, best in chosen.items():
             training.slot.restore_best(best, model)
-            run_.write(layout.best(kind), model_bytes(model, blueprint))
+            run.write(layout.best(kind), model_bytes(model, blueprint))
             # The test images are looked at once per checkpoint, and never twice for the same one.
             if best.epoch not in tested:
                 model.to(device)
                 found = score(model, task.test, spec.score, device=device)
                 flags += found.flags
                 tested[best.epoch] = found.values()
-        self._commit(run_, training, task, chosen, tested, flags, describe(device))
+        files = [*training.files, *(layout.best(kind) for kind in chosen)]
+        return StepResult(self._values(chosen, tested, flags), files)
 
-    def _commit(
-        self,
-        run_: Run,
-        training: Training,
-        task: Task,
-        chosen: dict[str, Best],
-        tested: dict[int, dict[str, Any]],
-        flags: list[Flag],
-        device: str,
-    ) -> None:
+    def _values(
+        self, chosen: dict[str, Best], tested: dict[int, dict[str, Any]], flags: list[Flag]
+    ) -> dict[str, Any]:
         found = self.ticket.result
         best: dict[str, dict[str, Any]] = {
             f"best_{kind}": {
@@ -137,36 +121,35 @@ class _Transfer:
             }
             for kind, one in chosen.items()
         }
-        run_.finish(
-            "transfer",
-            {
-                "round": self.spec.round,
-                "kept": found["kept"],
-                "total": found["total"],
-                "layers": found["layers"],
-                "mask": found["mask"],
-                "weights": found["weights"],
-                "regime": self.spec.train.regime,
-                "seed": self.spec.seed,
-                "fraction": self.spec.data.fraction,
-                # As it is called now: a regime may have been put right since the round was made.
-                "pretrain": self.cell.source().pretrain,
-                "prune": _search_values(found),
-                "task": task_values(task),
-                "flags": flag_values(flags),
-                **best,
-            },
-            files=[*training.files, *(layout.best(kind) for kind in chosen)],
-            device=device,
-        )
-        training.slot.clear()
-        sa, ra = best["best_sa"]["test"]["sa"], best["best_ra"]["test"]["ra"]
+        return {
+            "round": self.spec.round,
+            "kept": found["kept"],
+            "total": found["total"],
+            "layers": found["layers"],
+            "mask": found["mask"],
+            "weights": found["weights"],
+            "regime": self.spec.train.regime,
+            "seed": self.spec.seed,
+            "fraction": self.spec.data.fraction,
+            # As it is called now: a regime may have been put right since the round was made.
+            "pretrain": self.cell.source().pretrain,
+            "prune": _search_values(found),
+            "task": task_values(self.task),
+            "flags": flag_values(flags),
+            **best,
+        }
+
+    def clear(self, folder: Path, step: str) -> None:
+        checkpoint_of(folder, {}).clear()
+
+    def tell(self, step: str, result: Mapping[str, Any]) -> None:
+        sa, ra = result["best_sa"]["test"]["sa"], result["best_ra"]["test"]["ra"]
         robust = "" if ra is None else f", RA {ra['value']:.1%}"
         self.context.observe(
             StepDone(
-                self.label,
-                f"sparsity {percent(found['kept'], found['total'])}, test SA {sa['value']:.1%}"
-                f"{robust} (n {sa['n']})",
+                self.cell.label,
+                f"sparsity {percent(result['kept'], result['total'])}, "
+                f"test SA {sa['value']:.1%}{robust} (n {sa['n']})",
             )
         )
 

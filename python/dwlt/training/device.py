@@ -10,7 +10,7 @@ from dwlt.results.files import cpu_name
 _NAMES = "use auto, cpu, cuda or cuda:0"
 
 
-def pick(name: str, threads: int | None) -> torch.device:
+def choose_device(name: str, threads: int | None) -> torch.device:
     """The device that ``--device`` asks for; "auto" takes the first GPU, else the CPU.
 
     Args:

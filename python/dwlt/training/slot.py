@@ -71,6 +71,16 @@ class CheckpointSlot:
         """
         return int(self._meta()["epochs"]) if self.path.exists() else 0
 
+    def load_records(self) -> list[EpochRecord]:
+        """The records of the epochs saved here; whose they are is not asked.
+
+        Raises:
+            FormatError: the file is damaged or no checkpoint of dwlt.
+        """
+        if not self.path.exists():
+            return []
+        return [EpochRecord.of(values) for values in self._meta()["records"]]
+
     def load(self) -> Saved | None:
         """The saved state, or None where there is none yet.
 

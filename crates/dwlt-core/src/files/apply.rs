@@ -1,124 +1,195 @@
 //! Masks laid on a checkpoint, piece by piece.
 
-use std::fs::{self, File};
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::path::{Path, PathBuf};
 
+use crate::disk::{self, File};
 use crate::error::{Error, Result};
-use crate::files::atomic;
 use crate::files::checkpoint::Checkpoint;
 use crate::files::safetensors::{self, Header, TensorInfo};
+use crate::files::{atomic, temporary, unfinished};
 use crate::masks::{Mask, MaskSet};
-use crate::parallel;
+use crate::watch::Watch;
 
 /// Weights in memory at a time; a multiple of 64.
 const PIECE: usize = 1 << 18;
 
+/// Bytes copied at a time.
+const COPIED: u64 = 1 << 24;
+
 /// Writes `weights` to `out` with every masked weight +0.0. Headers, types and all other bytes
-/// stay as they are, bytes of kept weights too. `progress` grows by the bytes of the tensors.
+/// stay as they are, bytes of kept weights too. `watch` counts the bytes of the tensors.
 ///
 /// `weights` is a safetensors file, then so is `out`; or an index or a folder, then `out` is a
-/// folder, new or empty, for files of the same names and the index.
-pub fn apply(
-    weights: &Path,
-    masks: &MaskSet,
-    out: &Path,
-    progress: Option<&AtomicU64>,
-) -> Result<()> {
+/// folder, new or empty, for files of the same names and the index. A folder that a killed call
+/// left unfinished may be given again. After an error or a stop nothing of the output is left.
+pub fn apply(weights: &Path, masks: &MaskSet, out: &Path, watch: Watch<'_>) -> Result<()> {
     let checkpoint = Checkpoint::open(weights)?;
     checkpoint.check_masks(masks)?;
     let (files, index) = checkpoint.files();
     if index.is_none() && !weights.is_dir() {
-        return apply_file(weights, masks, out, progress);
+        return apply_file(weights, masks, out, watch);
     }
-    let write = |error| Error::io("write", out, error);
-    if out.exists() && fs::read_dir(out).map_err(write)?.next().is_some() {
-        return Err(Error::mask(format!(
-            "{} is not empty; name a new folder for the files of {}",
-            out.display(),
-            weights.display()
-        )));
+    let files: Vec<&Path> = files.collect();
+    let names: BTreeSet<&OsStr> =
+        files.iter().copied().chain(index).filter_map(Path::file_name).collect();
+    let folder = Folder::begin(out, &names, weights)?;
+    let fill = || {
+        for path in &files {
+            apply_file(path, masks, &folder.file(path), watch)?;
+        }
+        // Last: without it the folder is not whole.
+        index.map_or(Ok(()), |path| {
+            let content = disk::read(path).map_err(|error| Error::read(path, error))?;
+            atomic::write(&folder.file(path), &content, watch)
+        })
+    };
+    match fill() {
+        Ok(()) => folder.finish(),
+        Err(error) => {
+            folder.abandon(&names);
+            Err(error)
+        }
     }
-    fs::create_dir_all(out).map_err(write)?;
-    let inside = |path: &Path| out.join(path.file_name().unwrap_or_default());
-    for path in files {
-        apply_file(path, masks, &inside(path), progress)?;
-    }
-    // Last: without it the folder is not whole.
-    index.map_or(Ok(()), |path| {
-        let content = fs::read(path).map_err(|error| Error::read(path, error))?;
-        atomic::write(&inside(path), &content)
-    })
 }
 
-fn apply_file(
-    weights: &Path,
-    masks: &MaskSet,
-    out: &Path,
-    progress: Option<&AtomicU64>,
-) -> Result<()> {
+/// An output folder that is being filled.
+struct Folder {
+    path: PathBuf,
+    made: bool,
+    note: unfinished::Note,
+}
+
+impl Folder {
+    /// Makes the folder, or takes one that is empty or was left unfinished by a killed call that
+    /// wrote files of these names.
+    fn begin(out: &Path, names: &BTreeSet<&OsStr>, weights: &Path) -> Result<Self> {
+        let failed = |error| Error::io("write", out, error);
+        let path = atomic::real_folder(out).map_err(failed)?;
+        let made = !path.exists();
+        disk::create_folder(&path).map_err(failed)?;
+        let found = entries(&path).map_err(failed)?;
+        let begun = found.iter().any(|name| unfinished::is_note(name));
+        let ours = |name: &OsString| {
+            unfinished::is_note(name)
+                || temporary::is_temporary(name)
+                || begun && names.contains(name.as_os_str())
+        };
+        if !found.iter().all(ours) {
+            return Err(Error::mask(format!(
+                "{} is not empty; name a new folder for the files of {}",
+                out.display(),
+                weights.display()
+            )));
+        }
+        let note = unfinished::Note::take(&path)?;
+        Ok(Self { path, made, note })
+    }
+
+    /// Where the copy of a file goes.
+    fn file(&self, path: &Path) -> PathBuf {
+        self.path.join(path.file_name().unwrap_or_default())
+    }
+
+    fn finish(self) -> Result<()> {
+        self.note.remove()?;
+        disk::sync_folder(&self.path).map_err(|error| Error::io("write", &self.path, error))
+    }
+
+    /// Removes what was written. The note goes last: if something cannot be removed, the folder
+    /// still shows that it is unfinished, and can be given again.
+    fn abandon(self, names: &BTreeSet<&OsStr>) {
+        let remove = |name| match disk::remove(&self.path.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        if names.iter().all(|name| remove(name).is_ok()) && self.note.remove().is_ok() && self.made
+        {
+            let _ = std::fs::remove_dir(&self.path);
+        }
+    }
+}
+
+/// Names of what a folder holds.
+fn entries(folder: &Path) -> io::Result<Vec<OsString>> {
+    disk::list(folder)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+}
+
+fn apply_file(weights: &Path, masks: &MaskSet, out: &Path, watch: Watch<'_>) -> Result<()> {
     let read = |error| Error::read(weights, error);
     let mut file = File::open(weights).map_err(read)?;
     let header = Header::read(weights, &mut file)?;
     file.seek(SeekFrom::Start(0)).map_err(read)?;
-    atomic::write_with(out, |writer| {
-        copy(&mut file, header.data_start, writer, None)?;
+    atomic::write_with(out, watch, |writer| {
+        let mut copy = Copy { file: &mut file, weights, writer, out };
+        copy.bytes(header.data_start, Watch { done: None, ..watch })?;
         for tensor in &header.tensors {
             match masks.get(&tensor.name) {
-                None => copy(&mut file, tensor.end - tensor.begin, writer, progress)?,
-                Some(mask) => copy_masked(&mut file, tensor, mask, writer, progress)?,
+                None => copy.bytes(tensor.end - tensor.begin, watch)?,
+                Some(mask) => copy.masked(tensor, mask, watch)?,
             }
         }
         Ok(())
     })
 }
 
-/// Copies `left` bytes.
-fn copy(
-    file: &mut File,
-    mut left: u64,
-    writer: &mut impl Write,
-    progress: Option<&AtomicU64>,
-) -> io::Result<()> {
-    while left > 0 {
-        let now = left.min(1 << 26);
-        if io::copy(&mut (&mut *file).take(now), writer)? < now {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        parallel::count(progress, now);
-        left -= now;
-    }
-    Ok(())
+/// A file that is copied from its beginning to its end.
+struct Copy<'a, W> {
+    file: &'a mut File,
+    weights: &'a Path,
+    writer: &'a mut W,
+    out: &'a Path,
 }
 
-fn copy_masked(
-    file: &mut File,
-    tensor: &TensorInfo,
-    mask: &Mask,
-    writer: &mut impl Write,
-    progress: Option<&AtomicU64>,
-) -> io::Result<()> {
-    let width = safetensors::width(&tensor.dtype).expect("the header was checked");
-    let width = usize::try_from(width).expect("at most 8 bytes");
-    let mut bytes = vec![0; PIECE.min(mask.bits().len()) * width];
-    let mut left = mask.bits().len();
-    for words in mask.bits().words().chunks(PIECE / 64) {
-        let now = left.min(PIECE);
-        let bytes = &mut bytes[..now * width];
-        file.read_exact(bytes)?;
-        for (block, &word) in bytes.chunks_mut(64 * width).zip(words) {
-            if word != u64::MAX {
-                for (i, weight) in block.chunks_mut(width).enumerate() {
-                    if word >> i & 1 == 0 {
-                        weight.fill(0);
+impl<W: Write> Copy<'_, W> {
+    /// Copies the next `left` bytes.
+    fn bytes(&mut self, mut left: u64, watch: Watch<'_>) -> Result<()> {
+        #[allow(clippy::cast_possible_truncation)] // at most COPIED
+        let mut room = vec![0; left.min(COPIED) as usize];
+        while left > 0 {
+            #[allow(clippy::cast_possible_truncation)] // at most COPIED
+            let piece = &mut room[..left.min(COPIED) as usize];
+            self.read(piece)?;
+            self.write(piece)?;
+            left -= piece.len() as u64;
+            watch.advance(piece.len() as u64)?;
+        }
+        Ok(())
+    }
+
+    /// Copies the next tensor's bytes, with zeros where the mask has none.
+    fn masked(&mut self, tensor: &TensorInfo, mask: &Mask, watch: Watch<'_>) -> Result<()> {
+        let width = safetensors::width(&tensor.dtype).expect("the header was checked");
+        let width = usize::try_from(width).expect("at most 8 bytes");
+        let mut room = vec![0; PIECE.min(mask.bits().len()) * width];
+        let mut left = mask.bits().len();
+        for words in mask.bits().words().chunks(PIECE / 64) {
+            let now = left.min(PIECE);
+            let bytes = &mut room[..now * width];
+            self.read(bytes)?;
+            for (block, &word) in bytes.chunks_mut(64 * width).zip(words) {
+                if word != u64::MAX {
+                    for (i, weight) in block.chunks_mut(width).enumerate() {
+                        if word >> i & 1 == 0 {
+                            weight.fill(0);
+                        }
                     }
                 }
             }
+            self.write(bytes)?;
+            left -= now;
+            watch.advance((now * width) as u64)?;
         }
-        writer.write_all(bytes)?;
-        parallel::count(progress, bytes.len() as u64);
-        left -= now;
+        Ok(())
     }
-    Ok(())
+
+    fn read(&mut self, bytes: &mut [u8]) -> Result<()> {
+        self.file.read_exact(bytes).map_err(|error| Error::read(self.weights, error))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.writer.write_all(bytes).map_err(|error| Error::io("write", self.out, error))
+    }
 }

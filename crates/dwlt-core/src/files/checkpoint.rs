@@ -3,19 +3,20 @@
 //! Only headers are read until weights are asked for, and those are read in pieces.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
 
 use serde::Deserialize;
 
 use crate::digest::{self, Piece};
+use crate::disk::{self, File};
 use crate::error::{Error, Result};
 use crate::files::atomic::folder_of;
 use crate::files::entries::Entries;
 use crate::files::safetensors::{Header, TensorInfo};
+use crate::files::unfinished;
 use crate::masks::{self, MaskSet};
 use crate::select::{self, Data, Dtype, Keep, Options, Part};
+use crate::watch::Watch;
 
 /// What the name of an index ends in.
 const INDEX: &str = ".safetensors.index.json";
@@ -80,8 +81,8 @@ impl Checkpoint {
     }
 
     /// Digest of the tensors, whatever their order and however they are spread over files; see
-    /// [`digest_tensors`](digest::digest_tensors). `progress` grows by the bytes read.
-    pub fn digest(&self, progress: Option<&AtomicU64>) -> Result<String> {
+    /// [`digest_tensors`](digest::digest_tensors). `watch` counts the bytes read.
+    pub fn digest(&self, watch: Watch<'_>) -> Result<String> {
         let mut pieces = vec![Piece::Owned(digest::tensors_head(self.tensors.len()))];
         for (shard, tensor) in &self.tensors {
             let TensorInfo { name, dtype, shape, begin, end } = tensor;
@@ -89,7 +90,7 @@ impl Checkpoint {
             pieces.push(Piece::Owned(digest::frame(name, dtype, shape)));
             pieces.push(Piece::File { file, path, at: data_start + begin, len: end - begin });
         }
-        digest::hash(&pieces, progress)
+        digest::hash(&pieces, watch)
     }
 
     /// Refuses masks that cover what the checkpoint does not have, or in another shape.
@@ -151,8 +152,15 @@ impl Checkpoint {
     fn open_folder(folder: &Path) -> Result<Self> {
         let read = |error| Error::read(folder, error);
         let mut names = Vec::new();
-        for entry in fs::read_dir(folder).map_err(read)? {
+        for entry in disk::list(folder).map_err(read)? {
             names.push(entry.map_err(read)?.file_name().to_string_lossy().into_owned());
+        }
+        if names.iter().any(|name| unfinished::is_note(name.as_ref())) {
+            return Err(Error::Format {
+                path: folder.to_owned(),
+                message: "this folder is not whole: writing to it was stopped".to_owned(),
+                hint: Some("run `dwlt mask apply` into it again, or remove it"),
+            });
         }
         names.sort();
         let ending = |end: &str| -> Vec<PathBuf> {
@@ -173,10 +181,10 @@ impl Checkpoint {
     fn open_index(path: &Path) -> Result<Self> {
         let fault = |message: String| Error::format(path, message);
         let read = |error| Error::read(path, error);
-        if fs::metadata(path).map_err(read)?.len() > MAX_INDEX {
+        if disk::metadata(path).map_err(read)?.len() > MAX_INDEX {
             return Err(fault("too long for an index".to_owned()));
         }
-        let Index { weight_map } = serde_json::from_slice(&fs::read(path).map_err(read)?)
+        let Index { weight_map } = serde_json::from_slice(&disk::read(path).map_err(read)?)
             .map_err(|error| fault(format!("not an index of safetensors files: {error}")))?;
         let map: BTreeMap<String, String> = weight_map.0.into_iter().collect();
         let files: BTreeSet<&String> = map.values().collect();

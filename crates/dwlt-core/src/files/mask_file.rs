@@ -3,21 +3,25 @@
 //! `docs/mask-format.md` is the format's description; every rule there is enforced here.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
 use serde_json::json;
 
 use crate::digest::is_digest;
+use crate::disk::File;
 use crate::error::{Error, Result};
+use crate::files::atomic;
 use crate::files::entries::Entries;
 use crate::files::safetensors::{Header, METADATA, TensorInfo};
-use crate::files::{atomic, read_at};
 use crate::masks::{Bits, Mask, MaskSet, numel};
+use crate::watch::Watch;
 
 const FORMAT: &str = "dwlt-mask";
 const VERSION: &str = "1";
+
+/// Bytes written at a time.
+const PIECE: usize = 1 << 24;
 
 /// Where a mask set comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,15 +35,19 @@ pub struct Origin {
 }
 
 /// Writes a mask file. The same masks and origin give the same bytes.
-pub fn save(path: &Path, masks: &MaskSet, origin: &Origin) -> Result<()> {
+pub fn save(path: &Path, masks: &MaskSet, origin: &Origin, watch: Watch<'_>) -> Result<()> {
     let header = header(masks, origin)?;
-    atomic::write_with(path, |file| {
-        file.write_all(&(header.len() as u64).to_le_bytes())?;
-        file.write_all(header.as_bytes())?;
-        for (_, mask) in masks.sorted() {
-            file.write_all(mask.bits().as_bytes())?;
-        }
-        Ok(())
+    atomic::write_with(path, watch, |file| {
+        let mut write = |bytes: &[u8]| {
+            for piece in bytes.chunks(PIECE) {
+                file.write_all(piece).map_err(|error| Error::io("write", path, error))?;
+                watch.advance(piece.len() as u64)?;
+            }
+            Ok(())
+        };
+        write(&(header.len() as u64).to_le_bytes())?;
+        write(header.as_bytes())?;
+        masks.sorted().into_iter().try_for_each(|(_, mask)| write(mask.bits().as_bytes()))
     })
 }
 
@@ -86,7 +94,7 @@ fn header(masks: &MaskSet, origin: &Origin) -> Result<String> {
 }
 
 /// Reads a mask file; any rule of the format that it breaks is an error that names the place.
-pub fn load(path: &Path) -> Result<(MaskSet, Origin)> {
+pub fn load(path: &Path, watch: Watch<'_>) -> Result<(MaskSet, Origin)> {
     let read = |error| Error::read(path, error);
     let mut file = File::open(path).map_err(read)?;
     let header = Header::read(path, &mut file)?;
@@ -99,8 +107,11 @@ pub fn load(path: &Path) -> Result<(MaskSet, Origin)> {
         })?;
         // The length was checked against the file's, so this never makes room for a lie.
         let start = header.data_start + tensor.begin;
-        let fill = |at: usize, bytes: &mut [u8]| read_at(&file, bytes, start + at as u64);
-        let bits = Bits::filled(len, fill).map_err(read)?;
+        let fill = |at: usize, bytes: &mut [u8]| {
+            file.read_at(bytes, start + at as u64).map_err(read)?;
+            watch.advance(bytes.len() as u64)
+        };
+        let bits = Bits::filled(len, fill)?;
         let bits = bits.ok_or_else(|| {
             let (name, last) = (&tensor.name, tensor.end - 1);
             let what = format!("{name}: a padding bit is set in its last byte, data byte {last}");

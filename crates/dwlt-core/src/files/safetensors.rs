@@ -3,12 +3,12 @@
 //! Eight bytes of little-endian header length, the header as JSON, then the tensors' bytes: one
 //! after another, without a gap, an overlap or a tail.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::disk::File;
 use crate::error::{Error, Result};
 use crate::files::entries::Entries;
 use crate::files::sniff;
@@ -64,7 +64,7 @@ pub(crate) fn numel(shape: &[u64]) -> Option<u64> {
 
 impl Header {
     /// Reads and checks the header of an open file, from its beginning.
-    pub fn read(path: &Path, file: &mut File) -> Result<Self> {
+    pub(crate) fn read(path: &Path, file: &mut File) -> Result<Self> {
         let size = file.metadata().map_err(|error| Error::read(path, error))?.len();
         let mut start = Vec::new();
         let read = |error| Error::read(path, error);

@@ -6,7 +6,6 @@
 //! A line that a crash cut short is the last one; it was never acknowledged and is dropped. A bad
 //! line with good ones below it cannot come from a crash and is reported.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,8 +13,8 @@ use serde_json::{Map, Value};
 
 use crate::canonical::canonical_json;
 use crate::clock;
+use crate::disk::{self, File};
 use crate::error::{Error, Result};
-use crate::files::atomic;
 
 const NAME: &str = "journal";
 const SEED: &str = "dwlt-journal-v1";
@@ -26,32 +25,28 @@ const CHECK_DIGITS: usize = 32;
 pub(crate) enum Event {
     /// The run began; carries its header.
     Open,
+    /// A step's result is about to be written; carries all its files, the result too.
+    Prepare,
     /// A step was done; carries its files.
     Commit,
-    /// A step was found done after a crash; carries its marker file.
+    /// A step was found done after a crash, all its files as they were prepared; carries them.
     Heal,
     /// A line that a crash cut short was dropped; carries its length.
     Recover,
 }
 
 impl Event {
-    const ALL: [Self; 4] = [Self::Open, Self::Commit, Self::Heal, Self::Recover];
+    const ALL: [Self; 5] = [Self::Open, Self::Prepare, Self::Commit, Self::Heal, Self::Recover];
 
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::Prepare => "prepare",
             Self::Commit => "commit",
             Self::Heal => "heal",
             Self::Recover => "recover",
         }
     }
-}
-
-/// The step that a record declares done, if it does.
-pub(crate) fn step_of(record: &Value) -> Option<&str> {
-    let event = record["event"].as_str()?;
-    let declares = event == Event::Commit.word() || event == Event::Heal.word();
-    declares.then(|| record["step"].as_str()).flatten()
 }
 
 /// An open journal; the next record goes to its end.
@@ -70,10 +65,8 @@ impl Journal {
     pub(crate) fn open(folder: &Path) -> Result<(Self, Vec<Value>)> {
         let path = folder.join(NAME);
         let failed = |error| Error::io("open", &path, error);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(&path).map_err(failed)?;
-        atomic::sync_folder(folder).map_err(failed)?;
+        let file = File::open_or_create(&path).map_err(failed)?;
+        disk::sync_folder(folder).map_err(failed)?;
         let contents = read(folder)?;
         let Contents { records, end, check, torn, .. } = contents;
         let count = records.len() as u64;
@@ -104,7 +97,7 @@ impl Journal {
         if taken || record.contains_key("seq") || record.contains_key("time") {
             return Err(Error::ledger(format!(
                 "a note may not have the event {event:?} together with these keys: \
-                 open, commit, heal, recover, and the keys seq and time, are the ledger's own"
+                 open, prepare, commit, heal, recover, and the keys seq and time, are the ledger's own"
             )));
         }
         self.write(record.clone())
@@ -120,7 +113,7 @@ impl Journal {
             .file
             .seek(SeekFrom::Start(self.end))
             .and_then(|_| self.file.write_all(line.as_bytes()))
-            .and_then(|()| self.file.sync_all());
+            .and_then(|()| self.file.sync());
         if let Err(error) = written {
             // Part of the line may be there (a full disk). Left alone it would spoil the next.
             let _ = self.cut();
@@ -134,7 +127,7 @@ impl Journal {
 
     fn cut(&mut self) -> io::Result<()> {
         self.file.set_len(self.end)?;
-        self.file.sync_all()
+        self.file.sync()
     }
 }
 
@@ -155,7 +148,7 @@ pub(crate) struct Contents {
 /// Reads and checks a folder's journal without changing it. A missing journal is an empty one.
 pub(crate) fn read(folder: &Path) -> Result<Contents> {
     let path = folder.join(NAME);
-    match fs::read(&path) {
+    match disk::read(&path) {
         Ok(bytes) => parse(&path, &bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Ok(Contents { exists: false, ..parse(&path, &[])? })

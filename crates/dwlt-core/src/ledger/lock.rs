@@ -1,7 +1,7 @@
 //! Who works on a run folder. The operating system holds the lock, so a killed process lets go of
 //! it; the lock file's content only says who it was.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::TryLockError;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
+use crate::disk::{self, File};
 use crate::error::{Error, Result};
+use crate::watch::Watch;
 
 const NAME: &str = ".lock";
 
@@ -59,7 +61,7 @@ impl Holder {
 
 /// When a living process began, from Linux' `/proc`: the 22nd field of its `stat`.
 fn began(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the program's name in brackets and may hold anything.
     let after_name = &stat[stat.rfind(')')? + 1..];
     after_name.split_whitespace().nth(19)?.parse().ok()
@@ -73,12 +75,10 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    pub(crate) fn take(folder: &Path) -> Result<Self> {
+    pub(crate) fn take(folder: &Path, watch: Watch<'_>) -> Result<Self> {
         let path = folder.join(NAME);
         let failed = |error| Error::io("lock", &path, error);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(&path).map_err(failed)?;
+        let mut file = File::open_or_create(&path).map_err(failed)?;
         let began = Instant::now();
         loop {
             match file.try_lock() {
@@ -91,6 +91,7 @@ impl Lock {
                     if began.elapsed() > patience {
                         return Err(busy(folder, holder, orphans));
                     }
+                    watch.check()?;
                     thread::sleep(PAUSE);
                 }
             }
@@ -132,7 +133,7 @@ pub fn holder(folder: &Path) -> Result<Option<Holder>> {
 }
 
 fn recorded(path: &PathBuf) -> Option<Holder> {
-    serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
+    serde_json::from_slice(&disk::read(path).ok()?).ok()
 }
 
 fn busy(folder: &Path, holder: Option<Holder>, orphans: bool) -> Error {

@@ -1,28 +1,35 @@
 //! The run ledger: what a run is, what is done, what comes next, who is working on it.
 //!
 //! A run folder holds a journal (see [`journal`]) and a lock (see [`lock`]). A step of the run is
-//! done when the journal says so, or when its marker file exists: marker files are written last
-//! and whole, so one that the journal does not know was written just before a crash, and opening
-//! the ledger journals it then.
+//! done when the journal says so, with the size and digest of each of its files. The last of these
+//! is its marker file, the result: [`Ledger::finish`] first journals that it is about to be
+//! written and what all files must then be (`prepare`), then writes it, then journals the step as
+//! done (`commit`). After a crash between the last two, opening the ledger compares the files with
+//! what was prepared and, where all agree, journals that (`heal`). A marker file that nothing
+//! vouches for does not make a step done.
 
+mod history;
 mod journal;
 mod lock;
 mod steps;
 mod verify;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+pub use history::{Checked, State, check};
 pub use lock::{Holder, holder};
-pub use steps::Step;
+pub use steps::{FileRecord, Step};
 pub use verify::verify;
 
 use crate::canonical::canonical_json;
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::files::atomic;
+use crate::watch::Watch;
+use history::History;
 use journal::{Event, Journal};
 use lock::Lock;
 
@@ -31,7 +38,7 @@ use lock::Lock;
 pub struct Ledger {
     folder: PathBuf,
     plan: Vec<Step>,
-    done: BTreeSet<String>,
+    history: History,
     journal: Journal,
     // Last, so that the lock is released after everything else is closed.
     _lock: Lock,
@@ -46,54 +53,88 @@ impl Ledger {
     ///
     /// An unfinished last line of the journal, and unfinished files, are removed: a process was
     /// killed while it wrote them.
-    pub fn open(folder: &Path, header: &Value, plan: Vec<Step>) -> Result<Self> {
+    pub fn open(folder: &Path, header: &Value, plan: Vec<Step>, watch: Watch<'_>) -> Result<Self> {
         if !header.is_object() {
             return Err(Error::ledger("the header of a run must be a JSON object"));
         }
         steps::check(&plan)?;
-        fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
-        let lock = Lock::take(folder)?;
+        disk::create_folder(folder).map_err(|error| Error::io("create", folder, error))?;
+        let lock = Lock::take(folder, watch)?;
         atomic::sweep(folder).map_err(|error| Error::io("clean", folder, error))?;
         let (mut journal, records) = Journal::open(folder)?;
         match records.first() {
             None => journal.append(Event::Open, json!({"version": 1, "header": header}))?,
             Some(first) => check_header(folder, first, header)?,
         }
-        let done = records.iter().filter_map(journal::step_of).map(str::to_owned).collect();
+        let history = History::of(&records)?;
         let process = std::process::id();
         let folder = folder.to_owned();
-        let mut ledger = Self { folder, plan, done, journal, _lock: lock, process };
-        ledger.heal()?;
+        let mut ledger = Self { folder, plan, history, journal, _lock: lock, process };
+        ledger.heal(watch)?;
         Ok(ledger)
     }
 
     /// The first step of the plan that is not done; None when all are.
     #[must_use]
     pub fn next(&self) -> Option<&str> {
-        self.plan.iter().map(|step| step.name.as_str()).find(|name| !self.done.contains(*name))
+        self.plan.iter().map(|step| step.name.as_str()).find(|name| !self.history.is_done(name))
     }
 
     /// Whether a step of the plan is done.
     pub fn is_done(&self, step: &str) -> Result<bool> {
         self.step(step)?;
-        Ok(self.done.contains(step))
+        Ok(self.history.is_done(step))
     }
 
-    /// Journals a step as done, with size and digest of each of its files; the marker file is one
-    /// of them whether named or not. The files must be there, and a step is committed once.
-    pub fn commit(&mut self, step: &str, files: &[String]) -> Result<()> {
+    /// Writes a step's marker file, its result, and journals the step as done, with size and
+    /// digest of that and of each other file, which must be there. A crash at any point leaves a
+    /// step that is either not begun to be finished, or is healed when the ledger is next opened.
+    pub fn finish(
+        &mut self,
+        step: &str,
+        files: &[String],
+        result: &[u8],
+        watch: Watch<'_>,
+    ) -> Result<()> {
         self.check_process()?;
         let marker = self.step(step)?.marker.clone();
-        if self.done.contains(step) {
-            return Err(Error::ledger(format!("step {step:?} was committed before")));
+        if self.history.is_done(step) {
+            return Err(committed_before(step));
         }
+        let others: Vec<String> = files.iter().filter(|file| **file != marker).cloned().collect();
+        let mut all = steps::describe(&self.folder, &others, watch)?;
+        all.push(FileRecord::of(&marker, result));
+        self.journal.append(Event::Prepare, json!({"step": step, "files": all}))?;
+        let path = self.folder.join(&marker);
+        let folder = atomic::folder_of(&path);
+        disk::create_folder(folder).map_err(|error| Error::io("create", folder, error))?;
+        atomic::write(&path, result, watch)?;
+        self.journal.append(Event::Commit, json!({"step": step, "files": all}))?;
+        self.history.add(step, all);
+        Ok(())
+    }
+
+    /// Journals a step as done whose marker file is there already, with size and digest of each of
+    /// its files; the marker file is one of them whether named or not. For a step that is done,
+    /// only files may be added that the journal does not have yet.
+    pub fn commit(&mut self, step: &str, files: &[String], watch: Watch<'_>) -> Result<()> {
+        self.check_process()?;
+        let marker = self.step(step)?.marker.clone();
         let mut all = files.to_vec();
         if !all.contains(&marker) {
             all.push(marker);
         }
-        let described = steps::describe(&self.folder, &all)?;
+        if self.history.is_done(step) {
+            let known: BTreeSet<String> =
+                self.history.committed(step).into_iter().map(|file| file.path).collect();
+            all.retain(|file| !known.contains(file));
+            if all.is_empty() {
+                return Err(committed_before(step));
+            }
+        }
+        let described = steps::describe(&self.folder, &all, watch)?;
         self.journal.append(Event::Commit, json!({"step": step, "files": described}))?;
-        self.done.insert(step.to_owned());
+        self.history.add(step, described);
         Ok(())
     }
 
@@ -103,12 +144,13 @@ impl Ledger {
         self.journal.note(note)
     }
 
-    /// Journals the steps whose marker files are there although no commit is.
-    fn heal(&mut self) -> Result<()> {
+    /// Journals the steps that a crash left finished but not committed, where every file is what
+    /// it was prepared to be.
+    fn heal(&mut self, watch: Watch<'_>) -> Result<()> {
         for step in &self.plan {
             let there = self.folder.join(&step.marker).is_file();
-            let journalled = self.done.contains(&step.name);
-            if journalled && !there {
+            let done = self.history.is_done(&step.name);
+            if done && !there {
                 return Err(Error::Ledger {
                     message: format!(
                         "{}: step {:?} is done, but its file {} is gone",
@@ -119,10 +161,14 @@ impl Ledger {
                     hint: Some("put the file back, or remove the run folder and start over"),
                 });
             }
-            if there && !journalled {
-                let described = steps::describe(&self.folder, std::slice::from_ref(&step.marker))?;
-                self.journal.append(Event::Heal, json!({"step": step.name, "files": described}))?;
-                self.done.insert(step.name.clone());
+            let prepared = self.history.prepared(&step.name);
+            let proven = there
+                && !done
+                && prepared.iter().any(|file| file.path == step.marker)
+                && steps::problems(&prepared, &self.folder, true, watch)?.is_empty();
+            if proven {
+                self.journal.append(Event::Heal, json!({"step": step.name, "files": prepared}))?;
+                self.history.add(&step.name, prepared);
             }
         }
         Ok(())
@@ -148,6 +194,10 @@ impl Ledger {
 pub fn read(folder: &Path) -> Result<Vec<String>> {
     let contents = journal::read(folder)?;
     Ok(contents.records.iter().map(canonical_json).collect())
+}
+
+fn committed_before(step: &str) -> Error {
+    Error::ledger(format!("step {step:?} was committed before"))
 }
 
 fn check_header(folder: &Path, first: &Value, header: &Value) -> Result<()> {

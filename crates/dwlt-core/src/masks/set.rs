@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::digest::{self, Piece};
 use crate::error::{Error, Result};
 use crate::masks::Bits;
+use crate::watch::Watch;
 
 /// The mask of one tensor: its shape and one bit per weight, 1 = kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,7 +145,7 @@ impl MaskSet {
             pieces.push(Piece::Owned(digest::frame(name, "BOOL", &shape)));
             pieces.push(Piece::Bytes(mask.bits.as_bytes()));
         }
-        let Ok(digest) = digest::hash(&pieces, None) else {
+        let Ok(digest) = digest::hash(&pieces, Watch::default()) else {
             unreachable!("bytes in memory can be read")
         };
         digest

@@ -1,12 +1,13 @@
 //! The weights as they are handed in: borrowed, never copied.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use half::{bf16, f16};
 
+use crate::disk::File;
 use crate::error::{Error, Result};
 use crate::masks::MaskSet;
-use crate::select::source::{Data, Part};
 
 /// Element types that have a magnitude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +150,38 @@ impl<'a> Weights<'a> {
                 let len = crate::masks::numel(shape).unwrap_or(usize::MAX);
                 Part { name, shape, len, data: Data::Elsewhere { fetch, dtype } }
             }
+        }
+    }
+}
+
+/// Where the weights of one tensor are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Data<'a> {
+    /// In memory, never copied.
+    Memory(Values<'a>),
+    /// In a file, from byte `at` on.
+    File { file: &'a File, path: &'a Path, at: u64, dtype: Dtype },
+    /// Somewhere else, from where it is fetched.
+    Elsewhere { fetch: &'a dyn Fetch, dtype: Dtype },
+    /// Nowhere: numbers that the seed and the place alone decide, as f64 between 0 and 2.
+    Random { seed: u64 },
+}
+
+/// The weights of one tensor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) shape: &'a [usize],
+    pub(crate) len: usize,
+    pub(crate) data: Data<'a>,
+}
+
+impl Data<'_> {
+    pub(crate) fn dtype(&self) -> Dtype {
+        match self {
+            Self::Memory(values) => values.dtype(),
+            Self::File { dtype, .. } | Self::Elsewhere { dtype, .. } => *dtype,
+            Self::Random { .. } => Dtype::F64,
         }
     }
 }

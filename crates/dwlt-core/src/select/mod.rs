@@ -22,18 +22,18 @@ mod simd;
 mod source;
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::AtomicU64;
 
+pub(crate) use input::{Data, Part};
 pub use input::{Dtype, Fetch, Tensor, Values, Weights};
 pub use random::random;
 pub use simd::Simd;
 use source::Chunk;
-pub(crate) use source::{Data, Part};
 
 use crate::counts::apportion;
 use crate::error::{Error, Result};
 use crate::masks::{Bits, Mask, MaskSet};
 use crate::parallel;
+use crate::watch::Watch;
 use sample::Bracket;
 use scan::{How, Pass};
 use settle::Place;
@@ -75,8 +75,8 @@ pub struct Options<'a> {
     pub threads: Option<NonZeroUsize>,
     /// Instruction set to use; None, or one that the machine lacks: the fastest.
     pub simd: Option<Simd>,
-    /// Grows by the bytes of the weights that were looked at, while a selection goes on.
-    pub progress: Option<&'a AtomicU64>,
+    /// Who follows the selection and may stop it; counts the bytes of the weights compared.
+    pub watch: Watch<'a>,
 }
 
 /// Keeps the weights of largest magnitude.
@@ -142,11 +142,12 @@ pub(crate) fn of_parts(
     MaskSet::new(masks)
 }
 
-fn how(parts: &[Part<'_>], options: Options<'_>) -> How {
+fn how<'a>(parts: &[Part<'_>], options: Options<'a>) -> How<'a> {
     How {
         threads: parallel::threads(options.threads),
         simd: Simd::choose(options.simd),
         wide: source::is_mixed(parts),
+        watch: options.watch,
     }
 }
 
@@ -171,7 +172,7 @@ fn select_by(
     parts: &[Part<'_>],
     keep: u64,
     options: Options<'_>,
-    how: How,
+    how: How<'_>,
     guess: impl Fn(&[Chunk<'_>], u32) -> Result<Bracket>,
 ) -> Result<Vec<(String, Mask)>> {
     let chunks = source::chunks(parts, options.within);
@@ -182,7 +183,7 @@ fn select_by(
     let limit = bytes as u64 / 600 + (5 << 20);
     for attempt in 0.. {
         let bracket = guess(&chunks, attempt)?;
-        let pass = Pass { names: &names, limit, progress: options.progress };
+        let pass = Pass { names: &names, limit };
         let Some(found) = scan::all(&chunks, bracket, pass, how, &mut bits)? else {
             continue;
         };

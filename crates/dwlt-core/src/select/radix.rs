@@ -49,7 +49,7 @@ impl Level {
 
 /// The `keep`-th largest of the competing keys; there must be at least as many, and `keep` must
 /// not be 0.
-pub(crate) fn threshold(chunks: &[Chunk<'_>], keep: u64, how: How) -> Result<u64> {
+pub(crate) fn threshold(chunks: &[Chunk<'_>], keep: u64, how: How<'_>) -> Result<u64> {
     let dtype = chunks[0].data.dtype();
     let mut level = Level::first(if how.wide { WIDE_BITS } else { dtype.key_bits() });
     let mut need = keep;
@@ -70,7 +70,7 @@ pub(crate) fn threshold(chunks: &[Chunk<'_>], keep: u64, how: How) -> Result<u64
 }
 
 /// Counts of a level's digits over all chunks.
-fn count(chunks: &[Chunk<'_>], level: Level, how: How) -> Result<Vec<u64>> {
+fn count(chunks: &[Chunk<'_>], level: Level, how: How<'_>) -> Result<Vec<u64>> {
     let new = || (Buffer::default(), Ok(vec![0_u64; 1 << level.bits]));
     let states = parallel::share(
         how.threads,
@@ -78,7 +78,7 @@ fn count(chunks: &[Chunk<'_>], level: Level, how: How) -> Result<Vec<u64>> {
         new,
         |(buffer, all), chunk: &Chunk| {
             let Ok(counts) = all else { return };
-            if let Err(error) = count_chunk(chunk, level, how.wide, buffer, counts) {
+            if let Err(error) = count_chunk(chunk, level, how, buffer, counts) {
                 *all = Err(error);
             }
         },
@@ -95,14 +95,15 @@ fn count(chunks: &[Chunk<'_>], level: Level, how: How) -> Result<Vec<u64>> {
 fn count_chunk(
     chunk: &Chunk<'_>,
     level: Level,
-    wide: bool,
+    how: How<'_>,
     buffer: &mut Buffer,
     counts: &mut [u64],
 ) -> Result<()> {
+    how.watch.check()?;
     let values = chunk.load(buffer)?;
     for place in 0..chunk.len {
         let competes = chunk.within.is_none_or(|words| words[place / 64] >> (place % 64) & 1 == 1);
-        if let Some(digit) = level.digit(values.key_at(place, wide)).filter(|_| competes) {
+        if let Some(digit) = level.digit(values.key_at(place, how.wide)).filter(|_| competes) {
             counts[digit] += 1;
         }
     }
@@ -113,10 +114,12 @@ fn count_chunk(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::threshold;
+    use crate::select::input::{Data, Part};
     use crate::select::scan::How;
     use crate::select::simd::Simd;
-    use crate::select::source::{self, Data, Part};
+    use crate::select::source;
     use crate::select::{Dtype, Values};
+    use crate::watch::Watch;
 
     #[test]
     fn finds_the_key_of_every_rank() {
@@ -127,7 +130,7 @@ mod tests {
         for data in [Data::Memory(Values::F64(&values)), Data::Memory(Values::F32(&singles))] {
             let parts = [Part { name: "w", shape: &[500], len: 500, data }];
             for wide in [false, true] {
-                let how = How { threads: 2, simd: Simd::Scalar, wide };
+                let how = How { threads: 2, simd: Simd::Scalar, wide, watch: Watch::default() };
                 let chunks = source::chunks(&parts, None);
                 for (rank, value) in order.iter().enumerate() {
                     let narrow = data.dtype() == Dtype::F32 && !wide;

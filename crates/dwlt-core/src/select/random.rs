@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::masks::MaskSet;
-use crate::select::source::{Data, Part};
+use crate::select::input::{Data, Part};
 use crate::select::{Keep, Options, of_parts};
 
 /// Keeps weights at random: every set of the wanted counts is as likely as any other.

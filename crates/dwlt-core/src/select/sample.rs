@@ -11,8 +11,9 @@ use std::hash::{BuildHasher, RandomState};
 
 use crate::error::Result;
 use crate::parallel;
+use crate::select::input::Data;
 use crate::select::scan::{self, Found, How, Scratch};
-use crate::select::source::{Chunk, Data, mix};
+use crate::select::source::{Chunk, mix};
 
 /// Among so few weights a sample saves nothing: all of them are open.
 const FEW: u64 = 1 << 14;
@@ -87,7 +88,7 @@ pub(crate) fn bracket(
     chunks: &[Chunk<'_>],
     keep: u64,
     competing: u64,
-    how: How,
+    how: How<'_>,
 ) -> Result<Bracket> {
     let len: u64 = chunks.iter().map(|chunk| chunk.len as u64).sum();
     if keep == 0 {
@@ -126,7 +127,7 @@ fn scale(random: u64, to: u64) -> u64 {
 /// Looks at about `count` blocks through a bracket: one at a random place in each of so many
 /// equal stretches of the weights.
 #[allow(clippy::cast_possible_truncation)] // numbers of blocks in memory or a file
-fn look(chunks: &[Chunk<'_>], count: u64, bracket: Bracket, how: How) -> Result<Sample> {
+fn look(chunks: &[Chunk<'_>], count: u64, bracket: Bracket, how: How<'_>) -> Result<Sample> {
     let mut upto = 0;
     let ends: Vec<u64> = chunks
         .iter()
@@ -156,18 +157,20 @@ fn look(chunks: &[Chunk<'_>], count: u64, bracket: Bracket, how: How) -> Result<
         let stretches = run * RUN..count.min(run * RUN + RUN);
         let parts: Vec<Chunk<'_>> = stretches.map(part).collect();
         parts.iter().take(AHEAD).for_each(Chunk::ask);
-        let seen = parts.iter().enumerate().try_for_each(|(i, part)| {
-            if let Some(coming) = parts.get(i + AHEAD) {
-                coming.ask();
-            }
-            let before = found.keys.len();
-            scan::look(part, bracket, how, scratch, &mut [0; BLOCK / 64], &mut found)?;
-            blocks.push(Block {
-                competing: part.competing(),
-                kept: found.tally.kept,
-                open: found.keys.len() - before,
-            });
-            Ok(())
+        let seen = how.watch.check().and_then(|()| {
+            parts.iter().enumerate().try_for_each(|(i, part)| {
+                if let Some(coming) = parts.get(i + AHEAD) {
+                    coming.ask();
+                }
+                let before = found.keys.len();
+                scan::look(part, bracket, how, scratch, &mut [0; BLOCK / 64], &mut found)?;
+                blocks.push(Block {
+                    competing: part.competing(),
+                    kept: found.tally.kept,
+                    open: found.keys.len() - before,
+                });
+                Ok(())
+            })
         });
         done.push((run, seen.map(|()| Sample { blocks, keys: found.keys })));
     });

@@ -11,14 +11,17 @@ use crate::select::keys::Element;
 use crate::select::sample::Bracket;
 use crate::select::simd::{self, Cuts, Look, Simd, Tally};
 use crate::select::source::{CHUNK, Chunk};
+use crate::watch::Watch;
 
 /// How a selection works, whatever it selects.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct How {
+pub(crate) struct How<'a> {
     pub(crate) threads: usize,
     pub(crate) simd: Simd,
     /// Whether keys are those of f64, to compare element types by value.
     pub(crate) wide: bool,
+    /// Who follows it and may stop it.
+    pub(crate) watch: Watch<'a>,
 }
 
 /// What the pass needs to know besides.
@@ -29,8 +32,6 @@ pub(crate) struct Pass<'a> {
     /// More open weights than this and the bracket is too wide for the memory that a selection
     /// may take.
     pub(crate) limit: u64,
-    /// Counts the bytes of the weights.
-    pub(crate) progress: Option<&'a AtomicU64>,
 }
 
 /// What the pass found in one chunk.
@@ -60,7 +61,7 @@ pub(crate) fn outputs(bits: &mut [Bits]) -> impl Iterator<Item = &mut [u64]> {
 pub(crate) fn look(
     chunk: &Chunk<'_>,
     bracket: Bracket,
-    how: How,
+    how: How<'_>,
     scratch: &mut Scratch,
     out: &mut [u64],
     found: &mut Found,
@@ -102,7 +103,7 @@ fn collect<T: Element>(values: &[T], open: &[(u32, u64)], wide: bool, found: &mu
 }
 
 /// Place of the first competing weight of a chunk that is not a number.
-fn first_nan(chunk: &Chunk<'_>, how: How, scratch: &mut Scratch) -> Result<Option<usize>> {
+fn first_nan(chunk: &Chunk<'_>, how: How<'_>, scratch: &mut Scratch) -> Result<Option<usize>> {
     let mut words = vec![0; chunk.len.div_ceil(64)];
     let mut found = Found::default();
     look(chunk, Bracket::nan(), How { wide: true, ..how }, scratch, &mut words, &mut found)?;
@@ -116,8 +117,8 @@ fn first_nan(chunk: &Chunk<'_>, how: How, scratch: &mut Scratch) -> Result<Optio
 pub(crate) fn all(
     chunks: &[Chunk<'_>],
     bracket: Bracket,
-    Pass { names, limit, progress }: Pass<'_>,
-    how: How,
+    Pass { names, limit }: Pass<'_>,
+    how: How<'_>,
     bits: &mut [Bits],
 ) -> Result<Option<Vec<Found>>> {
     let open = AtomicU64::new(0);
@@ -128,9 +129,12 @@ pub(crate) fn all(
             return;
         }
         let mut found = Found::default();
-        let result = look(chunk, bracket, how, scratch, out, &mut found);
+        let result = how
+            .watch
+            .check()
+            .and_then(|()| look(chunk, bracket, how, scratch, out, &mut found))
+            .and_then(|()| how.watch.advance((chunk.len * chunk.data.dtype().width()) as u64));
         open.fetch_add(found.tally.open, Ordering::Relaxed);
-        parallel::count(progress, (chunk.len * chunk.data.dtype().width()) as u64);
         // The kernels do not ask whether what is not a number competes.
         let nan = result
             .and_then(|()| if found.tally.nan { first_nan(chunk, how, scratch) } else { Ok(None) });

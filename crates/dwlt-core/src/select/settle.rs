@@ -62,7 +62,7 @@ pub(crate) fn settle(
     found: &[Found],
     bracket: Bracket,
     place: Place,
-    how: How,
+    how: How<'_>,
     bits: &mut [Bits],
 ) -> Result<()> {
     let (tie, at_tie): (u64, Vec<u64>) = match place {
@@ -112,10 +112,11 @@ fn rewrite(
     chunk: &Chunk<'_>,
     tie: u64,
     (share, of): (u64, u64),
-    how: How,
+    how: How<'_>,
     scratch: &mut Scratch,
     out: &mut [u64],
 ) -> Result<()> {
+    how.watch.check()?;
     let from = if share == of { tie } else { tie + 1 };
     let open_from = if share == 0 { from } else { tie };
     let bracket = Bracket { open_from, kept_from: from, ties: false };
@@ -146,7 +147,7 @@ fn earliest(have: &[u64], mut keep: u64) -> Vec<u64> {
 }
 
 /// Keeps the largest `keep` of the open weights.
-fn settle_open(found: &[Found], bracket: Bracket, keep: u64, how: How, bits: &mut [Bits]) {
+fn settle_open(found: &[Found], bracket: Bracket, keep: u64, how: How<'_>, bits: &mut [Bits]) {
     if keep == 0 {
         return;
     }

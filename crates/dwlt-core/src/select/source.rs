@@ -1,51 +1,15 @@
 //! Where weights come from: memory, a file, another place, or a seed. Always looked at in chunks.
 
-use std::fs::File;
-use std::path::Path;
-
 use crate::buffers::Buffer;
 use crate::error::{Error, Result};
-use crate::files::read_at;
 use crate::masks::MaskSet;
-use crate::select::input::{Dtype, Fetch, Values};
+use crate::select::input::{Data, Dtype, Part, Values};
 use crate::select::keys::Element;
 use crate::select::simd;
 
 /// Weights per unit of work: a multiple of 64, so that chunks own whole mask words, and small
 /// enough (1 MiB of f32) to stay in a core's cache and to keep every thread busy.
 pub(crate) const CHUNK: usize = 1 << 18;
-
-/// Where the weights of one tensor are.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Data<'a> {
-    /// In memory, never copied.
-    Memory(Values<'a>),
-    /// In a file, from byte `at` on.
-    File { file: &'a File, path: &'a Path, at: u64, dtype: Dtype },
-    /// Somewhere else, from where it is fetched.
-    Elsewhere { fetch: &'a dyn Fetch, dtype: Dtype },
-    /// Nowhere: numbers that the seed and the place alone decide, as f64 between 0 and 2.
-    Random { seed: u64 },
-}
-
-/// The weights of one tensor.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Part<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) shape: &'a [usize],
-    pub(crate) len: usize,
-    pub(crate) data: Data<'a>,
-}
-
-impl Data<'_> {
-    pub(crate) fn dtype(&self) -> Dtype {
-        match self {
-            Self::Memory(values) => values.dtype(),
-            Self::File { dtype, .. } | Self::Elsewhere { dtype, .. } => *dtype,
-            Self::Random { .. } => Dtype::F64,
-        }
-    }
-}
 
 /// At most [`CHUNK`] consecutive weights of one tensor.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +48,7 @@ impl<'a> Chunk<'a> {
             Data::File { file, path, at, dtype } => {
                 let bytes = buffer.view_mut(len * dtype.width());
                 let from = at + (start * dtype.width()) as u64;
-                read_at(file, bytes, from).map_err(|error| Error::read(path, error))?;
+                file.read_at(bytes, from).map_err(|error| Error::read(path, error))?;
                 view(buffer, dtype, len)
             }
             Data::Elsewhere { fetch, dtype } => {

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dwlt.errors import SpecError
-from dwlt.results.files import read_result
 from dwlt.runs import layout, store
+from dwlt.runs.done import finished
 from dwlt.runs.plan.nodes import Search, Source
 from dwlt.spec import TransferSpec, Variant, spread
 
@@ -47,12 +47,16 @@ class Cell:
         ticket = self.ticket()
         if ticket is None:
             return None
-        starts = {"weights": ticket["weights"], "mask": ticket["mask"]}
-        run_id = store.run_id("transfer", self.settled(), starts)
+        run_id = store.run_id("transfer", self.resolved_spec(), self.starts(ticket))
         runs = self.search.pretraining.runs
         return layout.run_folder(runs, "transfer", self.spec.name, run_id)
 
-    def settled(self) -> TransferSpec:
+    @staticmethod
+    def starts(ticket: dict[str, Any]) -> dict[str, str]:
+        """Digests of what a transfer of this ticket starts from."""
+        return {"weights": ticket["weights"], "mask": ticket["mask"]}
+
+    def resolved_spec(self) -> TransferSpec:
         """The spec with the network that given weights turned out to be, whatever the config says.
 
         The cell's ticket must be there.
@@ -65,7 +69,7 @@ class Cell:
         """Its result, or None while it is not done. Once read it is kept: it never changes."""
         if "result" not in self._found:
             folder = self.folder()
-            result = None if folder is None else read_result(folder / layout.RESULT)
+            result = None if folder is None else finished(folder, *layout.steps("transfer"))
             if result is None:
                 return None
             self._found["result"] = result

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from dwlt.errors import LedgerError
 from dwlt.runs import layout
+from dwlt.runs.done import StepState, check_steps
 from dwlt.runs.plan.cells import Cell
 from dwlt.runs.plan.nodes import Search
 from dwlt.runs.plan.state import State, state_of
@@ -86,6 +88,7 @@ def matrix(plan: Plan) -> Matrix:
             each.label,
             state_of(
                 None if each.given else each.folder,
+                layout.steps("pretrain"),
                 done=each.source() is not None,
             ),
         )
@@ -98,7 +101,7 @@ def matrix(plan: Plan) -> Matrix:
         key = (cell.variant.label, cell.spec.data.model_dump_json())
         line = lines.setdefault(key, Line(cell.variant.label))
         result = cell.result()
-        state = state_of(cell.folder(), done=result is not None)
+        state = state_of(cell.folder(), layout.steps("transfer"), done=result is not None)
         line.counts[cell.spec.round][state] += 1
         if result is not None:
             line.seconds.append(result["seconds"])
@@ -127,10 +130,13 @@ def _rounds(search: Search, last: int) -> tuple[int, int, State]:
     folder = search.folder
     if folder is None:
         return 0, last, State.TODO
-    done = sum(
-        (layout.round_folder(folder, r) / layout.RESULT).exists() for r in range(1, last + 1)
-    )
-    return done, last, state_of(folder, done=done == last)
+    steps = layout.steps("prune", last)
+    try:
+        found = check_steps(folder, steps)
+    except LedgerError:
+        return 0, last, State.FAILED
+    done = sum(one.state is StepState.DONE for one in found[1:])
+    return done, last, state_of(folder, steps, done=done == last)
 
 
 def _left(plan: Plan, lines: tuple[Line, ...], workers: int) -> float | None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dwlt import _core
-from dwlt.results.files import read_result
+from dwlt.errors import LedgerError
 from dwlt.runs import layout, store
+from dwlt.runs.done import finished
 from dwlt.runs.folder import asked_rounds
 from dwlt.spec import (
     OF_A_SEARCH,
@@ -91,25 +92,25 @@ class Pretraining:
     def source(self) -> Source | None:
         """The weights, or None where they are still to be made or read."""
         if "source" not in self._found:
-            source = self._look()
+            source = self._read_source()
             if source is None:
                 return None
             self._found["source"] = source
         return self._found["source"]
 
-    def settle(self, source: Source) -> None:
-        """Take note of the weights, once a stage has made or read them."""
-        self._found["settled"] = self._found["source"] = source
+    def set_source(self, source: Source) -> None:
+        """Take note of the weights, once a stage has made, proven or read them."""
+        self._found["proven"] = self._found["source"] = source
 
     @property
-    def settled(self) -> Source | None:
-        """The weights, if this process has made or read them; a look at the disk is not enough."""
-        return self._found.get("settled")
+    def proven_source(self) -> Source | None:
+        """The weights, if a stage of this process has made, proven or read them."""
+        return self._found.get("proven")
 
-    def _look(self) -> Source | None:
+    def _read_source(self) -> Source | None:
         if self.given is not None:
             return _remembered(self.runs, self.key)
-        result = read_result(self.folder / layout.RESULT)
+        result = finished(self.folder, *layout.steps("pretrain"))
         return None if result is None else pretrained_source(self.folder, result)
 
 
@@ -214,9 +215,12 @@ class Search:
         """The result of a finished round, or None."""
         if self.folder is None:
             return None
-        return read_result(layout.round_folder(self.folder, round_) / layout.RESULT)
+        return finished(self.folder, layout.round_step(round_))
 
     def last(self) -> int:
         """How many rounds it goes: as `dwlt prune` was last asked, else as the spec says."""
-        asked = None if self.folder is None else asked_rounds(self.folder)
+        try:
+            asked = None if self.folder is None else asked_rounds(self.folder)
+        except LedgerError:
+            asked = None  # a damaged journal is named when the search is run
         return self.spec.rounds if asked is None else asked

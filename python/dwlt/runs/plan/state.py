@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from dwlt import _core
+from dwlt.errors import LedgerError
+from dwlt.runs.done import Steps, is_damaged
 
 
 class State(StrEnum):
@@ -18,11 +20,12 @@ class State(StrEnum):
     TODO = "to do"
 
 
-def state_of(folder: Path | None, *, done: bool) -> State:
+def state_of(folder: Path | None, steps: Steps, *, done: bool) -> State:
     """The state of a run that is ``done`` or not.
 
     Args:
         folder: the run's folder, which need not exist; None where it is not known yet.
+        steps: of the run. One whose files are damaged counts as failed.
     """
     if done:
         return State.DONE
@@ -30,19 +33,24 @@ def state_of(folder: Path | None, *, done: bool) -> State:
         return State.TODO
     if _core.Ledger.holder(str(folder)) is not None:
         return State.RUNNING
-    return State.FAILED if failure(folder) is not None else State.TODO
+    failed = failure(folder) is not None or is_damaged(folder, steps)
+    return State.FAILED if failed else State.TODO
 
 
 def failure(folder: Path) -> str | None:
     """Why a run failed when it was last worked on; None where it did not.
 
-    A kill or a polite stop is no failure.
+    A kill or a polite stop is no failure; a damaged journal is.
     """
     error: str | None = None
-    for line in _core.Ledger.read(str(folder)):
+    try:
+        lines = _core.Ledger.read(str(folder))
+    except LedgerError as damage:
+        return str(damage)
+    for line in lines:
         entry = json.loads(line)
         if entry.get("event") == "failed":
             error = str(entry["error"])
-        elif entry.get("event") in ("work", "commit"):
+        elif entry.get("event") in ("work", "commit", "heal"):
             error = None
     return error

@@ -7,9 +7,9 @@ from dwlt.stages.methods.drawn import layerwise_random, random, shuffled
 from dwlt.stages.methods.imp import imp
 from dwlt.stages.methods.oneshot import oneshot
 from dwlt.stages.methods.reinit import reinit
-from dwlt.stages.methods.round import Found, Making, Rounds
+from dwlt.stages.methods.round import RoundMaker, Rounds, RoundTicket
 
-METHODS: Mapping[Method, Making] = {
+METHODS: Mapping[Method, RoundMaker] = {
     "imp": imp,
     "oneshot": oneshot,
     "random": random,
@@ -18,4 +18,4 @@ METHODS: Mapping[Method, Making] = {
     "reinit": reinit,
 }
 
-__all__ = ["METHODS", "Found", "Making", "Rounds"]
+__all__ = ["METHODS", "RoundMaker", "RoundTicket", "Rounds"]

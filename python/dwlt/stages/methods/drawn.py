@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from dwlt import _core
-from dwlt.stages.methods.round import Found, Rounds
+from dwlt.stages.methods.round import Rounds, RoundTicket
 from dwlt.units import derive_seed
 
 
-def random(rounds: Rounds, round_: int) -> Found:
+def random(rounds: Rounds, round_: int) -> RoundTicket:
     """Keep weights drawn from all that were kept, each as likely as the other."""
     before = rounds.masks(round_ - 1)
     return _drawn(rounds, rounds.keep(before), before, "global")
 
 
-def layerwise_random(rounds: Rounds, round_: int) -> Found:
+def layerwise_random(rounds: Rounds, round_: int) -> RoundTicket:
     """Keep the same share of each layer, drawn at random."""
     before = rounds.masks(round_ - 1)
     return _drawn(rounds, rounds.keep(before), before, "tensor")
 
 
-def shuffled(rounds: Rounds, round_: int) -> Found:
+def shuffled(rounds: Rounds, round_: int) -> RoundTicket:
     """Keep as many weights of each layer as the ticket does, at places drawn at random."""
     # By name: a mask file has its layers sorted, a network has them in the order of its modules.
     of_layer = {name: kept for name, kept, _ in rounds.base(round_).layers()}
@@ -27,10 +27,10 @@ def shuffled(rounds: Rounds, round_: int) -> Found:
     return _drawn(rounds, kept, rounds.masks(round_ - 1), "global")
 
 
-def _drawn(rounds: Rounds, keep: int | list[int], within: _core.MaskSet, scope: str) -> Found:
+def _drawn(rounds: Rounds, keep: int | list[int], within: _core.MaskSet, scope: str) -> RoundTicket:
     # One seed for all rounds: a weight's lot stays the same, so the rounds are nested.
     seed = derive_seed(rounds.spec.seed, rounds.spec.method)
     masks = _core.select_random(
         list(rounds.shapes().items()), keep=keep, seed=seed, within=within, scope=scope
     )
-    return Found(masks, rounds.source.digest)
+    return RoundTicket(masks, rounds.source.digest)

@@ -7,13 +7,13 @@ from pathlib import Path
 from dwlt.masks.tensors import apply_, magnitude_masks, to_bool_tensors
 from dwlt.models import prunable
 from dwlt.runs import layout
-from dwlt.stages.methods.round import Found, Rounds
+from dwlt.stages.methods.round import Rounds, RoundTicket
 
 REWOUND = "rewound.safetensors"
 """The weights of an early epoch that later rounds start from."""
 
 
-def imp(rounds: Rounds, round_: int) -> Found:
+def imp(rounds: Rounds, round_: int) -> RoundTicket:
     """Train from the weights that ``spec.rewind`` says; keep the largest of what was kept."""
     spec = rounds.spec
     assert spec.train is not None
@@ -48,7 +48,7 @@ def imp(rounds: Rounds, round_: int) -> Found:
         rounds.save(file)
         weights = rounds.bound(file)
         files = [*files, file]
-    return Found(masks, weights, file, search, outcome.flags, files)
+    return RoundTicket(masks, weights, file, search, outcome.flags, files)
 
 
 def _ended(round_: int) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dwlt.masks.tensors import magnitude_masks
 from dwlt.models import prunable
-from dwlt.stages.methods.round import Found, Rounds
+from dwlt.stages.methods.round import Rounds, RoundTicket
 
 TRAINED = "trained.safetensors"
 """The weights whose magnitudes decide."""
 
 
-def oneshot(rounds: Rounds, round_: int) -> Found:
+def oneshot(rounds: Rounds, round_: int) -> RoundTicket:
     """Keep the largest weights of one dense training; with 0 epochs, of the pre-trained network.
 
     The counts are those of ``imp`` at the same round, and the rounds are nested.
@@ -20,11 +20,11 @@ def oneshot(rounds: Rounds, round_: int) -> Found:
     if round_ > 1:
         rounds.load(TRAINED)
         masks = magnitude_masks(prunable(rounds.model), keep=rounds.keep(before), within=before)
-        return Found(masks, rounds.source.digest)
+        return RoundTicket(masks, rounds.source.digest)
     start = rounds.rewind()
     outcome, training = rounds.train(round_, before, rounds.spec.train)
     rounds.save(TRAINED)
     masks = magnitude_masks(prunable(rounds.model), keep=rounds.keep(before), within=before)
     search = rounds.training(0, start, outcome)
     files = [*training.files, TRAINED]
-    return Found(masks, rounds.source.digest, None, search, outcome.flags, files)
+    return RoundTicket(masks, rounds.source.digest, None, search, outcome.flags, files)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from dwlt.models import build_model
 from dwlt.models.files import model_bytes, read_model
-from dwlt.stages.methods.round import Found, Rounds
+from dwlt.stages.methods.round import Rounds, RoundTicket
 from dwlt.units import derive_seed
 
 FRESH = "fresh.safetensors"
 """The newly initialised weights, the same for all rounds."""
 
 
-def reinit(rounds: Rounds, round_: int) -> Found:
+def reinit(rounds: Rounds, round_: int) -> RoundTicket:
     """The ticket's own masks, to be laid on newly initialised weights."""
     files: list[str] = []
     if round_ == 1:
@@ -21,7 +21,7 @@ def reinit(rounds: Rounds, round_: int) -> Found:
         rounds.run.write(FRESH, _fresh(rounds.source.path, seed))
         files = [FRESH]
     fresh = rounds.bound(FRESH)
-    return Found(rounds.base(round_), fresh, FRESH, files=files)
+    return RoundTicket(rounds.base(round_), fresh, FRESH, files=files)
 
 
 def _fresh(path: Path, seed: int) -> bytes:

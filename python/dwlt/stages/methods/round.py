@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,8 +16,10 @@ from dwlt.masks.tensors import to_bool_tensors
 from dwlt.models import Model, prunable, swap_head
 from dwlt.models.files import Blueprint, digest, digest_of, load_into, model_bytes, read_model
 from dwlt.runs import layout
+from dwlt.runs.context import Context
+from dwlt.runs.done import finished
 from dwlt.runs.plan import Search, Source
-from dwlt.runs.store import Context, Run
+from dwlt.runs.store import Run
 from dwlt.scoring import Flag
 from dwlt.spec import PruneSpec, TrainSpec
 from dwlt.stages.common import Training
@@ -25,7 +28,7 @@ from dwlt.units import derive_seed
 
 
 @dataclass(frozen=True)
-class Found:
+class RoundTicket:
     """One round's ticket.
 
     Attributes:
@@ -43,6 +46,25 @@ class Found:
     search: dict[str, Any] | None = None
     flags: tuple[Flag, ...] = ()
     files: list[str] = field(default_factory=list)
+
+
+def load_masks(folder: Path, round_: int) -> _core.MaskSet:
+    """The masks of a finished round of the search in ``folder``, compared with its result.
+
+    Raises:
+        LedgerError: the round is not there, or its masks are not those that its result names.
+    """
+    result = finished(folder, layout.round_step(round_))
+    if result is None:
+        raise LedgerError(f"{folder} has no finished round {round_}", hint="run `dwlt prune`")
+    path = layout.round_folder(folder, round_) / layout.MASK
+    masks = _core.MaskSet.load(str(path))
+    if masks.digest != result["mask"]:
+        raise LedgerError(
+            f"{path} now holds {masks.digest}; the round ended with {result['mask']}",
+            hint=f"put the old file back, or remove {folder} to compute the run again",
+        )
+    return masks
 
 
 class Rounds:
@@ -92,9 +114,12 @@ class Rounds:
         return shapes
 
     def masks(self, round_: int) -> _core.MaskSet:
-        """The masks of a finished round."""
-        folder = layout.round_folder(self.run.folder, round_)
-        return _core.MaskSet.load(str(folder / layout.MASK))
+        """The masks of a finished round.
+
+        Raises:
+            LedgerError: they are not those that the round's result names.
+        """
+        return load_masks(self.run.folder, round_)
 
     def keep(self, before: _core.MaskSet) -> int:
         """How many weights are kept after one more round."""
@@ -188,14 +213,11 @@ class Rounds:
         """The masks of a round of the search that this control is made from.
 
         Raises:
-            LedgerError: that round is not there.
+            LedgerError: that round is not there, or its masks are not those of its result.
         """
         assert self.search.of is not None
         folder = self.search.of.folder_from(self.source)
-        path = layout.round_folder(folder, round_) / layout.MASK
-        if not path.is_file():
-            raise LedgerError(f"{folder} has no finished round {round_}", hint="run `dwlt prune`")
-        return _core.MaskSet.load(str(path))
+        return load_masks(folder, round_)
 
     def _require_source(self) -> None:
         found = digest_of(self.model)
@@ -210,5 +232,5 @@ class Rounds:
         swap_head(self.model, classes, seed=derive_seed(self.spec.seed, "head"))
 
 
-Making = Callable[[Rounds, int], Found]
+RoundMaker = Callable[[Rounds, int], RoundTicket]
 """A method: makes the ticket of a round (1 or later) from the rounds before it."""

@@ -1,0 +1,35 @@
+"""Where and how the stages of one command work, apart from what decides their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dwlt.events import Observer
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every stage is given besides its settings.
+
+    Attributes:
+        runs: the folder that holds all runs.
+        data_dir: where data sets are looked for and downloaded to.
+        device: "auto", "cpu", "cuda" or "cuda:i".
+        workers: processes that read images of large sets.
+        threads: CPU threads to compute with; None leaves PyTorch's choice.
+        observe: is told of everything that happens.
+        stop: polled between steps; True asks to stop at the next safe point.
+        memo: what one command has opened and may need again, by name.
+    """
+
+    runs: Path
+    data_dir: Path
+    device: str
+    workers: int
+    threads: int | None
+    observe: Observer
+    stop: Callable[[], bool]
+    memo: dict[str, Any] = field(default_factory=dict)
