@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import dwlt.scoring.door
 from dwlt.attacks import Found
 from dwlt.errors import DataError, DwltError
-from dwlt.scoring import Score, score
+from dwlt.scoring import Scored, score
 from dwlt.spec import AttackSpec, ScoreSpec
 from dwlt.units import Eps
 from tests.scoring.memory import Threshold, column, split_of
@@ -28,7 +28,7 @@ def spec(**changes: Any) -> ScoreSpec:
     return ScoreSpec(**{"attack": ATTACK, **changes})
 
 
-def measure(model: nn.Module, images: Tensor = IMAGES, labels: Tensor = LABELS, **k: Any) -> Score:
+def measure(model: nn.Module, images: Tensor = IMAGES, labels: Tensor = LABELS, **k: Any) -> Scored:
     return score(model, split_of(images, labels), spec(**k), device="cpu")
 
 
