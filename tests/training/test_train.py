@@ -163,7 +163,7 @@ def test_no_epochs_only_apply_the_masks(tmp_path: Path) -> None:
     net = small_net()
     before = {name: value.clone() for name, value in net.state_dict().items()}
     outcome = run(tmp_path, net, spec(epochs=0))
-    assert outcome == TrainOutcome(0, False)
+    assert replace(outcome, images=None) == TrainOutcome(0, False)
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
