@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_rows_of_another_length_are_not_written() -> None:
         to_bytes(table(RIGHT[:4]))
 
 
-GOOD = {"ids": IDS, "x": np.array([13, 1], dtype=np.uint8)}
+GOOD: dict[str, NDArray[Any]] = {"ids": IDS, "x": np.array([13, 1], dtype=np.uint8)}
 NAMED = {META: '{"images": "b2:0", "n": 9, "version": 1}'}
 
 

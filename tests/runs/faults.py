@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import importlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,9 @@ class Faults:
                 else OSError(errno.EIO, "injected", str(path))
             )
         if self.mode == "killed after":
-            act()
+            # A file that is looked for and not there is an operation like any other.
+            with suppress(FileNotFoundError):
+                act()
         raise Killed(name)
 
     def install(self, patch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def test_values_are_those_of_result_files() -> None:
     found = measure(Threshold())
     values = json.loads(json.dumps(found.values()))
     assert values["attack"] == "pgd-4 linf 0.1, step 0.05"
-    assert set(values) == {"sa", "ra", "attack"}
+    assert set(values) == {"sa", "ra", "attack", "attack_id", "images"}
     assert set(values["sa"]) == set(values["ra"]) == {"value", "correct", "n", "low", "high"}
     assert json.loads(json.dumps(found.samples())) == {
         "ids": [0, 10, 20, 30, 40],
