@@ -15,6 +15,7 @@ LAYERS: dict[str, int] = {
     "errors": 0,
     "units": 0,
     "events": 1,
+    "outputs": 1,
     "spec": 1,
     "results": 2,
     "runs": 3,
@@ -45,7 +46,19 @@ WITHIN = {"units": {"errors"}}
 """The few arrows inside a layer, each one way."""
 
 TORCH_FREE = {
-    *("errors", "units", "events", "spec", "results", "runs", "verdict", "report", "grid", "cli"),
+    *(
+        "errors",
+        "units",
+        "events",
+        "outputs",
+        "spec",
+        "results",
+        "runs",
+        "verdict",
+        "report",
+        "grid",
+        "cli",
+    ),
 }
 MASKS_TORCH = "masks/tensors.py"
 """The one file of ``masks`` that knows torch."""

@@ -2,6 +2,14 @@
 
 Errors are the classes of ``dwlt.errors``; a message names tensor, file or step. The GIL is
 released while the core works: do not write to an array that a call is still reading.
+
+A call that takes long looks for signals 20 times a second. What a handler raises (Ctrl-C:
+``KeyboardInterrupt``) ends the call as itself, and nothing of its output is left.
+
+Files are written to a sibling first, brought to the disk and renamed: they are there whole or not
+at all, with the rights that the umask gives. Through a symbolic link the file that it leads to is
+written. A terminal, another character device or a pipe gets the bytes; a folder, socket or disk is
+refused (``DwltError``).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -402,7 +410,7 @@ def select_random(
 ) -> MaskSet:
     """Keep exactly ``keep`` weights at random.
 
-    A weight's lot hangs on the seed, its tensor's name and its flat index alone. The other
+    The draw for a weight is a function of the seed, its tensor's name and its flat index. The other
     arguments are those of ``select_magnitude``, and so are the errors.
     """
 
@@ -451,12 +459,14 @@ def apply_to_file(
     Args:
         weights: a safetensors file; or an index or a folder, as for ``checkpoint_tensors``.
         masks: the masks.
-        out: a file; or a new or empty folder, for files of the same names and the index.
+        out: a file; or a new or empty folder, for files of the same names and the index. A
+            folder that a killed call left unfinished may be given again.
         progress: grows by the bytes of the tensors written.
 
     Raises:
         FormatError: ``weights`` cannot be read, or is damaged.
         MaskError: a masked tensor is missing, or has another shape; or ``out`` is not empty.
+        BusyError: another process writes to the folder ``out``.
         DwltError: ``out`` cannot be written.
     """
 
@@ -491,7 +501,7 @@ def digest_file(path: _Path, *, progress: Progress | None = None) -> str:
     """
 
 def write_atomic(path: _Path, content: Buffer) -> None:
-    """Write a file whole or not at all: a sibling first, to the disk, then renamed.
+    """Write a file whole or not at all, as the module says.
 
     Raises:
         DwltError: the file cannot be written.

@@ -107,6 +107,9 @@ def test_unnamed_classes_only_have_to_be_as_many() -> None:
         numbered.require(task("cat", "dog", "eel"))
     with pytest.raises(ModelError, match="tells 2 classes apart"):
         Blueprint(NET, ("0", "1"), 3, 8).require(task("cat", "dog"))
+    # An accented letter in one code point, and as letter and mark.
+    cafes = "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT}"
+    Blueprint(NET, ("bar", cafes[0]), 3, 8).require(task("bar", cafes[1]))
 
 
 def test_what_is_not_there_is_said(context: Context) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -128,6 +129,68 @@ def test_no_input_is_overwritten(tmp_path: Path, weights: Path, cli: Cli) -> Non
     ):
         code, _, err = cli("mask", *command)
         assert (code, "would be overwritten by itself" in err) == (2, True)
+
+
+def test_outputs_that_are_no_plain_files(
+    tmp_path: Path, weights: Path, cli_json: Json, cli: Cli
+) -> None:
+    mask = tmp_path / "mask.safetensors"
+    cli_json("mask", "prune", weights, "--keep", "3", "-o", mask)
+    commands = {
+        "pruned.safetensors": ("mask", "prune", weights, "--keep", "3"),
+        "applied.safetensors": ("mask", "apply", weights, mask),
+        "exported.npz": ("mask", "export", mask),
+        "imported.safetensors": ("mask", "import", tmp_path / "exported.npz"),
+    }
+    for name, command in commands.items():
+        plain = tmp_path / name
+        cli_json(*command, "-o", plain)
+        # A link stays, and what it leads to is written; also where nothing is there yet.
+        folder = tmp_path / f"links to {name}"
+        folder.mkdir()
+        link, target = folder / name, folder / f"target-{name}"
+        link.symlink_to(target.name)
+        for _ in range(2):
+            cli_json(*command, "-o", link)
+            assert link.is_symlink()
+            assert target.read_bytes() == plain.read_bytes()
+        # A pipe gets the bytes and stays.
+        pipe = folder / f"pipe-{name}"
+        os.mkfifo(pipe)
+        got: list[bytes] = []
+        reader = threading.Thread(target=lambda at=pipe, into=got: into.append(at.read_bytes()))
+        reader.start()
+        cli_json(*command, "-o", pipe)
+        reader.join()
+        assert got == [plain.read_bytes()]
+        assert pipe.is_fifo()
+        code, _, err = cli(*command, "-o", folder)
+        assert code != 0
+        assert folder.name in err
+        assert sorted(path.name for path in folder.iterdir()) == sorted(
+            [name, target.name, pipe.name]
+        )
+
+
+def test_a_folder_that_is_not_whole_is_refused_until_it_is_given_again(
+    tmp_path: Path, weights: Path, cli_json: Json, cli: Cli
+) -> None:
+    mask, source, out = tmp_path / "mask", tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    (source / "model.safetensors").write_bytes(weights.read_bytes())
+    cli_json("mask", "prune", weights, "--keep", "3", "-o", mask)
+    # As a kill leaves it.
+    out.mkdir()
+    (out / ".dwlt-unfinished").touch()
+    (out / "model.safetensors").write_bytes(b"of an earlier call")
+    code, _, err = cli("mask", "prune", out, "--keep", "3", "-o", tmp_path / "other")
+    assert (code, "this folder is not whole" in err) == (2, True)
+    cli_json("mask", "apply", source, mask, "-o", out)
+    assert [path.name for path in out.iterdir()] == ["model.safetensors"]
+    assert cli_json("mask", "prune", out, "--keep", "3", "-o", tmp_path / "other")["kept"] == 3
+    code, _, err = cli("mask", "apply", source, mask, "-o", out)
+    assert code != 0
+    assert "is not empty" in err
 
 
 def test_export_and_import(tmp_path: Path, weights: Path, cli_json: Json) -> None:

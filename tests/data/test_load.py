@@ -64,6 +64,16 @@ def test_the_shorthand_chooses_classes_and_renumbers_them() -> None:
     assert {*low.test.ids, *high.test.ids} == set(whole.test.ids)
 
 
+def test_chosen_classes_are_renumbered_in_the_order_of_their_choice() -> None:
+    from sklearn.datasets import load_digits
+
+    target = load_digits().target
+    task = digits(classes=("7", 2, "5"))
+    assert task.classes == ("7", "2", "5")
+    for split in (task.train, task.validation, task.test):
+        assert np.array_equal(np.array([7, 2, 5])[split.labels], target[split.ids])
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     st.sampled_from([None, 3, "2-7", ("9", "1")]),

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import struct
+import zlib
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from dwlt.data.pixels import common_shape, decode, fit
@@ -15,8 +22,6 @@ from .make import encoded, picture
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "PPM", "GIF", "WEBP"])
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_pixels_are_those_that_pillow_shows(kind: str, mode: str) -> None:
-    import io
-
     data = encoded(picture(1, 2, side=24, mode=mode), kind)
     with Image.open(io.BytesIO(data)) as image:
         grey = image.mode == "L"
@@ -104,3 +109,106 @@ def test_fit_refuses_what_differs() -> None:
     assert "size = 4" in str(caught.value.hint)
     with pytest.raises(DataError, match="x: a colour image among grey ones"):
         fit(np.zeros((4, 4, 3), np.uint8), (1, 4, 4), size=None, asked=False, where="x")
+
+
+UPRIGHT = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
+# Where the stored row 0 and column 0 lie in the picture (EXIF 2.32, tag 274).
+STORED = {
+    1: UPRIGHT,  # top, left
+    2: UPRIGHT[:, ::-1],  # top, right
+    3: UPRIGHT[::-1, ::-1],  # bottom, right
+    4: UPRIGHT[::-1],  # bottom, left
+    5: UPRIGHT.T,  # left, top
+    6: np.rot90(UPRIGHT, 1),  # right, top
+    7: UPRIGHT[::-1, ::-1].T,  # right, bottom
+    8: np.rot90(UPRIGHT, -1),  # left, bottom
+    9: UPRIGHT,  # no such orientation
+}
+
+
+def oriented(pixels: np.ndarray, orientation: int, kind: str, **options: object) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, kind, exif=exif, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_pictures_are_upright(orientation: int, kind: str) -> None:
+    options = {"lossless": True} if kind == "WEBP" else {}
+    grey = STORED[orientation]
+    pixels = np.stack([grey, 255 - grey, grey // 2], axis=-1)
+    got = decode(oriented(pixels, orientation, kind, **options), "x")
+    assert np.array_equal(got[..., 0], UPRIGHT)
+    assert np.array_equal(got[..., 1], 255 - UPRIGHT)
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_grey_photographs_are_upright(orientation: int) -> None:
+    data = oriented(np.kron(STORED[orientation], np.ones((8, 8), np.uint8)), orientation, "JPEG")
+    got = decode(data, "x")
+    assert got.shape == (32, 48)
+    assert np.abs(got[4::8, 4::8].astype(int) - UPRIGHT).max() <= 3
+
+
+def test_damaged_orientation_leaves_pixels_as_they_are() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(UPRIGHT).save(
+        buffer, "PNG", exif=b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\xff\xff"
+    )
+    assert np.array_equal(decode(buffer.getvalue(), "x"), UPRIGHT)
+
+
+def huge_png(side: int) -> bytes:
+    """A file of under 100 bytes that says it is ``side`` pixels high and wide."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + crc
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + data
+
+
+@pytest.mark.parametrize("side", [20_000, 2**31 - 1])
+def test_decompression_bombs_are_named(side: int) -> None:
+    with pytest.raises(DataError, match=r"x: not a readable image .*pixels") as caught:
+        decode(huge_png(side), "x")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "PPM", "GIF", "WEBP", "TIFF"])
+@pytest.mark.filterwarnings("ignore")
+def test_damaged_files_are_refused_or_whole(kind: str) -> None:
+    """Cut short anywhere: an error that names the file, or (in a trailer) the same pixels."""
+    data = encoded(picture(0, 1, side=16), kind)
+    whole = decode(data, "x")
+    refused = []
+    for length in range(0, len(data), 7):
+        try:
+            got = decode(data[:length], "x")
+        except DataError as error:
+            refused.append(str(error))
+        else:
+            assert np.array_equal(got, whole)
+    assert len(refused) > len(data) / 7 * 0.8
+    assert all(message.startswith("x: not a readable image") for message in refused)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["PNG", "JPEG", "BMP", "PPM", "GIF", "WEBP", "TIFF"]),
+    st.lists(st.tuples(st.integers(0, 120), st.integers(0, 255)), min_size=1, max_size=6),
+)
+@pytest.mark.filterwarnings("ignore")
+def test_changed_bytes_never_end_in_another_error(
+    kind: str, changes: list[tuple[int, int]]
+) -> None:
+    data = bytearray(encoded(picture(0, 1, side=8), kind))
+    for where, value in changes:
+        data[where % len(data)] = value
+    with contextlib.suppress(DataError):
+        decode(bytes(data), "x")

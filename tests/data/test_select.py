@@ -54,6 +54,7 @@ def test_choose_classes(
     ("classes", "message"),
     [
         ("2-4", "there is no class 4"),
+        ("0-999999999999999", "there is no class 4"),
         (("cow", "cat"), "there is no class 'cow'"),
         (("cat", 0), "class 'cat' is chosen twice"),
         ("2", "1 classes asked for"),

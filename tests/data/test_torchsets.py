@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import inspect
+import io
 import json
 import pickle
 import struct
@@ -14,10 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torchvision
+from PIL import Image
 from scipy.io import savemat
 
 from dwlt.data import Task, list_tasks, load_task
 from dwlt.data.registry import FOLDER_LOADERS, LOADERS
+from dwlt.data.source import IndexedSource
 from dwlt.data.torchsets import TORCH_SETS
 from dwlt.errors import DataError
 from dwlt.spec import TaskSpec
@@ -238,6 +241,61 @@ def test_a_set_is_read_through_its_entry(
     assert task.shape == (3, 8, 8)
     expected = [p for p in (entry.train, entry.validation, entry.test) if p is not None]
     assert asked == [dict(part) for part in expected]
+
+
+@pytest.mark.parametrize(
+    ("labels", "count", "message"),
+    [
+        (np.arange(40) % 2 + 0.5, 40, "labels of type float64, not whole numbers"),
+        ([str(i % 2) for i in range(40)], 40, "labels of type <U1, not whole numbers"),
+        (np.full(40, 2**63, dtype=np.uint64), 40, "not whole numbers"),
+        (np.arange(39) % 2, 40, r"40 images and labels of shape \(39,\)"),
+        (np.arange(40) % 3, 40, "label 2, but classes are 0-1"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: Any, count: int, message: str
+) -> None:
+    class StandIn:
+        classes = ("cat", "dog")
+
+        def __init__(self, **_: Any) -> None:
+            self.data, self.targets = pixels(count, 8, 8, 3), labels
+
+    monkeypatch.setattr(torchvision.datasets, "CIFAR10", StandIn)
+    with pytest.raises(DataError, match=message) as caught:
+        load_task(TaskSpec(task="cifar10"), data_dir=tmp_path)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("label", [1.5, "1", None])
+def test_a_label_of_one_image_that_is_no_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, label: Any
+) -> None:
+    class StandIn(list[tuple[Any, Any]]):
+        classes = ("cat", "dog")
+
+        def __init__(self, **_: Any) -> None:
+            super().__init__((picture(i % 2, i), label if i == 7 else i % 2) for i in range(40))
+
+    monkeypatch.setattr(torchvision.datasets, "RenderedSST2", StandIn)
+    with pytest.raises(DataError, match="RenderedSST2 train, image 7: labels of type"):
+        load_task(TaskSpec(task="rendered-sst2"), data_dir=tmp_path)
+
+
+def test_photographs_of_a_set_are_upright() -> None:
+    """Read by torchvision or by path: turned as a viewer turns them."""
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    buffer = io.BytesIO()
+    upright = picture(0, 0)
+    upright.rotate(90, expand=True).save(buffer, "PNG", exif=turned)
+    stored = Image.open(io.BytesIO(buffer.getvalue()))
+    source = IndexedSource("set", [(stored, 0), (None, 1)], np.array([0, 1]))
+    good, bad = source.loaders(np.array([0, 1]))
+    assert np.array_equal(good(), np.array(upright))
+    with pytest.raises(DataError, match="set, image 1: not a readable image"):
+        bad()
 
 
 def test_every_task_is_listed_and_visited() -> None:

@@ -59,8 +59,7 @@ class Faults:
                 else OSError(errno.EIO, "injected", str(path))
             )
         if self.mode == "killed after":
-            # A file that is looked for and not there is an operation like any other.
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):  # that is what a look for a file may find
                 act()
         raise Killed(name)
 

@@ -4,6 +4,7 @@ import pytest
 
 from dwlt.spec import (
     AttackSpec,
+    EvaluateSpec,
     ModelSpec,
     PruneSpec,
     ScoreSpec,
@@ -51,6 +52,31 @@ def test_a_changed_value_is_another_run() -> None:
 def test_radii_count_by_value(text: str) -> None:
     score = ScoreSpec(attack=AttackSpec(eps=Eps(text)))
     assert identity_values(score) == {"attack": {"eps": "3/16"}}
+
+
+@pytest.mark.parametrize("text", ["8/255", "16/510", "8.0/255", "4/127.5"])
+def test_the_default_radius_is_the_default_however_it_is_written(text: str) -> None:
+    assert identity_values(AttackSpec(eps=Eps(text))) == {}
+    spec = prune_spec(
+        train=TrainSpec(
+            epochs=1,
+            batch_size=8,
+            lr=0.1,
+            regime="adversarial",
+            attack=AttackSpec(eps=Eps(text), step=Eps("4/510")),
+        )
+    )
+    assert identity_values(spec)["train"]["attack"] == {}
+
+
+def test_radii_of_a_list_count_by_value_too() -> None:
+    spec = EvaluateSpec(
+        data=TaskSpec(task="digits:0-4"),
+        model=ModelSpec(),
+        score=ScoreSpec(attack=AttackSpec()),
+        sweep=(Eps("16/510"), Eps("0.5")),
+    )
+    assert identity_values(spec)["sweep"] == ["8/255", "1/2"]
 
 
 def test_scoring_names_only_the_runs_whose_choice_depends_on_it() -> None:

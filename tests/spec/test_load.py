@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,15 @@ def test_the_default_is_the_digits() -> None:
         ("transfer.standard.attack.steps=3", "regime 'standard' trains on clean images", None),
         ("prune.train.attack.restarts=2", "restarts and iterate belong to attacks that", None),
         ("attack.evaluate.mode=train", "scored in eval mode", None),
+        (
+            "source.task=imagefolder:b\udcff",
+            "source.task: 'imagefolder:b\\udcff' is not text",
+            "link",
+        ),
+        ("source.b\udcff=1", "source: 'b\\udcff' is not text in UTF-8", "rename"),
+        ("source.classes=['a', 'b\udcff']", "source.classes: 'b\\udcff' is not text", "rename"),
         ("transfer.train.epochs=0", "trains for 0 epochs", None),
+        ("transfer.fast.lr=0.1", "transfer.fast is used by nothing", None),
         ("attack.fast.steps=2", "regime 'fast' takes one step", None),
     ],
 )
@@ -98,6 +107,72 @@ def test_a_config_that_extends_itself_is_refused(tmp_path: Path) -> None:
     config.write_text(f'extends = "{config}"\n')
     with pytest.raises(SpecError, match="extends itself"):
         load_experiment(str(config))
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_extends_counts_from_the_file_that_says_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "configs/base.toml", 'extends = "digits"\nseed = 7\n')
+    write(tmp_path / "configs/more/mid.toml", 'extends = "../base.toml"\nname = "mid"\n')
+    top = write(tmp_path / "top.toml", 'extends = "configs/more/mid.toml"\n')
+    # One of the same name in the working directory is not meant.
+    elsewhere = write(tmp_path / "elsewhere/base.toml", 'extends = "digits"\nseed = 9\n').parent
+    monkeypatch.chdir(elsewhere)
+    for config in (top, Path("../top.toml")):
+        found = load_experiment(str(config))
+        assert (found.name, found.seed) == ("mid", 7)
+
+
+def test_a_base_that_lies_in_the_working_directory_alone_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = write(tmp_path / "configs/top.toml", 'extends = "base.toml"\n')
+    write(tmp_path / "base.toml", 'extends = "digits"\n')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpecError, match=r"there is no .*configs/base\.toml") as caught:
+        load_experiment(str(top))
+    assert caught.value.hint is not None
+    assert f"extends = '{tmp_path}/base.toml'" in caught.value.hint
+
+
+def test_configs_that_extend_each_other_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.toml", 'extends = "sub/../b.toml"\n')
+    (tmp_path / "sub").mkdir()
+    write(tmp_path / "b.toml", 'extends = "a.toml"\n')
+    with pytest.raises(SpecError, match="extends itself"):
+        load_experiment(str(tmp_path / "a.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('extends = ["digits"]\n', "not the name of one preset or file"),
+        ('extends = "digts"\n', "extends 'digts', but there is no"),
+    ],
+)
+def test_what_cannot_be_extended_is_named(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=message):
+        load_experiment(str(write(tmp_path / "mine.toml", text)))
+
+
+def test_configs_of_other_editors_and_shells_are_read(tmp_path: Path) -> None:
+    marked = tmp_path / "marked.toml"
+    marked.write_bytes(b'\xef\xbb\xbfextends = "digits"\nname = "marked"\n')
+    assert load_experiment(str(marked)).name == "marked"
+    # As a shell's <(...) does it.
+    reader, writer = os.pipe()
+    os.write(writer, b'extends = "digits"\nname = "piped"\n')
+    os.close(writer)
+    assert load_experiment(f"/dev/fd/{reader}").name == "piped"
+    os.close(reader)
+    with pytest.raises(SpecError, match="is a folder"):
+        load_experiment(str(tmp_path))
 
 
 def test_broken_and_missing_files_are_named(tmp_path: Path) -> None:

@@ -227,3 +227,11 @@ fn unless_unsupported(done: io::Result<()>) -> io::Result<()> {
         other => other,
     }
 }
+
+/// The folder that a file is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}

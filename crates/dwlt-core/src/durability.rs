@@ -89,8 +89,10 @@ fn run(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Work by name; each may be done again after it failed.
-fn works() -> Vec<(&'static str, fn(&Path) -> Result<()>)> {
+/// Work in a folder, which may be done again after it failed.
+type Work = fn(&Path) -> Result<()>;
+
+fn works() -> Vec<(&'static str, Work)> {
     vec![
         ("write", |folder| atomic::write(&folder.join("file"), b"content", NOBODY)),
         ("save", |folder| {

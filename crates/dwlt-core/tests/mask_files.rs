@@ -50,7 +50,7 @@ fn saved(masks: &MaskSet, origin: &Origin) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-fn loaded(bytes: &[u8]) -> Result<(MaskSet, Origin), String> {
+fn loaded(bytes: &[u8]) -> std::result::Result<(MaskSet, Origin), String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mask.safetensors");
     fs::write(&path, bytes).unwrap();

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from dwlt.checkpoints import (
 )
 from dwlt.checkpoints.fitting import NORMALISER, fitted, normalisation, rounded
 from dwlt.errors import ModelError, UserError
-from dwlt.models import Model, build_model, load_state, state_of
+from dwlt.models import Model, build_model, load_state, rehearse, state_of
 from dwlt.models.blueprint import KEY, Blueprint
 from dwlt.models.files import read_metadata
 from dwlt.models.small import DEPTHS
@@ -93,6 +93,27 @@ def load(text: str, spec: ModelSpec, wanted: Wanted) -> Imported:
             hint="give a checkpoint file, or torchvision:NAME such as torchvision:resnet50",
         )
     return _from_file(path, spec, wanted)
+
+
+def checked(imported: Imported, *, to_train: bool = False) -> Imported:
+    """The same after a dry run of the network; what it brought up is in notes and origin.
+
+    Args:
+        to_train: refuse a network that can be scored but neither trained nor pruned.
+
+    Raises:
+        ModelError: naming the network, the part that fails, and why.
+    """
+    blueprint = imported.blueprint
+    found = rehearse(
+        imported.model,
+        blueprint.model,
+        channels=blueprint.channels,
+        image_size=blueprint.size,
+        to_train=to_train,
+    )
+    origin = {**imported.origin, "warnings": list(found)}
+    return replace(imported, notes=(*imported.notes, *found), origin=origin)
 
 
 def _from_torchvision(text: str, wanted: Wanted) -> Imported:

@@ -1,4 +1,4 @@
-"""Text for table cells, from result files."""
+"""Numbers as text, for table cells and lines of progress."""
 
 from __future__ import annotations
 
@@ -23,3 +23,21 @@ def score_row(score: Mapping[str, Any] | None) -> list[str]:
         str(score["sa"]["n"]),
         score["attack"] or "-",
     ]
+
+
+def format_metrics(metrics: Mapping[str, float | None]) -> str:
+    """``loss 0.412, SA 91.2%, RA 60.3%``: what was measured, and nothing else."""
+    parts = []
+    for key, value in metrics.items():
+        if value is None:
+            continue
+        parts.append(f"{key.upper()} {value:.1%}" if key in ("sa", "ra") else f"{key} {value:.3f}")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """``45 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -33,11 +33,17 @@ PGD_ONLY = ("step", "restarts", "any_iterate")
 @click.option(
     "--eps",
     metavar="A/B",
-    help='Attack radius, e.g. "8/255". Default: that of the run that MODEL lies in.',
+    help='Attack radius, e.g. "8/255". Default: the --config\'s, else that of the run that MODEL '
+    "lies in.",
 )
-@click.option("--norm", type=click.Choice(["linf", "l2"]), help="Default: the config's.")
+@click.option("--norm", type=click.Choice(["linf", "l2"]), help="Default: as --eps.")
 @click.option("--step", metavar="A/B", help="PGD's step. Default: a quarter of --eps.")
-@click.option("--restarts", type=click.IntRange(1, 1000), help="PGD: independent tries per sample.")
+@click.option(
+    "--restarts",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    help="PGD: independent tries per sample.",
+)
 @click.option("--any", "any_iterate", is_flag=True, help="PGD: judge any point on the way.")
 @click.option(
     "--prefilter", is_flag=True, help="Run PGD-20 before AutoAttack: faster, and labelled so."
@@ -71,10 +77,10 @@ def command(settings: Settings, model: Path, **options: Any) -> None:
 
     \b
     Examples:
-      dwlt evaluate runs/transfer/digits-0a1b2c3d/best-ra.safetensors --attack pgd-50
-      dwlt evaluate runs/pretrain/digits-4e5f6a7b --on digits:0-4 --attack autoattack --eps 0.1
-      dwlt evaluate model.safetensors --on cifar10 --attack autoattack --samples 1000
-      dwlt evaluate model.safetensors --on cifar10 --attack none --corruptions builtin
+      dwlt evaluate runs/pretrain/digits-4e5f6a7b --attack pgd-50
+      dwlt evaluate runs/pretrain/digits-4e5f6a7b --attack autoattack --eps 0.1
+      dwlt evaluate my.safetensors --on cifar10 --attack autoattack --samples 1000
+      dwlt evaluate my.safetensors --attack none --corruptions builtin
     """
     from dwlt.cli.evaluated import figures, show_result
     from dwlt.cli.session import session
@@ -85,10 +91,12 @@ def command(settings: Settings, model: Path, **options: Any) -> None:
 
     named = read_name(options["attack"])
     _require_fitting(named, options)
-    # From weakest to strongest word: the run's own attack, a config's, this command's options.
+    # From weakest to strongest word: the run's own attack, a config's, --set, the other options.
     file = find_model(model)
     own = evaluate.attack_of(file) if settings.config is None else {}
-    experiment = settings.experiment(**{**own, **_changes(named, options)})
+    experiment = settings.experiment(under=own, **_changes(named, options))
+    if options["task"] is None and evaluate.task_of(file) is not None:
+        _require_no_images(settings, file)
     score = experiment.scoring()
     if settings.seed is not None:
         score = score.model_copy(update={"seed": settings.seed})
@@ -114,14 +122,30 @@ def command(settings: Settings, model: Path, **options: Any) -> None:
     show_result(show, folder, result, drawn)
 
 
+def _require_no_images(settings: Settings, file: Path) -> None:
+    """Refuse changes of images that are not looked at, because the run of MODEL says which are."""
+    for change in settings.changes:
+        if change.strip().startswith("downstream."):
+            raise click.UsageError(
+                f"--set {change} changes nothing here: the images are those of the run in "
+                f"{file.parent}. Name a task with --on"
+            )
+
+
 def _require_fitting(named: Named | None, options: dict[str, Any]) -> None:
     """Refuse options that the attack does not have."""
     given = [name for name in PGD_ONLY if options[name]]
     if named is None:
-        given += [name for name in ("eps", "norm", "sweep", "source") if options[name]]
+        given += [n for n in ("eps", "norm", "sweep", "source", "prefilter") if options[n]]
         if given:
             raise click.UsageError(f"--attack none takes no {_spelled(given)}: it measures SA only")
         return
+    if options["restarts"] and not named.random_start:
+        raise click.UsageError("fgsm starts at the image itself, so --restarts would repeat it")
+    if options["sweep"] and options["source"] is not None:
+        raise click.UsageError(
+            "--eps-sweep attacks MODEL itself, and --from another model; ask for them one by one"
+        )
     if named.suite and given:
         raise click.UsageError(
             f"AutoAttack has no settings but --eps and --norm, and takes no {_spelled(given)}"

@@ -16,14 +16,14 @@ def figures(folder: Path, result: Mapping[str, Any]) -> list[Path]:
     """Draw the curve of RA over eps beside the result, where there is one and it is not drawn."""
     if not result.get("sweep"):
         return []
-    from dwlt import _core
+    from dwlt.outputs import write_file
     from dwlt.report.sweep import draw
 
     paths = {kind: folder / f"{CURVE}.{kind}" for kind in ("png", "svg")}
     if not all(path.exists() for path in paths.values()):
         drawn = draw(result["sweep"], attack=str(result["test"]["attack"]))
         for kind, path in paths.items():
-            _core.write_atomic(str(path), drawn[kind])
+            write_file(path, drawn[kind])
     return list(paths.values())
 
 

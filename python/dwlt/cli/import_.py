@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dwlt.cli.options import config_options, data_dir_option, json_option, out_option
+from dwlt.cli.streams import echo, strangers_talk
 
 if TYPE_CHECKING:
     from dwlt.checkpoints.importing import Imported
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 @config_options[1]
 @click.option(
     "--num-classes",
+    metavar="N",
     type=click.IntRange(2),
     help="Refuse a head of any other size. Default: the file decides.",
 )
 @click.option("--channels", type=click.Choice(["1", "3"]), help="Of its images. Default: FILE's.")
 @click.option(
     "--size",
+    metavar="N",
     type=click.IntRange(4, 1024),
     help="Pixels of its images. Default: 224, or 32 for networks for small images.",
 )
@@ -97,16 +100,27 @@ def command(
     \b
     Examples:
       dwlt import torchvision:resnet50:IMAGENET1K_V1 -o standard.safetensors
-      dwlt import imagenet_linf_4.pt --model resnet50 --regime adversarial -o robust.safetensors
-      dwlt import net.pth --model resnet18-32 --mean 0.5,0.5,0.4 --std 0.2,0.2,0.2 -o my.safetensors
+      dwlt import l4.pt --model resnet50 --regime adversarial -o my.safetensors
+      dwlt import a.pth --model resnet18-32 --mean 0.5 --std 0.2 -o my.safetensors
     """
-    from dwlt import _core
     from dwlt.checkpoints import Choice
-    from dwlt.checkpoints.importing import Wanted, load
+    from dwlt.checkpoints.importing import TORCHVISION, Wanted, checked, load
     from dwlt.masks.selection import require_other
-    from dwlt.models.files import digest, model_bytes
+    from dwlt.models.files import digest_of, model_bytes
+    from dwlt.outputs import write_file
 
     require_other(out, Path(source))
+    if source.startswith(TORCHVISION):
+        given = {
+            "--model": model,
+            "--mean": mean,
+            "--std": std,
+            "--set": changes,
+            "--entry": entry,
+            "--prefix": prefix,
+            "--ignore": ignore,
+        }
+        _require_none(source, [name for name, value in given.items() if value])
     spec = _network(source, model, config, changes, mean, std)
     wanted = Wanted(
         choice=Choice(entry, prefix, ignore),
@@ -116,14 +130,26 @@ def command(
         size=size,
         regime=regime,
     )
-    imported = load(source, spec, wanted)
+    with strangers_talk():
+        imported = checked(load(source, spec, wanted))
+        content = model_bytes(imported.model, imported.blueprint)
     if wanted.classes is not None and not imported.blueprint.named:
         raise click.UsageError(
             f"--on {task} has {len(wanted.classes)} classes, the head in {source} "
             f"{len(imported.blueprint.classes)}"
         )
-    _core.write_atomic(str(out), model_bytes(imported.model, imported.blueprint))
-    _tell(imported, out, digest(out), as_json)
+    write_file(out, content)
+    # Of the model and not of the file: a pipe or a device cannot be read again.
+    _tell(imported, out, digest_of(imported.model), as_json)
+
+
+def _require_none(source: str, given: list[str]) -> None:
+    """Refuse options about a file, where there is none."""
+    if given:
+        raise click.UsageError(
+            f"{source} says itself which network it is and how its images are normalised, and "
+            f"takes no {', '.join(given)}"
+        )
 
 
 def _network(
@@ -178,6 +204,6 @@ def _tell(imported: Imported, out: Path, digest: str, as_json: bool) -> None:
         emit_json({"out": str(out), "weights": digest, **imported.origin, **values, **classes})
         return
     for note in imported.notes:
-        click.echo(f"  {note}", err=True)
+        echo(f"  {note}", err=True)
     count = f"{len(blueprint.classes)} classes{'' if blueprint.named else ', numbered'}"
-    click.echo(f"{out}: {blueprint.model.name}, {count}, {digest}", err=True)
+    echo(f"{out}: {blueprint.model.name}, {count}, {digest}", err=True)

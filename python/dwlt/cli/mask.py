@@ -8,6 +8,7 @@ import click
 
 from dwlt.cli import mask_files, mask_prune
 from dwlt.cli.options import json_option, mask_file
+from dwlt.cli.streams import echo
 
 
 @click.group()
@@ -50,7 +51,7 @@ def show(mask: Path, as_json: bool) -> None:
     rows.append(["all", f"{masks.kept:,}", f"{masks.total:,}", percent(masks.kept, masks.total)])
     Show().table(str(mask), ["tensor", "kept", "of", "sparsity"], rows)
     for key, value in {"digest": masks.digest, **masks.meta}.items():
-        click.echo(f"{key}: {value}")
+        echo(f"{key}: {value}")
 
 
 @command.command()
@@ -91,7 +92,7 @@ def compare(first: Path, second: Path, as_json: bool) -> None:
         ],
     )
     if nested:
-        click.echo(f"every weight that the {nested} keeps is kept by the other too")
+        echo(f"every weight that the {nested} keeps is kept by the other too")
 
 
 def overlap_row(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dwlt.cli.options import json_option, mask_file, out_option, quiet_option
+from dwlt.cli.paths import OutFile
+from dwlt.cli.streams import echo
 
 if TYPE_CHECKING:
     from dwlt._core import MaskSet
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     "-o",
-    type=click.Path(path_type=Path),
+    type=OutFile(folder=True),
     required=True,
     help="The file to write; a new or empty folder where WEIGHTS is an index or a folder.",
 )
@@ -34,6 +36,7 @@ def apply(weights: Path, mask: Path, out: Path, as_json: bool, quiet: bool) -> N
     from dwlt import _core
     from dwlt.cli.show import watch
     from dwlt.masks.selection import bytes_of, require_digest, require_other
+    from dwlt.outputs import destination
 
     require_other(out, weights, mask)
     masks = _core.MaskSet.load(mask)
@@ -44,14 +47,25 @@ def apply(weights: Path, mask: Path, out: Path, as_json: bool, quiet: bool) -> N
             digest = _core.digest_file(weights, progress=hashed)
         require_digest(masks, mask, weights, digest)
     with watch("masked weights", size, lambda: written.bytes, quiet=quiet):
-        _core.apply_to_file(weights, masks, out, progress=written)
+        # A folder, or a name that is free, is left to the core: it knows which of both is needed.
+        plain = out.is_file() or out.is_symlink()
+        target = destination(out) if plain and not out.is_dir() else out
+        _core.apply_to_file(weights, masks, target, progress=written)
     if as_json or not quiet:
         _tell(out, masks, as_json)
 
 
 @click.command("import")
 @click.argument("file", type=mask_file)
-@click.option("--round", "round_", type=int, default=0, help="Round to note in the mask file.")
+@click.option(
+    "--round",
+    "round_",
+    metavar="N",
+    type=click.IntRange(0, 1000),
+    default=0,
+    show_default=True,
+    help="Round to note in the mask file.",
+)
 @out_option
 @json_option
 def import_(file: Path, round_: int, out: Path, as_json: bool) -> None:
@@ -63,10 +77,11 @@ def import_(file: Path, round_: int, out: Path, as_json: bool) -> None:
     """
     from dwlt.masks.exchange import read_masks
     from dwlt.masks.selection import require_other
+    from dwlt.outputs import destination
 
     require_other(out, file)
     masks = read_masks(file)
-    masks.save(out, round=round_)
+    masks.save(destination(out), round=round_)
     _tell(out, masks, as_json)
 
 
@@ -103,4 +118,4 @@ def _tell(out: Path, masks: MaskSet, as_json: bool) -> None:
     if as_json:
         emit_json({"out": str(out), "kept": kept, "total": total, "digest": masks.digest})
     else:
-        click.echo(f"{out}: {kept:,} of {total:,} kept, sparsity {percent(kept, total)}", err=True)
+        echo(f"{out}: {kept:,} of {total:,} kept, sparsity {percent(kept, total)}", err=True)

@@ -7,13 +7,18 @@ from pathlib import Path
 import click
 
 from dwlt.cli.options import json_option, mask_file, out_option, quiet_option
+from dwlt.cli.streams import echo
 
 
 @click.command()
 @click.argument("weights", type=click.Path(exists=True, path_type=Path))
-@click.option("--rate", type=float, help="Share of the remaining weights to remove.")
-@click.option("--sparsity", type=float, help="Share of all weights to be without in the end.")
-@click.option("--keep", type=int, help="Number of weights to keep.")
+@click.option(
+    "--rate", metavar="SHARE", type=float, help="Share of the remaining weights to remove."
+)
+@click.option(
+    "--sparsity", metavar="SHARE", type=float, help="Share of all weights to be without in the end."
+)
+@click.option("--keep", metavar="N", type=int, help="Number of weights to keep.")
 @click.option("--within", type=mask_file, help="Mask file: only the weights it keeps compete.")
 @click.option(
     "--only",
@@ -50,13 +55,15 @@ def command(
 
     \b
     Examples:
-      dwlt mask prune model.safetensors --rate 0.2 -o mask.safetensors
-      dwlt mask prune model.safetensors --rate 0.2 --within mask.safetensors -o next.safetensors
-      dwlt mask prune checkpoint/ --sparsity 0.5 --only '*.mlp.*' --scope tensor -o mask.safetensors
+      dwlt mask prune model.safetensors --rate 0.2 -o 1.safetensors
+      dwlt mask prune model.safetensors --rate 0.2 --within 1.safetensors \\
+        -o 2.safetensors
+      dwlt mask prune checkpoint/ --sparsity 0.5 --only '*.mlp.*' -o 3.safetensors
     """
     from dwlt import _core
     from dwlt.cli.show import emit_json, watch
     from dwlt.masks.selection import bytes_of, prune_checkpoint, require_digest, require_other
+    from dwlt.outputs import destination
     from dwlt.units import percent
 
     require_other(out, weights, within)
@@ -79,7 +86,7 @@ def command(
             progress=looked,
         )
     masks.save(
-        out,
+        destination(out),
         round=(parent.meta.get("round", 0) if parent is not None else 0) + 1,
         weights=digest,
         parent=None if parent is None else parent.digest,
@@ -97,8 +104,8 @@ def command(
         )
     elif not quiet:
         for name in empty:
-            click.echo(f"warning: nothing is kept of {name}", err=True)
-        click.echo(
+            echo(f"warning: nothing is kept of {name}", err=True)
+        echo(
             f"{out}: {masks.kept:,} of {masks.total:,} kept, "
             f"sparsity {percent(masks.kept, masks.total)}",
             err=True,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from dwlt.cli.paths import Folder, OutFile
+from dwlt.cli.streams import echo, on_terminal
 
 if TYPE_CHECKING:
     from dwlt.spec import Experiment
@@ -18,66 +21,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 runs_option = click.option(
     "--runs",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Folder(text=True),
     default=Path("runs"),
     show_default=True,
     envvar="DWLT_RUNS",
     help="Folder that holds all runs.",
 )
 REGIMES = click.Choice(["standard", "fast", "adversarial"])
-pretrain_options = (
-    click.option(
-        "--pretrain-regime",
-        type=REGIMES,
-        help="Which pre-training to start from. Default: the config's.",
-    ),
-    click.option(
-        "--weights",
-        metavar="FILE|torchvision:NAME",
-        help="Start from these pre-trained weights instead of pre-training: a model file, a run "
-        "folder, or any checkpoint that `dwlt import` reads. Where its classes have no names, "
-        "only their number must be that of the task.",
-    ),
-)
-search_options = (
-    click.option(
-        "--rate",
-        type=click.FloatRange(0, 1, min_open=True, max_open=True),
-        help="Share of the remaining convolution weights removed per round. Default: the "
-        "config's, usually 0.2.",
-    ),
-    click.option(
-        "--on",
-        metavar="TASK",
-        help='What pruning rounds train on: "source", "downstream", or a downstream task by name. '
-        "Default: the config's, usually source.",
-    ),
-    click.option(
-        "--rewind",
-        type=click.Choice(["pretrained", "none"]),
-        help="Weights that each pruning round starts from: the pre-trained ones, or those that "
-        "the round before ended with. Default: the config's, usually pretrained.",
-    ),
-    click.option(
-        "--rewind-epoch",
-        type=click.IntRange(1, 100_000),
-        metavar="K",
-        help="Rewind to the weights after epoch K of the first pruning round's training.",
-    ),
-    click.option(
-        "--method",
-        type=click.Choice(["imp", "oneshot", "random", "layerwise-random", "shuffled", "reinit"]),
-        help="How tickets are made: imp, iterative magnitude pruning; or a control. "
-        "Default: the config's.",
-    ),
-    click.option(
-        "--regime",
-        type=REGIMES,
-        help="How a pruning round is trained (the transfer's own regime is --adv or not). "
-        "Default: the config's.",
-    ),
-    *pretrain_options,
-)
 grid_options = (
     click.option(
         "--keep-going/--fail-fast",
@@ -94,13 +44,13 @@ mask_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 out_option = click.option(
     "--out",
     "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutFile(),
     required=True,
     help="The file to write.",
 )
 data_dir_option = click.option(
     "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Folder(),
     default=Path("data"),
     show_default=True,
     envvar="DWLT_DATA",
@@ -123,19 +73,23 @@ config_options = (
         metavar="KEY=VALUE",
         help="Change one setting, e.g. --set prune.train.epochs=10. Repeatable.",
     ),
-    click.option("--seed", type=int, help="Seed of everything random (default: the config's)."),
+    click.option(
+        "--seed", metavar="N", type=int, help="Seed of everything random (default: the config's)."
+    ),
 )
 work_options = (
     runs_option,
     data_dir_option,
     click.option(
         "--device",
+        metavar="DEVICE",
         default="auto",
         show_default=True,
         help="auto, cpu, cuda or cuda:i.",
     ),
     click.option(
         "--workers",
+        metavar="N",
         type=click.IntRange(0, 256),
         default=0,
         show_default=True,
@@ -144,90 +98,6 @@ work_options = (
     json_option,
     quiet_option,
 )
-
-
-@dataclass(frozen=True)
-class Search:
-    """What the options of a search said; see ``search_options``."""
-
-    rate: float | None
-    on: str | None
-    rewind: str | None
-    rewind_epoch: int | None
-    method: str | None
-    regime: str | None
-    pretrain_regime: str | None
-    weights: str | None
-
-    @property
-    def task(self) -> str | None:
-        """The downstream task that ``--on`` names, if it names one."""
-        return None if self.on in ("source", "downstream") else self.on
-
-    def overrides(self) -> dict[str, Any]:
-        """The same as overrides of a config.
-
-        Raises:
-            UsageError: options exclude each other.
-        """
-        if self.rewind is not None and self.rewind_epoch is not None:
-            raise click.UsageError("--rewind and --rewind-epoch exclude each other")
-        weights: str | dict[str, str] | None = self.weights
-        if self.weights is not None and self.pretrain_regime is not None:
-            weights = {self.pretrain_regime: self.weights}
-        return {
-            "prune__rate": self.rate,
-            "prune__on": self._on,
-            "prune__method": self.method,
-            "prune__regime": self.regime,
-            "prune__rewind": self.rewind_epoch if self.rewind is None else self.rewind,
-            "pretrain__regime": self.pretrain_regime,
-            "pretrain__weights": weights,
-        }
-
-    def experiment(
-        self, settings: Settings, *, task: str | None, fraction: float | None, **overrides: Any
-    ) -> Experiment:
-        """The experiment that a command's options describe, its grid narrowed down to them.
-
-        Args:
-            task: downstream task that the command was given, else the one that ``--on`` names.
-            fraction: of its training images.
-            overrides: the command's own dotted keys with ``__``.
-        """
-        from dwlt.spec import narrowed
-
-        task = task or self.task
-        found = settings.experiment(
-            downstream__task=task,
-            downstream__fraction=fraction,
-            **self.overrides(),
-            **overrides,
-        )
-        return narrowed(
-            found,
-            pretrain=self.pretrain_regime,
-            prune=self.regime,
-            methods=self.method,
-            on=self._on,
-            tasks=task,
-            fractions=fraction,
-        )
-
-    @property
-    def _on(self) -> str | None:
-        return self.on if self.task is None else "downstream"
-
-
-def searching(function: F) -> Callable[..., Any]:
-    """Give a command the options of a search, gathered into one ``search`` argument."""
-
-    @wraps(function)
-    def inner(**arguments: Any) -> Any:
-        values = {name: arguments.pop(name) for name in Search.__dataclass_fields__}
-        return function(search=Search(**values), **arguments)
-
-    return sharing(*search_options)(inner)
 
 
 @dataclass(frozen=True)
@@ -244,14 +114,23 @@ class Settings:
     as_json: bool
     quiet: bool
 
-    def experiment(self, **overrides: Any) -> Experiment:
-        """The experiment these options describe; ``overrides`` are dotted keys with ``__``."""
+    def experiment(self, *, under: Mapping[str, Any] | None = None, **overrides: Any) -> Experiment:
+        """The experiment these options describe.
+
+        Args:
+            under: dotted keys with ``__`` that ``--set`` may change.
+            overrides: the same for options of the command, which come last.
+        """
         from dwlt.spec import load_experiment
 
-        given = {key.replace("__", "."): v for key, v in overrides.items() if v is not None}
+        given = _dotted(overrides)
         if self.seed is not None:
             given["seed"] = self.seed
-        return load_experiment(self.config, self.changes, given)
+        return load_experiment(self.config, self.changes, given, under=_dotted(under or {}))
+
+
+def _dotted(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.replace("__", "."): one for key, one in values.items() if one is not None}
 
 
 def sharing(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -270,8 +149,8 @@ LOADING = "loading PyTorch ..."
 
 def tell_loading() -> None:
     """Say on a terminal what the first seconds go to. The next line that is shown replaces it."""
-    if sys.stderr.isatty() and "torch" not in sys.modules:
-        click.echo(LOADING + "\r", nl=False, err=True)
+    if on_terminal(sys.stderr) and "torch" not in sys.modules:
+        echo(LOADING, end="\r", err=True)
 
 
 def working(function: F) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from dwlt.cli.options import json_option
+from dwlt.cli.streams import echo_toml
 
 
 @click.command()
@@ -31,7 +32,7 @@ def command(name: str | None, source: bool, as_json: bool) -> None:
     if source:
         if name is None or as_json:
             raise click.UsageError("--source needs the name of a preset, and no --json")
-        click.echo(preset_text(name), nl=False)
+        echo_toml(preset_text(name))
         return
     if name is not None:
         experiment = load_experiment(name)
@@ -39,7 +40,7 @@ def command(name: str | None, source: bool, as_json: bool) -> None:
         if as_json:
             emit_json(values)
         else:
-            click.echo(tomli_w.dumps(values), nl=False)
+            echo_toml(tomli_w.dumps(values))
         return
     listed = {preset: load_experiment(preset) for preset in presets()}
     if as_json:

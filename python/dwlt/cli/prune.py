@@ -6,13 +6,20 @@ from typing import Any
 
 import click
 
-from dwlt.cli.options import Search, Settings, grid_options, searching, sharing, working
+from dwlt.cli.options import Settings, grid_options, sharing, working
+from dwlt.cli.search import Search, searching
 
 
 @click.command()
-@click.option("--rounds", type=click.IntRange(1, 1000), help="Pruning rounds. Default: 20.")
+@click.option(
+    "--rounds",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    help="Pruning rounds. Default: the config's, usually 20.",
+)
 @click.option(
     "--fraction",
+    metavar="SHARE",
     type=click.FloatRange(0, 1, min_open=True),
     help="With --on downstream: share of that task's training images.",
 )
@@ -39,7 +46,7 @@ def command(
       oneshot           trained once, then cut to the sparsity of each round
       random            drawn from all weights
       layerwise-random  the same share of each layer, drawn
-      shuffled          as many weights of each layer as imp keeps, at other places
+      shuffled          as many weights of each layer as imp keeps, elsewhere
       reinit            the masks of imp on newly initialised weights
 
     A config with a [grid] has all its searches done, which the options narrow down.
@@ -56,9 +63,17 @@ def command(
     from dwlt.cli.show import emit_json
     from dwlt.grid import walk as grid
     from dwlt.runs.plan import Plan
+    from dwlt.spec import at_rounds, searched_on
     from dwlt.stages import prune
 
     experiment = search.experiment(settings, task=None, fraction=fraction, prune__rounds=rounds)
+    if rounds is not None:
+        experiment = at_rounds(experiment, range(rounds + 1))
+    if fraction is not None and "downstream" not in searched_on(experiment):
+        raise click.UsageError(
+            "--fraction is a share of the downstream task's images, and nothing here is searched "
+            "on that task; add --on downstream, or give --fraction to `dwlt transfer`"
+        )
     with session(settings, experiment.threads) as (context, show):
         plan = Plan.of(experiment, context.runs, cells=False)
         if experiment.grid is None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from dwlt.cli.options import json_option, quiet_option, runs_option
+from dwlt.cli.paths import Folder
+from dwlt.cli.streams import echo
 
 SHORT = {
     "SA, standard transfer": "SA std",
@@ -26,7 +28,7 @@ def shorten(cell: str) -> str:
 @click.option(
     "--out",
     "-o",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Folder(),
     default=Path("report"),
     show_default=True,
     help="Folder for the page, tables and figures.",
@@ -65,7 +67,7 @@ def command(out: Path, runs: Path, as_json: bool, quiet: bool) -> None:
 
     paths = write_report(runs, out)
     if as_json:
-        click.echo(paths.json.read_text(encoding="utf-8"), nl=False)
+        echo(paths.json.read_text(encoding="utf-8"), end="")
         return
     show = Show(quiet=quiet)
     tables = terminal_tables(paths.data)

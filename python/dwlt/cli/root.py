@@ -7,10 +7,13 @@ import importlib
 import keyword
 import os
 import sys
+import traceback
+from pathlib import Path
 from typing import Any
 
 import click
 
+from dwlt.cli.streams import echo, fill_descriptors, guarded
 from dwlt.errors import DwltError
 
 COMMANDS = {
@@ -26,6 +29,10 @@ COMMANDS = {
     "presets": "List the presets, or show one with every value.",
     "doctor": "Say what is installed, which device there is, and whether dwlt can write.",
 }
+
+
+TRACEBACK = "DWLT_TRACEBACK"
+"""Set to anything, an unforeseen fault is shown with its way through the code."""
 
 
 def module_of(name: str) -> str:
@@ -56,6 +63,16 @@ class LazyGroup(click.Group):
             ctx.fail(f"No such command {name!r}.{hint}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            # Not stdout, which never raises: a pipe that was named as an output. Click would end
+            # the process here without a word.
+            raise DwltError(
+                f"{error.filename or 'an output'}: the reader of the pipe left"
+            ) from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         # From the table above, so that --help imports none of the commands.
         with formatter.section("Commands"):
@@ -65,8 +82,13 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with `dwlt prune --rounds 20`, then `dwlt transfer`, `dwlt transfer --adv` and "
-    "`dwlt report`. Every command resumes by being run again.",
+    epilog="""\b
+Start with:
+  dwlt prune --rounds 20
+  dwlt transfer
+  dwlt transfer --adv
+  dwlt report
+Every command resumes by being run again.""",
 )
 @click.version_option(package_name="dwlt", prog_name="dwlt")
 def group() -> None:
@@ -76,36 +98,64 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line; map dwlt's errors to messages and exit codes."""
+    fill_descriptors()
     # PyTorch's OpenMP threads wait by spinning. Where another process wants the core, that made
     # small networks five times slower (51 s against 11 s on two busy cores), so they spin briefly.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # All data are out. What others print while the process ends (atexit) is none of it.
+    sys.stdout = sys.stderr
+    sys.exit(code)
 
 
 def run(args: list[str]) -> int:
     """Run one command; returns its exit code: 0, 1 failure, 2 user's mistake, 130 stopped."""
+    with guarded() as streams:
+        code = _run(args)
+        if (lost := streams.lost) is not None:
+            echo(f"dwlt: stdout: {lost.strerror}", err=True)
+            echo("  -> results are saved; run the same command again to see them", err=True)
+            code = code or 1
+        return code
+
+
+def _run(args: list[str]) -> int:
     try:
         result: Any = group.main(args=args, prog_name="dwlt", standalone_mode=False)
     except DwltError as error:
-        _say(f"dwlt: {error}")
-        if error.hint:
-            _say(f"  -> {error.hint}")
+        _tell(str(error), error.hint)
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        error.show(file=sys.stderr)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _say("dwlt: stopped; run the same command again to continue")
+        _tell("stopped; run the same command again to continue")
         return 130
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            # The reader of our output left (`dwlt runs list | head`): that is its right.
-            sys.stderr.close()
-            return 0
-        _say(f"dwlt: {error.filename or 'the system'}: {error.strerror or error}")
+        _tell(f"{_name(error.filename) or 'the system'}: {error.strerror or error}")
+        return 1
+    except MemoryError:
+        _tell("out of memory", "ask for less at a time: a smaller batch_size, fewer images")
+        return 1
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        _tell(
+            f"a fault in dwlt: {type(error).__name__}: {str(error).strip() or 'no message'} "
+            f"({Path(where.filename).name}, line {where.lineno})",
+            f"please report it; with {TRACEBACK}=1 the same command shows the whole way there",
+        )
         return 1
     return result if isinstance(result, int) else 0
 
 
-def _say(text: str) -> None:
-    click.echo(text, err=True)
+def _tell(text: str, hint: str | None = None) -> None:
+    echo(f"dwlt: {text}", err=True)
+    if hint:
+        echo(f"  -> {hint}", err=True)
+
+
+def _name(path: Any) -> str:
+    """A file as an error of the system names it: text, bytes, or a number."""
+    return os.fsdecode(path) if isinstance(path, (str, bytes)) else str(path or "")

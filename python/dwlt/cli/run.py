@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import click
 
-from dwlt.cli.options import Search, Settings, grid_options, searching, sharing, working
+from dwlt.cli.options import Settings, grid_options, sharing, working
+from dwlt.cli.search import Search, searching
 
 
 @click.command()
 @click.option("--to", "task", metavar="TASK", help="Only this downstream task.")
 @click.option(
     "--fraction",
+    metavar="SHARE",
     type=click.FloatRange(0, 1, min_open=True),
     help="Only this share of the training images.",
 )

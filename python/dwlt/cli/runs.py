@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from dwlt.cli.options import config_options, json_option, runs_option, sharing
+from dwlt.cli.options import F, config_options, json_option, runs_option, sharing
+from dwlt.cli.streams import echo
 from dwlt.errors import DwltError, UserError
 from dwlt.runs import layout
 from dwlt.runs.done import check_steps
 from dwlt.runs.folder import asked_rounds, read_spec
+
+
+def below_group(function: F) -> Callable[..., Any]:
+    """Give a command of the group --runs and --json, which may also stand before its name."""
+
+    @wraps(function)
+    def inner(**arguments: Any) -> Any:
+        ctx = click.get_current_context()
+        above = ctx.parent
+        for name in ("runs", "as_json"):
+            own = ctx.get_parameter_source(name)
+            if above is not None and own is not None and own is not ParameterSource.COMMANDLINE:
+                arguments[name] = above.params.get(name, arguments[name])
+        return function(**arguments)
+
+    return sharing(runs_option, json_option)(inner)
 
 
 @click.group(invoke_without_command=True)
@@ -30,14 +49,12 @@ def command(ctx: click.Context, runs: Path, as_json: bool) -> None:
       dwlt runs verify
       dwlt runs matrix --config study-digits
     """
-    ctx.obj = runs
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_, runs=runs, as_json=as_json)
 
 
 @command.command("list")
-@runs_option
-@json_option
+@below_group
 def list_(runs: Path, as_json: bool) -> None:
     """Every run with its state: done, running (by whom), unfinished."""
     from dwlt.cli.show import Show, emit_json
@@ -49,7 +66,7 @@ def list_(runs: Path, as_json: bool) -> None:
         emit_json(found)
         return
     if not found:
-        click.echo(f"no runs in {runs}; start with `dwlt prune --rounds 20`", err=True)
+        echo(f"no runs in {runs}; start with `dwlt prune --rounds 20`", err=True)
         return
     Show().table(
         "",
@@ -62,8 +79,7 @@ def list_(runs: Path, as_json: bool) -> None:
 
 @command.command()
 @click.argument("run")
-@runs_option
-@json_option
+@below_group
 def show(run: str, runs: Path, as_json: bool) -> None:
     """Show one run: its settings, journal and results. RUN is an id or a folder."""
     from dwlt import _core
@@ -75,19 +91,18 @@ def show(run: str, runs: Path, as_json: bool) -> None:
         emit_json({**describe(folder), "folder": str(folder), "journal": journal})
         return
     info = describe(folder)
-    click.echo(f"{folder}\nstate: {info['state']}\nwhat:  {info['what']}\n")
+    echo(f"{folder}\nstate: {info['state']}\nwhat:  {info['what']}\n")
     spec = folder / layout.SPEC
     if spec.exists():
-        click.echo(f"--- {layout.SPEC}\n{spec.read_text(encoding='utf-8').rstrip()}\n")
-    click.echo(f"--- {layout.JOURNAL}")
+        echo(f"--- {layout.SPEC}\n{spec.read_text(encoding='utf-8').rstrip()}\n")
+    echo(f"--- {layout.JOURNAL}")
     for entry in journal:
-        click.echo(f"{json.dumps(entry, sort_keys=True)}")
+        echo(f"{json.dumps(entry, sort_keys=True)}")
 
 
 @command.command()
 @click.argument("run", required=False)
-@runs_option
-@json_option
+@below_group
 def verify(run: str | None, runs: Path, as_json: bool) -> int:
     """Read every file again and compare it with the journal's digest.
 
@@ -108,24 +123,24 @@ def verify(run: str | None, runs: Path, as_json: bool) -> int:
     else:
         for folder, faults in bad.items():
             for fault in faults:
-                click.echo(f"{folder}: {fault}")
-        click.echo(f"{len(folders)} runs read, {len(bad)} with problems", err=True)
+                echo(f"{folder}: {fault}")
+        echo(f"{len(folders)} runs read, {len(bad)} with problems", err=True)
     return 1 if bad else 0
 
 
-@command.command("matrix")
+@command.command("matrix", short_help="How far a config's experiment is, and the time left.")
 @sharing(*config_options)
-@runs_option
-@json_option
+@below_group
 def matrix_(
     config: str | None, changes: tuple[str, ...], seed: int | None, runs: Path, as_json: bool
 ) -> None:
     """How far a config's experiment is: done, running, failed, to do, and the time left.
 
     A line per search, task, fraction and transfer regime, a column per round. A cell says how
-    many of its seeds are done; "…" marks running ones, "!" failed ones.
+    many of its seeds are done; dots mark running ones, "!" failed ones.
     """
-    from dwlt.cli.show import Show, duration, emit_json
+    from dwlt.cli.cells import duration
+    from dwlt.cli.show import Show, emit_json
     from dwlt.runs.plan import Plan, State, matrix
     from dwlt.spec import load_experiment
 
@@ -155,9 +170,9 @@ def matrix_(
     )
     totals = found.totals
     words = ", ".join(f"{totals[state]} {state.value}" for state in State)
-    click.echo(f"\n{words}; {found.workers} at work", err=True)
+    echo(f"\n{words}; {found.workers} at work", err=True)
     if found.seconds_left is not None and totals[State.DONE] < totals.total():
-        click.echo(f"about {duration(found.seconds_left)} left", err=True)
+        echo(f"about {duration(found.seconds_left)} left", err=True)
 
 
 def cell_text(count: Mapping[Any, int] | None) -> str:

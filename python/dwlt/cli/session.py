@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from dwlt.cli.options import Settings
 from dwlt.cli.show import Show
+from dwlt.cli.streams import strangers_talk
 from dwlt.runs.context import Context
 
 STOPS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
@@ -30,7 +32,6 @@ def session(settings: Settings, threads: int | None) -> Iterator[tuple[Context, 
 
     show = Show(quiet=settings.quiet)
     show.clear_line()
-    old = {number: signal.signal(number, ask) for number in STOPS}
     context = Context(
         runs=settings.runs,
         data_dir=settings.data_dir,
@@ -40,9 +41,26 @@ def session(settings: Settings, threads: int | None) -> Iterator[tuple[Context, 
         observe=show.event,
         stop=lambda: asked,
     )
+    with answering(ask), show, strangers_talk():
+        yield context, show
+
+
+@contextmanager
+def answering(ask: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let ``ask`` answer the signals that mean stop.
+
+    A signal that was ignored when dwlt began stays ignored: that is how ``nohup`` keeps work going
+    after its terminal is closed, and how a shell keeps Ctrl-C from the jobs in its background.
+    Signals can be answered in the main thread alone; in another one they are its owner's business.
+    """
+    old = {}
+    if threading.current_thread() is threading.main_thread():
+        # None: set by other code than Python's, and nothing could put it back.
+        kept = (signal.SIG_IGN, None)
+        stops = [number for number in STOPS if signal.getsignal(number) not in kept]
+        old = {number: signal.signal(number, ask) for number in stops}
     try:
-        with show:
-            yield context, show
+        yield
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)

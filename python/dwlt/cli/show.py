@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Literal, Self
 
-import click
 from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
@@ -27,6 +27,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from dwlt.cli.cells import duration, format_metrics
+from dwlt.cli.streams import echo, on_terminal, printable
 from dwlt.events import (
     EpochDone,
     Event,
@@ -54,7 +56,7 @@ class Show:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
-        self._live = self._console.is_terminal and not quiet
+        self._live = on_terminal(sys.stderr) and not quiet
         self._progress = Progress(
             TextColumn("[bold]{task.fields[stage]}"),
             BarColumn(bar_width=24),
@@ -114,7 +116,8 @@ class Show:
 
     def say(self, text: str) -> None:
         """A line for people, on stderr."""
-        self._console.print(Text(text), soft_wrap=True)
+        lines = (printable(line, sys.stderr) for line in text.split("\n"))
+        self._console.print(Text("\n".join(lines)), soft_wrap=True)
 
     def stopping(self) -> None:
         """Answer Ctrl-C at once, though the stop itself comes at the next step."""
@@ -137,8 +140,9 @@ class Show:
         """
         if self._console.quiet:
             return
-        console = Console(highlight=False)
-        room = console.width if console.is_terminal else WIDE
+        room = _room()
+        head = [printable(cell, sys.stdout) for cell in head]
+        rows = [[printable(cell, sys.stdout) for cell in row] for row in rows]
         shown = list(range(len(head)))
         for name in optional:
             if _width([head, *rows], shown) <= room:
@@ -151,14 +155,18 @@ class Show:
         for index in range(len(shown)):
             side: Literal["left", "right"] = "left" if shown[index] < left else "right"
             table.add_column(justify=side, no_wrap=True)
+        rule = printable("─", sys.stdout)
         table.add_row(*(Text(name, style="bold") for name in lines[0]))
-        table.add_row(*("─" * width for width in widths))
+        table.add_row(*(rule * width for width in widths))
         for line in lines[1:]:
             table.add_row(*(Text(cell) for cell in line))
-        if title:
-            console.print(Text(f"\n{title}", style="bold"), soft_wrap=True)
         wide = max(room, _width([head, *rows], shown))
-        Console(highlight=False, width=wide).print(table, soft_wrap=wide > room)
+        # Rich takes a width of ours at its word only beside a height, and else cuts at 80 columns
+        # where TERM is dumb.
+        console = Console(highlight=False, width=wide, height=len(lines) + 1)
+        if title:
+            console.print(Text(f"\n{printable(title, sys.stdout)}", style="bold"), soft_wrap=True)
+        console.print(table, soft_wrap=wide > room)
 
     def _start(self, event: StageStarted) -> None:
         self._total, self._done = event.epochs, 0
@@ -227,7 +235,7 @@ def watch(
     if quiet or total < WATCHED:
         yield
         return
-    console = Console(stderr=True, highlight=False)
+    console, live = Console(stderr=True, highlight=False), on_terminal(sys.stderr)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -237,7 +245,7 @@ def watch(
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not live,
     )
     over = threading.Event()
 
@@ -245,7 +253,7 @@ def watch(
         task, last = bar.add_task(title, total=total), time.monotonic()
         while not over.wait(0.2):
             bar.update(task, completed=min(done(), total))
-            if not console.is_terminal and time.monotonic() - last >= PLAIN_EVERY:
+            if not live and time.monotonic() - last >= PLAIN_EVERY:
                 last = time.monotonic()
                 console.print(f"{title}: {min(done() / total, 1):.0%} of {total / 1e9:.1f} GB")
 
@@ -259,30 +267,21 @@ def watch(
             thread.join()
 
 
+def _room() -> int:
+    """Columns that a table on stdout may take without being broken."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return WIDE
+    # COLUMNS, or the terminal's own width; 80 where it has none, as under a serial line.
+    return shutil.get_terminal_size().columns
+
+
 def _width(rows: Sequence[Sequence[str]], shown: Sequence[int]) -> int:
     """Columns that a table takes: the widest cell of each, and two between neighbours."""
     widest = (max(cell_len(row[index]) for row in rows) for index in shown)
     return sum(widest) + 2 * (len(shown) - 1)
 
 
-def format_metrics(metrics: Mapping[str, float | None]) -> str:
-    """``loss 0.412, SA 91.2%, RA 60.3%``: what was measured, and nothing else."""
-    parts = []
-    for key, value in metrics.items():
-        if value is None:
-            continue
-        parts.append(f"{key.upper()} {value:.1%}" if key in ("sa", "ra") else f"{key} {value:.3f}")
-    return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """``45 s``, ``12 min``, ``3 h 20 min``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
 def emit_json(value: Any) -> None:
     """Data to stdout, for programs."""
-    click.echo(json.dumps(value, indent=1, sort_keys=True, allow_nan=False), file=sys.stdout)
+    # ASCII, so that it is the same on a stream of any encoding.
+    echo(json.dumps(value, indent=1, sort_keys=True, allow_nan=False))

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from dwlt.cli.options import Search, Settings, grid_options, searching, sharing, working
+from dwlt.cli.options import Settings, grid_options, sharing, working
+from dwlt.cli.search import Search, searching
+
+if TYPE_CHECKING:
+    from dwlt.spec import Experiment, TransferRegime
 
 
 @click.command()
@@ -12,8 +18,9 @@ from dwlt.cli.options import Search, Settings, grid_options, searching, sharing,
 @click.option("--to", "task", metavar="TASK", help="Downstream task. Default: the config's.")
 @click.option(
     "--fraction",
+    metavar="SHARE",
     type=click.FloatRange(0, 1, min_open=True),
-    help="Share of the training images, class-balanced. Default: 1.",
+    help="Share of the training images, class-balanced. Default: the config's, usually 1.",
 )
 @click.option(
     "--rounds",
@@ -21,7 +28,10 @@ from dwlt.cli.options import Search, Settings, grid_options, searching, sharing,
     help="Which tickets. Round 0, the dense network, is always among them. Default: the config's.",
 )
 @click.option(
-    "--seeds", type=click.IntRange(1, 1000), help="Runs per ticket. Default: the config's."
+    "--seeds",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    help="Runs per ticket. Default: the config's.",
 )
 @searching
 @sharing(*grid_options)
@@ -55,18 +65,22 @@ def command(
     from dwlt.cli.show import emit_json
     from dwlt.grid import walk as grid
     from dwlt.runs.plan import Plan
+    from dwlt.spec import at_rounds
 
+    which = _rounds(rounds)
     experiment = search.experiment(
         settings,
         task=task,
         fraction=fraction,
-        transfer__rounds=_rounds(rounds),
+        transfer__rounds=which,
         transfer__seeds=seeds,
     )
+    if isinstance(which, tuple):
+        experiment = at_rounds(experiment, which)
+    regime: TransferRegime = "adversarial" if adv else "standard"
+    _require_cells(experiment, regime)
     with session(settings, experiment.threads) as (context, show):
-        plan = Plan.of(
-            experiment, context.runs, ["adversarial" if adv else "standard"], whole=False
-        )
+        plan = Plan.of(experiment, context.runs, [regime], whole=False)
         grid.walk(plan, context, grid.Policy(keep_going, retry_failed), asked=False)
         cells = grid.cells(plan)
     if settings.as_json:
@@ -92,6 +106,20 @@ def command(
             for folder, result in cells
         ],
     )
+
+
+def _require_cells(experiment: Experiment, regime: TransferRegime) -> None:
+    """Refuse to do nothing, where a grid and the options that narrow it leave nothing to do."""
+    from dwlt.spec import variants
+
+    found = variants(experiment)
+    if not found:
+        raise click.UsageError(
+            "the grid transfers nothing of what the options name: see its control_fractions"
+        )
+    if not any(one.regime == regime for one in found):
+        other = "without --adv" if regime == "adversarial" else "with --adv"
+        raise click.UsageError(f"the grid has no {regime} transfer; run this {other}")
 
 
 def _rounds(text: str | None) -> str | tuple[int, ...] | None:

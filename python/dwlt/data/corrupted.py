@@ -66,22 +66,22 @@ class CorruptedFolder:
     ) -> None:
         self.folder = folder
         self._shape = shape
-        labels = _open(folder / LABELS).astype(np.int64)
-        self.names = sorted(path.stem for path in folder.glob("*.npy") if path.name != LABELS)
+        labels = _labels(folder / LABELS, classes)
+        # "._x.npy" is what macOS keeps beside x.npy.
+        self.names = sorted(
+            path.stem
+            for path in folder.glob("*.npy")
+            if path.name != LABELS and not path.name.startswith(".")
+        )
         if not self.names:
             raise DataError(
                 f"{folder} holds no corrupted images",
                 hint="give a folder like CIFAR-10-C: labels.npy, gaussian_noise.npy, ...",
             )
-        if labels.ndim != 1 or len(labels) == 0 or labels.min() < 0 or labels.max() >= classes:
-            raise DataError(
-                f"{folder / LABELS} does not hold labels of {classes} classes, which is what the "
-                "model tells apart"
-            )
-        rows = len(_open(folder / f"{self.names[0]}.npy"))
-        if len(labels) == rows:
+        first = folder / f"{self.names[0]}.npy"
+        if _open(first).shape[:1] == labels.shape:
             # CIFAR-10-C repeats its labels for each severity.
-            labels = labels[: rows // SEVERITIES]
+            labels = _once(labels, f"{folder / LABELS}, beside {first.name}")
         self._labels = labels
         self._rows: Ints = np.arange(len(labels))
         if limit is not None and limit < len(labels):
@@ -113,11 +113,39 @@ class CorruptedFolder:
         return digest.hexdigest()
 
 
+def _labels(path: Path, classes: int) -> Ints:
+    labels = _open(path)
+    if labels.dtype.kind not in "iub":
+        raise DataError(
+            f"{path}: labels of type {labels.dtype}, not whole numbers",
+            hint=f"number the classes 0 to {classes - 1}",
+        )
+    if labels.ndim != 1 or len(labels) == 0 or labels.min() < 0 or labels.max() >= classes:
+        raise DataError(
+            f"{path} does not hold labels of {classes} classes, which is what the model tells apart"
+        )
+    return labels.astype(np.int64)
+
+
+def _once(labels: Ints, where: str) -> Ints:
+    """The labels of one severity, of labels that are given for all of them."""
+    each = labels[: len(labels) // SEVERITIES * SEVERITIES].reshape(SEVERITIES, -1)
+    if len(labels) % SEVERITIES or np.any(each != each[0]):
+        raise DataError(
+            f"{where}: {len(labels)} labels that do not repeat {SEVERITIES} times",
+            hint="a file holds the same images at severity 1, then at 2, and so on to 5",
+        )
+    once: Ints = each[0]
+    return once
+
+
 def _open(path: Path) -> NDArray[Any]:
     try:
         # Not read whole: a file of CIFAR-10-C has 150 MB, one of ImageNet-C's size has far more.
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
+        if path.is_symlink():
+            raise DataError(f"{path}: is a link that leads nowhere", hint="mend it") from None
         raise DataError(f"{path} is missing", hint="a folder like CIFAR-10-C holds it") from None
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path} cannot be read as a numpy file: {error}") from error

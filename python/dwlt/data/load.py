@@ -106,6 +106,7 @@ def load_task(
         mean=mean,
         std=std,
         notes=parts.notes,
+        readings=dataset.notes,
         **splits,
     )
 
@@ -178,12 +179,12 @@ def split_dataset(
         notes.append(f"no test part: a quarter of each class is held out ({len(test.ids)} images)")
     else:
         train, test = _keep(everything, kept), _rows(held, "test", kept)
-    for label, name in enumerate(names):
-        if not np.any(train.labels == label):
-            raise DataError(
-                f"class {name!r} has no training image",
-                hint="choose the other classes with `classes`, or add images of it",
-            )
+    absent = np.flatnonzero(np.bincount(train.labels, minlength=len(names)) == 0)
+    if len(absent):
+        raise DataError(
+            f"class {names[absent[0]]!r} has no training image",
+            hint="choose the other classes with `classes`, or add images of it",
+        )
     if validation is None:
         train, valid = _cut(train, spec.validation, "validation")
     else:

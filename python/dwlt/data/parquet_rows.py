@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import uuid
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dwlt.data.order import Ints
+from dwlt.data.parquet_schema import open_file
 from dwlt.data.pixels import Pixels, decode
-from dwlt.data.source import Loader, Source
+from dwlt.data.source import Loader, Source, check_count, read_bytes
 from dwlt.errors import DataError
 
 
@@ -26,6 +27,7 @@ class ParquetSource(Source):
     def __init__(
         self, paths: Sequence[Path], rows: Sequence[int], column: str, labels: Ints
     ) -> None:
+        check_count(str(paths[0]), sum(rows), labels)
         self.paths = paths
         self.column = column
         self.labels = labels
@@ -49,7 +51,7 @@ class ParquetSource(Source):
             if group is None or not start <= index < stop:
                 number = int(np.searchsorted(self._starts, index, side="right")) - 1
                 if group is None or group[0] != number:
-                    file = pq.ParquetFile(self.paths[number])
+                    file = open_file(self.paths[number])
                 start, stop, which = self._group_of(file, index, int(self._starts[number]))
                 group = (number, which)
                 values = self._read(file, which, self.paths[number])
@@ -84,7 +86,7 @@ class ParquetSource(Source):
         path = None if content is None else content.get("path")
         beside = self.paths[0].parent / path if path else None
         if beside is not None and beside.is_file():
-            return Path(beside).read_bytes()
+            return read_bytes(beside)
         raise DataError(
             f"{self.where(index)}: the image has no bytes",
             hint="remove the row, or write the file with the images embedded",
@@ -102,13 +104,14 @@ class ParquetSource(Source):
         text = json.dumps([self.column, stats])
         stem = cache / hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         offsets, flat = stem.with_suffix(".offsets.npy"), stem.with_suffix(".images")
-        if not offsets.is_file():
+        if not (offsets.is_file() and flat.is_file()):
             self._copy_out(offsets, flat)
         return FlatSource(flat, np.load(offsets), self)
 
     def _copy_out(self, offsets: Path, flat: Path) -> None:
         ends = np.zeros(len(self) + 1, dtype=np.int64)
-        part = flat.with_suffix(f".{os.getpid()}.part")
+        # Not the process id: two containers that share a folder may have the same one.
+        part = flat.with_suffix(f".{uuid.uuid4().hex}.part")
         try:
             flat.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as out:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dwlt.data import names as naming
 from dwlt.errors import DataError
 
 _LABELS = ("label", "labels", "fine_label", "target")
@@ -18,19 +20,39 @@ _IMAGES = ("image", "img")
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns in use; ``classes`` is empty where the metadata names none."""
+    """The columns in use.
+
+    Attributes:
+        classes: class names; empty where the metadata names none.
+        kind: of the labels: "integers", "booleans" or "text".
+        first: the file that decided.
+    """
 
     image: str
     label: str
     classes: tuple[str, ...]
+    kind: str
+    first: Path
 
     def check_same(self, path: Path) -> None:
-        """Refuse a file of the set that lacks a column or names other classes."""
+        """Refuse a file of the set that lacks a column, holds other types or other classes."""
         schema = read_schema(path)
-        for name in (self.image, self.label):
-            _field(schema, name, path)
+        image, label = (_field(schema, name, path) for name in (self.image, self.label))
+        kind = label_kind(label.type)
+        if kind != self.kind:
+            raise DataError(
+                f"{path}: column {self.label!r} holds {label.type}, where {self.first} holds "
+                f"{self.kind}",
+                hint="write the labels of all files as one type",
+            )
+        if not _holds_images(image.type):
+            raise DataError(
+                f"{path}: column {self.image!r} holds {image.type}, where {self.first} holds "
+                "images",
+                hint="write the images of all files as struct<bytes, path> or binary",
+            )
         classes = _class_names(_features(schema, path), self.label)
-        if classes and self.classes and classes != self.classes:
+        if classes and self.classes and not _same_names(classes, self.classes):
             raise DataError(
                 f"{path}: its class names differ from the first training file's",
                 hint="keep files of different data sets in different folders",
@@ -59,13 +81,15 @@ def read_columns(path: Path, label: str | None) -> Columns:
                 f"{path}: no label column among {', '.join(schema.names)}",
                 hint="name it after the folder: parquet:DIR#COLUMN",
             )
-    kind = _field(schema, label, path).type
-    if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or _is_text(kind)):
+    type_ = _field(schema, label, path).type
+    kind = label_kind(type_)
+    if kind is None:
         raise DataError(
-            f"{path}: column {label!r} holds {kind}, not class labels",
-            hint="name the label column after the folder: parquet:DIR#COLUMN",
+            f"{path}: column {label!r} holds {type_}, not class labels",
+            hint="labels are integers, booleans or text; name another column after the folder: "
+            "parquet:DIR#COLUMN",
         )
-    return Columns(_image_column(schema, path), label, _class_names(features, label))
+    return Columns(_image_column(schema, path), label, _class_names(features, label), kind, path)
 
 
 def read_schema(path: Path) -> pa.Schema:
@@ -74,10 +98,29 @@ def read_schema(path: Path) -> pa.Schema:
     Raises:
         DataError: it is no Parquet file, or a damaged one.
     """
+    return open_file(path).schema_arrow
+
+
+def count_rows(path: Path) -> int:
+    """A file's number of rows.
+
+    Raises:
+        DataError: it is no Parquet file, or a damaged one.
+    """
+    return int(open_file(path).metadata.num_rows)
+
+
+def open_file(path: Path) -> pq.ParquetFile:
+    """A Parquet file, opened.
+
+    Raises:
+        DataError: it is none, or a damaged one.
+    """
     try:
-        return pq.ParquetFile(path).schema_arrow
+        return pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
-        with path.open("rb") as file:
+        head = b""
+        with contextlib.suppress(OSError), path.open("rb") as file:
             head = file.read(64)
         reason = str(error)
         if head.startswith(b"version https://git-lfs"):
@@ -89,8 +132,26 @@ def read_schema(path: Path) -> pa.Schema:
         ) from error
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+def label_kind(kind: pa.DataType) -> str | None:
+    """What labels of an Arrow type are: "integers", "booleans" or "text"; None: no labels."""
+    kind = plain_type(kind)
+    if pa.types.is_integer(kind):
+        return "integers"
+    if pa.types.is_boolean(kind):
+        return "booleans"
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return "text" if text or pa.types.is_string_view(kind) else None
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """The type of the values behind an extension type or a dictionary (pandas' categories)."""
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _same_names(some: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    return tuple(map(naming.key, some)) == tuple(map(naming.key, others))
 
 
 def _field(schema: pa.Schema, name: str, path: Path) -> pa.Field:
@@ -99,6 +160,8 @@ def _field(schema: pa.Schema, name: str, path: Path) -> pa.Field:
             f"{path}: no column {name!r} among {', '.join(schema.names)}",
             hint="name the label column after the folder: parquet:DIR#COLUMN",
         )
+    if schema.names.count(name) > 1:
+        raise DataError(f"{path}: two columns are called {name!r}", hint="rename one of them")
     return schema.field(name)
 
 
@@ -116,7 +179,8 @@ def _image_column(schema: pa.Schema, path: Path) -> str:
 def _holds_images(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         return bool(kind.get_field_index("bytes") >= 0)
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+    binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return bool(binary or pa.types.is_binary_view(kind))
 
 
 def _features(schema: pa.Schema, path: Path) -> dict[str, Any]:
@@ -137,5 +201,6 @@ def _class_names(features: dict[str, Any], column: str) -> tuple[str, ...]:
     feature = features.get(column)
     names = feature.get("names") if isinstance(feature, dict) else None
     if isinstance(names, dict):  # some writers number them
-        names = [names[key] for key in sorted(names, key=int)]
+        numbered = all(str(key).isdecimal() for key in names)
+        names = [names[key] for key in sorted(names, key=int if numbered else None)]
     return tuple(str(name) for name in names) if names else ()

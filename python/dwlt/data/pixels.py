@@ -16,17 +16,32 @@ Pixels = NDArray[np.uint8]
 
 _CORRUPT_HINT = "replace or remove the image"
 
+_ORIENTATION = 0x0112
+# How to turn stored pixels for a viewer, by the value of the EXIF tag (EXIF 2.32, tag 274).
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
 
 def decode(data: bytes, where: str) -> Pixels:
     """Decode one image file's bytes.
 
     Raises:
-        DataError: the bytes are no image; the message says where they are.
+        DataError: the bytes are no image, cut short, or a decompression bomb; the message says
+            where they are.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
             return from_pil(image, where)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # damaged files make decoders raise whatever they stumble over
         reason = _what_it_is(data) or str(error).split("<", 1)[0].strip() or type(error).__name__
         raise DataError(f"{where}: not a readable image ({reason})", hint=_CORRUPT_HINT) from error
 
@@ -44,11 +59,13 @@ def _what_it_is(data: bytes) -> str | None:
 
 
 def from_pil(image: Image.Image, where: str) -> Pixels:
-    """Pixels of a Pillow image: grey stays grey, everything else becomes RGB.
+    """Pixels of a Pillow image as a viewer shows it: grey stays grey, all else becomes RGB.
 
     Raises:
         DataError: pixels of 32 bits, which have no agreed range.
     """
+    image.load()
+    image = _upright(image)
     if image.mode in ("L", "RGB"):
         return np.array(image, dtype=np.uint8)
     if image.mode.startswith("I;16"):
@@ -60,6 +77,15 @@ def from_pil(image: Image.Image, where: str) -> Pixels:
     return np.array(image.convert("L" if image.mode in ("1", "LA", "La") else "RGB"))
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """The image turned and mirrored as its EXIF orientation says."""
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged EXIF data; a viewer shows the pixels as they are stored
+        return image
+    return image if turn is None else image.transpose(turn)
+
+
 def common_shape(
     images: Iterable[Pixels], *, size: int | None, channels: int | None
 ) -> tuple[int, int, int]:
@@ -68,10 +94,16 @@ def common_shape(
     One coloured image makes all of them three-channel; the first gives height and width where
     no ``size`` is set.
     """
-    looked = list(images)
-    height, width = (size, size) if size is not None else looked[0].shape[:2]
+    first: tuple[int, ...] | None = None
+    coloured = False
+    for one in images:  # not kept: a few large photographs would fill the memory
+        first = first or one.shape[:2]
+        coloured = coloured or one.ndim == 3
+    if first is None:
+        raise ValueError("no image to look at")
+    height, width = (size, size) if size is not None else first
     if channels is None:
-        channels = 3 if any(one.ndim == 3 for one in looked) else 1
+        channels = 3 if coloured else 1
     return channels, height, width
 
 

@@ -35,6 +35,13 @@ def find_folder(text: str, data_dir: Path) -> Path:
     for folder in tried:
         if folder.is_dir():
             return folder
+    for one in tried:
+        if one.is_symlink() and not one.exists():
+            raise DataError(
+                f"{one}: is a link that leads nowhere", hint="mend the link, or name another folder"
+            )
+        if one.exists():
+            raise DataError(f"{one}: is no folder", hint="name the folder that holds the images")
     raise DataError(
         f"there is no folder {' or '.join(str(one) for one in tried)}",
         hint="give an absolute path, or one relative to the data folder (--data-dir)",

@@ -10,10 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dwlt.data import names as naming
 from dwlt.data.order import Ints, keys, shuffled
 from dwlt.errors import DataError
 
 _INDICES = re.compile(r"\s*\d+\s*(-\s*\d+\s*)?(,\s*\d+\s*(-\s*\d+\s*)?)*")
+
+
+_MOST = 100_000
 
 
 def read_indices(text: str) -> list[int] | None:
@@ -23,7 +27,9 @@ def read_indices(text: str) -> list[int] | None:
     chosen: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
-        chosen.extend(range(int(first), int(last or first) + 1))
+        # No set has as many classes as end here; the first that is too many is refused by name.
+        end = min(int(last or first), int(first) + _MOST)
+        chosen.extend(range(int(first), end + 1))
     return chosen
 
 
@@ -65,8 +71,10 @@ def _check_count(count: int, names: Sequence[str]) -> None:
 
 
 def _class_index(names: Sequence[str], one: int | str) -> int:
-    if isinstance(one, str) and one in names:
-        return names.index(one)
+    if isinstance(one, str):
+        same = [naming.key(name) for name in names]
+        if naming.key(one) in same:
+            return names.index(one) if one in names else same.index(naming.key(one))
     if isinstance(one, str) and one.isdecimal():
         one = int(one)
     if isinstance(one, int) and 0 <= one < len(names):
@@ -97,7 +105,7 @@ def cut(labels: Ints, ids: Ints, amount: float, seed: int) -> tuple[Ints, Ints]:
     take = np.array([int(p) // len(labels) for p in products], dtype=np.int64)
     remainders = [(-(int(p) % len(labels)), int(c)) for p, c in zip(products, present, strict=True)]
     for _, label in sorted(remainders)[: total - int(take.sum())]:
-        take[present == label] += 1
+        take[np.searchsorted(present, label)] += 1
     if total < 1 or np.any(take >= counts):
         raise DataError(
             f"{total} of {len(labels)} training images cannot be held out over "
@@ -140,10 +148,9 @@ def subset(
 
 def _first(labels: Ints, ids: Ints, take: dict[int, int], seed: int) -> Ints:
     """The first ``take[label]`` positions of each class in the order of their keys, sorted."""
-    rank = keys(seed, ids)
-    chosen = []
-    for label, count in take.items():
-        members = np.flatnonzero(labels == label)
-        order = np.lexsort((ids[members], rank[members]))
-        chosen.append(members[order[:count]])
-    return np.sort(np.concatenate(chosen)).astype(np.int64)
+    order = np.lexsort((ids, keys(seed, ids), labels))
+    present, starts = np.unique(labels[order], return_index=True)
+    wanted = np.array([take.get(label, 0) for label in present.tolist()], dtype=np.int64)
+    group = np.searchsorted(present, labels[order])
+    place = np.arange(len(order)) - starts[group]
+    return np.sort(order[place < wanted[group]]).astype(np.int64)

@@ -72,6 +72,7 @@ class ArraySource(Source):
     """Images that are in memory: (n, H, W) or (n, H, W, 3) uint8."""
 
     def __init__(self, name: str, images: Pixels, labels: Ints, *, levels: int = 255) -> None:
+        check_count(name, len(images), labels)
         self.name = name
         self.images = images
         self.labels = labels
@@ -89,6 +90,7 @@ class FileSource(Source):
     """One image file per sample."""
 
     def __init__(self, paths: Sequence[Path], labels: Ints) -> None:
+        check_count("image files", len(paths), labels)
         self.paths = paths
         self.labels = labels
 
@@ -100,14 +102,22 @@ class FileSource(Source):
             yield partial(_read_file, self.paths[index])
 
 
-def _read_file(path: Path) -> Pixels:
+def read_bytes(path: Path) -> bytes:
+    """A file's content.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read ({error.strerror})", hint="check the file and its rights"
         ) from error
-    return decode(data, str(path))
+
+
+def _read_file(path: Path) -> Pixels:
+    return decode(read_bytes(path), str(path))
 
 
 class IndexedSource(Source):
@@ -128,11 +138,26 @@ class IndexedSource(Source):
     def _load(self, index: int) -> Pixels:
         try:
             image = self.images[index][0]
-        except (OSError, ValueError, SyntaxError) as error:
+            return from_pil(image, self.where(index))  # type: ignore[arg-type]
+        except DataError:
+            raise
+        except Exception as error:  # as in `pixels.decode`
             raise DataError(
                 f"{self.where(index)}: not a readable image ({error})", hint="download it anew"
             ) from error
-        return from_pil(image, self.where(index))  # type: ignore[arg-type]
+
+
+def check_count(name: str, count: int, labels: Ints) -> None:
+    """Refuse labels that are not one per image.
+
+    Raises:
+        DataError: naming both numbers.
+    """
+    if labels.shape != (count,):
+        raise DataError(
+            f"{name}: {count} images and labels of shape {labels.shape}",
+            hint="every image needs one label; get the set anew",
+        )
 
 
 def check_labels(

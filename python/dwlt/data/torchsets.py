@@ -18,6 +18,7 @@ from typing import Any
 from urllib.error import URLError
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dwlt.data.request import Request
 from dwlt.data.source import (
@@ -30,6 +31,7 @@ from dwlt.data.source import (
 )
 from dwlt.errors import DataError
 
+_ANEW = "remove the set's folder, so that it is downloaded anew"
 _FAILURES = (OSError, RuntimeError, URLError, ValueError, EOFError, zipfile.BadZipFile)
 
 
@@ -103,22 +105,35 @@ class TorchSet:
             pixels = np.asarray(opened.data)
             if self.channels_first:
                 pixels = pixels.transpose(0, 2, 3, 1)
-            given = np.asarray(getattr(opened, self.labels), dtype=np.int64)
-            return ArraySource(name, pixels, given)
+            if pixels.dtype != np.uint8:
+                raise DataError(f"{name}: pixels of type {pixels.dtype}, not uint8", hint=_ANEW)
+            return ArraySource(name, pixels, _whole(getattr(opened, self.labels), name))
         images: list[Any] = []
         labels = np.empty(len(opened), dtype=np.int64)
         for index in range(len(opened)):
             try:
-                image, labels[index] = opened[index]
-            except _FAILURES as error:
+                image, label = opened[index]
+            except Exception as error:  # as in `pixels.decode`
                 raise DataError(
-                    f"{name}, image {index}: not a readable image ({error})",
-                    hint="remove the set's folder, so that it is downloaded anew",
+                    f"{name}, image {index}: not a readable image ({error})", hint=_ANEW
                 ) from error
+            labels[index] = _whole(label, f"{name}, image {index}")
             images.append(image)
         if all(isinstance(image, os.PathLike) for image in images):
             return FileSource(images, labels)
         return IndexedSource(name, opened, labels)
+
+
+def _whole(labels: Any, name: str) -> NDArray[np.int64]:
+    """Labels as int64, refusing what a conversion would round or cut off.
+
+    Raises:
+        DataError: they are no whole numbers.
+    """
+    given = np.asarray(labels)
+    if given.dtype.kind not in "iub" or (given.size and int(given.max()) > np.iinfo(np.int64).max):
+        raise DataError(f"{name}: labels of type {given.dtype}, not whole numbers", hint=_ANEW)
+    return given.astype(np.int64)
 
 
 def _classes(opened: Any, source: Source) -> tuple[str, ...]:

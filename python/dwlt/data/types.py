@@ -136,6 +136,8 @@ class Task:
         std: per-channel standard deviation of the same; 1 where a channel is constant.
         notes: choices made for the user that a report should mention, e.g. a test split cut
             from data that come without one.
+        readings: those of the notes that say how the user's own files were understood, and what of
+            them is not used.
     """
 
     name: str
@@ -148,3 +150,4 @@ class Task:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     notes: tuple[str, ...] = ()
+    readings: tuple[str, ...] = ()

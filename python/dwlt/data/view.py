@@ -27,7 +27,7 @@ class View:
         Raises:
             DataError: one of them cannot be read.
         """
-        looked = [load() for load in source.loaders(indices[:PROBE])]
+        looked = (load() for load in source.loaders(indices[:PROBE]))
         return cls(common_shape(looked, size=size, channels=channels), size, channels)
 
     def fit(self, pixels: Pixels, where: str) -> Pixels:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dwlt import _core
 from dwlt.errors import FormatError, MaskError
+from dwlt.outputs import write_file
 
 TORCH = (".pth", ".pt", ".bin", ".tar", ".ckpt")
 _MASK, _ORIG = "_mask", "_orig"
@@ -59,18 +60,18 @@ def write_masks(masks: _core.MaskSet, out: Path, weights: Path | None = None) ->
         MaskError: a masked tensor is missing from ``weights``, or has another shape.
     """
     if out.suffix in TORCH:
-        _core.write_atomic(out, _as_torch(masks, weights))
+        write_file(out, _as_torch(masks, weights))
     elif weights is not None:
         raise FormatError(f"{out}: weights go along only in a .pth file")
     elif out.suffix == ".npz":
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {name: masks[name] for name in masks}
         np.savez_compressed(buffer, **arrays)
-        _core.write_atomic(out, buffer.getvalue())
+        write_file(out, buffer.getvalue())
     elif out.suffix == ".safetensors":
         from safetensors.numpy import save
 
-        _core.write_atomic(out, save({name: masks[name] for name in masks}))
+        write_file(out, save({name: masks[name] for name in masks}))
     else:
         raise FormatError(f"{out}: masks are exported to .npz, .safetensors and .pth files")
 

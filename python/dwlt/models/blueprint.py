@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -90,7 +91,7 @@ class Blueprint:
             ModelError: channels or classes differ.
         """
         self.require_channels(task)
-        same = self.classes == task.classes
+        same = _composed(self.classes) == _composed(task.classes)
         if not (same or (not self.named and len(self.classes) == len(task.classes))):
             raise ModelError(
                 f"the network tells {len(self.classes)} classes apart ({_some(self.classes)}), "
@@ -115,6 +116,11 @@ class Blueprint:
             "code": code_digest(self.model.name),
             **imported,
         }
+
+
+def _composed(classes: Iterable[str]) -> list[str]:
+    """Names as they are compared: an accented letter may be one code point or two (NFC, NFD)."""
+    return [unicodedata.normalize("NFC", name) for name in classes]
 
 
 def _some(names: tuple[str, ...]) -> str:

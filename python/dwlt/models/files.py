@@ -86,7 +86,14 @@ def new_model(spec: ModelSpec, task: ImageTask, *, seed: int) -> Model:
 
 def model_bytes(model: Model, blueprint: Blueprint) -> bytes:
     """A model file's bytes: same weights, same bytes."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state_of(model).items()}
+    state: dict[str, torch.Tensor] = {}
+    places: set[int] = set()
+    for name, tensor in state_of(model).items():
+        plain = tensor.detach().cpu().contiguous()
+        place = plain.untyped_storage().data_ptr()
+        # A file holds every tensor by itself, so what shares memory is written once per name.
+        state[name] = plain.clone() if place in places else plain
+        places.add(place)
     text = json.dumps(blueprint.values(), sort_keys=True, separators=(",", ":"))
     return save(state, metadata={KEY: text})
 

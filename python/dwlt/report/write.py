@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dwlt import _core
+from dwlt.outputs import write_file
 from dwlt.report import figures, sweep
 from dwlt.report.assess import assess
 from dwlt.report.collect import collect
@@ -91,5 +91,5 @@ def _save(content: Mapping[str, bytes], folder: Path, stem: str) -> list[Path]:
 
 def _write(path: Path, content: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    _core.write_atomic(path, content)
+    write_file(path, content)
     return path

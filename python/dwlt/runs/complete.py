@@ -186,7 +186,7 @@ def _results(folder: Path, found: Sequence[Checked]) -> list[dict[str, Any]] | N
 
 def _result(folder: Path, checked: Checked) -> dict[str, Any]:
     if checked.result is None:
-        raise damaged(folder, checked, [f"{folder / checked.marker} has just been written and is"])
+        raise damaged(folder, checked, [f"{folder / checked.marker} changed while it was read"])
     return checked.result
 
 

@@ -107,7 +107,9 @@ def _checked(folder: Path, step: str, marker: str, found: _core._Checked) -> Che
         result = read_result(folder / marker)
     except LedgerError as error:
         return Checked(step, marker, StepState.DAMAGED, journalled, True, (str(error),))
-    assert result is not None  # its size was compared just now
+    if result is None:  # removed since its size was compared
+        gone = f"{folder / marker}: it is gone"
+        return Checked(step, marker, StepState.DAMAGED, journalled, True, (gone,))
     if not journalled >= set(files_of(folder, step, result)):
         # As version 1 journalled a result that it found after a crash: by its name alone.
         return Checked(step, marker, StepState.UNPROVEN, journalled, True)

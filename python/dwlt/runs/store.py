@@ -226,6 +226,9 @@ def spec_is_intact(folder: Path, spec: StageSpec, starts: Mapping[str, str]) -> 
     """Whether a run folder's ``spec.toml`` is there and holds the settings that name the run.
 
     What is only a label (the run's name, the number of rounds) may differ.
+
+    Raises:
+        LedgerError: the file is there and cannot be read.
     """
     try:
         if (folder / layout.SPEC).read_bytes() == tomli_w.dumps(spec_values(spec)).encode():
@@ -233,6 +236,10 @@ def spec_is_intact(folder: Path, spec: StageSpec, starts: Mapping[str, str]) -> 
         written = read_settings(folder, type(spec))
     except (FileNotFoundError, ValueError):
         return False
+    except OSError as error:
+        raise LedgerError(
+            f"{folder / layout.SPEC} cannot be read: {error}", hint="make the run folder readable"
+        ) from error
     stage = folder.parent.name
     return run_id(stage, written, starts) == run_id(stage, spec, starts)
 

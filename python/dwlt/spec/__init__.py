@@ -24,7 +24,7 @@ from dwlt.spec.stages import (
     StageSpec,
     TransferSpec,
 )
-from dwlt.spec.variants import Variant, narrowed, variants
+from dwlt.spec.variants import Variant, at_rounds, methods_of, narrowed, searched_on, variants
 
 __all__ = [
     "DEFAULT_PRESET",
@@ -52,12 +52,15 @@ __all__ = [
     "TransferRegime",
     "TransferSpec",
     "Variant",
+    "at_rounds",
     "describe",
     "identity_values",
     "load_experiment",
+    "methods_of",
     "narrowed",
     "preset_text",
     "presets",
+    "searched_on",
     "spread",
     "validate_spec",
     "variants",

@@ -36,13 +36,35 @@ def identity_values(spec: Spec) -> dict[str, Any]:
         if isinstance(extra, dict) and extra.get("identity") is False:
             continue
         value = getattr(spec, name)
-        if not info.is_required() and value == info.get_default(call_default_factory=True):
+        if not info.is_required() and _by_value(value) == _by_value(
+            info.get_default(call_default_factory=True)
+        ):
             continue
         if isinstance(value, Spec):
             values[name] = identity_values(value)
-        elif isinstance(value, Eps):
-            # By value: 3/16, 6/32 and 0.1875 are one radius, however it was written.
-            values[name] = str(parse_fraction(value))
+        elif _holds_radius(value):
+            values[name] = _by_value(value)
         else:
             values[name] = dumped[name]
     return values
+
+
+def _by_value(value: Any) -> Any:
+    """The value with every radius in it in lowest terms, down to any depth.
+
+    3/16, 6/32 and 0.1875 are one radius, however it was written, and so are two attacks that
+    differ in the spelling of theirs.
+    """
+    if isinstance(value, Spec):
+        return {name: _by_value(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, Eps):
+        return str(parse_fraction(value))
+    if isinstance(value, tuple):
+        return [_by_value(one) for one in value]
+    return value
+
+
+def _holds_radius(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return any(_holds_radius(one) for one in value)
+    return isinstance(value, Eps)

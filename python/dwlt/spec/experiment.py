@@ -21,6 +21,7 @@ from dwlt.spec.stages import (
     Rewind,
     TransferSpec,
 )
+from dwlt.spec.verdict import VerdictPart
 from dwlt.units import Eps
 
 Settings = dict[str, Any]
@@ -68,8 +69,8 @@ class PretrainPart(TrainingPart):
 
     Attributes:
         weights: given weights instead of a training: one text for all, or one per regime
-            (``weights.adversarial = "robust.safetensors"``). A model file, or
-            ``torchvision:NAME``.
+            (``weights.adversarial = "robust.safetensors"``). A model file, a run folder,
+            another checkpoint that ``dwlt import`` reads, or ``torchvision:NAME``.
     """
 
     regime: Regime = "adversarial"
@@ -109,10 +110,19 @@ class TransferPart(TrainingPart):
     Attributes:
         rounds: "spread" (a few over the whole range), "all", or a list. Round 0 always counts.
         seeds: number of runs per cell, with seeds ``seed, seed + 1, ...``.
+        fast: stays empty; transfers are standard or adversarial, the two that a verdict needs.
     """
 
     rounds: Literal["spread", "all"] | tuple[Annotated[int, Field(ge=0)], ...] = "spread"
     seeds: Annotated[int, Field(ge=1, le=1000)] = 1
+
+    @model_validator(mode="after")
+    def _every_table_is_used(self) -> Self:
+        if self.fast:
+            raise ValueError(
+                "transfer.fast is used by nothing: transfers are standard or adversarial"
+            )
+        return self
 
 
 class Experiment(Spec):
@@ -121,6 +131,7 @@ class Experiment(Spec):
     Attributes:
         threads: CPU threads to compute with; None: PyTorch's choice. Small networks run faster
             on one, and the last bits of a result depend on the number. OMP_NUM_THREADS wins.
+        verdict: how tickets are judged; no run depends on it.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -135,6 +146,7 @@ class Experiment(Spec):
     pretrain: PretrainPart
     prune: PrunePart
     transfer: TransferPart
+    verdict: VerdictPart = VerdictPart()
     grid: Grid | None = None
 
     @model_validator(mode="after")

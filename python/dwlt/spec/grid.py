@@ -21,13 +21,13 @@ class GridTask(Spec):
     Attributes:
         task: as in ``TaskSpec``.
         data: what differs from ``[downstream]``.
-        transfer: what differs from ``[transfer]``: its tables ``train``, ``standard``, ``fast``
-            and ``adversarial``.
+        transfer: what differs from ``[transfer]``: its tables ``train``, ``standard`` and
+            ``adversarial``.
     """
 
     task: str
     data: dict[str, Any] = Field(default_factory=dict)
-    transfer: dict[Literal["train", "standard", "fast", "adversarial"], dict[str, Any]] = Field(
+    transfer: dict[Literal["train", "standard", "adversarial"], dict[str, Any]] = Field(
         default_factory=dict
     )
 

@@ -40,7 +40,11 @@ def preset_text(name: str) -> str:
 
 
 def load_experiment(
-    config: str | None = None, changes: Iterable[str] = (), overrides: Mapping[str, Any] = {}
+    config: str | None = None,
+    changes: Iterable[str] = (),
+    overrides: Mapping[str, Any] = {},
+    *,
+    under: Mapping[str, Any] = {},
 ) -> Experiment:
     """Read a config and lay changes over it.
 
@@ -48,12 +52,15 @@ def load_experiment(
         config: a preset's name or the path of a TOML file; None is the embedded default.
         changes: texts ``dotted.key=value`` (from ``--set``); values are read as TOML, else text.
         overrides: dotted keys and values from a command's own flags; they come last.
+        under: the same for what is known of a file that a command was given; ``changes`` win.
 
     Raises:
         SpecError: the config is not there, is not TOML, or a key or value does not fit. The
             message names the key and the nearest one that exists.
     """
     raw = _read_config(config or DEFAULT_PRESET)
+    for key, value in under.items():
+        _assign(raw, key, value)
     for change in changes:
         key, separator, text = change.partition("=")
         if not separator or not key.strip():
@@ -61,6 +68,7 @@ def load_experiment(
         _assign(raw, key.strip(), _read_value(text.strip()))
     for key, value in overrides.items():
         _assign(raw, key, value)
+    _require_text(raw, "")
     try:
         experiment = Experiment.model_validate(raw)
     except ValidationError as error:
@@ -78,24 +86,63 @@ def validate_spec(kind: type[S], values: Mapping[str, Any], where: str) -> S:
         raise explain(error, where, kind) from error
 
 
-def _read_config(config: str, below: tuple[Path, ...] = ()) -> dict[str, Any]:
+def _read_config(config: str) -> dict[str, Any]:
+    """A config file with everything that it extends below it."""
+    chain: list[dict[str, Any]] = []
+    read: set[Path] = set()
     path = _find(config)
-    if path in below:
-        raise SpecError(f"{path} extends itself", hint="let it extend a preset instead")
-    raw = _read_toml(path)
-    base = raw.pop("extends", None)
-    return raw if base is None else merged(_read_config(str(base), (*below, path)), raw)
+    while True:
+        if path.resolve() in read:
+            raise SpecError(f"{path} extends itself", hint="let it extend a preset instead")
+        read.add(path.resolve())
+        raw = _read_toml(path)
+        chain.append(raw)
+        base = raw.pop("extends", None)
+        if base is None:
+            break
+        if not isinstance(base, str):
+            raise SpecError(
+                f"{path}: extends is {base!r}, not the name of one preset or file",
+                hint='write extends = "digits", or extends = "base.toml"',
+            )
+        path = _find_base(base, path)
+    found: dict[str, Any] = {}
+    for raw in reversed(chain):
+        found = merged(found, raw)
+    return found
 
 
 def _find(config: str) -> Path:
+    """The file that a command line names: a preset, or a path from the working directory."""
     path = Path(config)
     if config in presets():
         return CONFIGS / f"{config}.toml"
-    if path.suffix == ".toml" or path.exists():
-        if not path.is_file():
-            raise SpecError(f"config file {config} does not exist", hint=_preset_hint(config))
+    if path.is_dir():
+        raise SpecError(f"config {config} is a folder", hint="name the .toml file in it")
+    if path.exists():  # Whatever can be read: a shell's <(...) is a pipe.
         return path
+    if path.suffix == ".toml":
+        raise SpecError(f"config file {config} does not exist", hint=_preset_hint(config))
     raise SpecError(f"no preset is called {config!r}", hint=_preset_hint(config))
+
+
+def _find_base(base: str, above: Path) -> Path:
+    """What a config extends: a preset, or a path that counts from the folder of that config.
+
+    So a folder of configs that extend one another can be used from anywhere, and be moved.
+    """
+    if base in presets():
+        return CONFIGS / f"{base}.toml"
+    path = above.parent / base
+    if path.is_file():
+        return path
+    hint = _preset_hint(base)
+    if Path(base).is_file():
+        hint = (
+            f"it is looked for beside {above.name}, not in the working directory, where there is "
+            f"one: write extends = {str(Path(base).resolve())!r}, or the way from {above.parent}"
+        )
+    raise SpecError(f"{above} extends {base!r}, but there is no {path}", hint=hint)
 
 
 def _preset_hint(config: str) -> str:
@@ -106,11 +153,31 @@ def _preset_hint(config: str) -> str:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # A byte-order mark is what some Windows editors begin a file with.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"{path} is not valid TOML: {error}") from error
     except OSError as error:
         raise SpecError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _require_text(values: Any, place: str) -> None:
+    """Refuse bytes of file names that are no text: a spec is UTF-8, and so are its ids."""
+    if isinstance(values, str):
+        try:
+            values.encode()
+        except UnicodeEncodeError as error:
+            raise SpecError(
+                f"{place.rstrip('.')}: {values!r} is not text in UTF-8",
+                hint="rename that file or folder, or name it by a link",
+            ) from error
+    elif isinstance(values, Mapping):
+        for key, value in values.items():
+            _require_text(key, place)
+            _require_text(value, f"{place}{key}.")
+    elif isinstance(values, (list, tuple)):
+        for value in values:
+            _require_text(value, place)
 
 
 def _read_value(text: str) -> Any:

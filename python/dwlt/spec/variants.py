@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -77,10 +77,20 @@ def narrowed(experiment: Experiment, **only: Any) -> Experiment:
     return experiment.model_copy(update={"grid": experiment.grid.model_copy(update=changes)})
 
 
+def searched_on(experiment: Experiment) -> tuple[str, ...]:
+    """What the searches of an experiment train on: "source", "downstream", or both.
+
+    Nothing, where all masks are drawn.
+    """
+    if all(_untrained(method) for method in methods_of(experiment)):
+        return ()
+    return (experiment.grid or Grid()).on or (experiment.prune.on,)
+
+
 def _combinations(experiment: Experiment, grid: Grid) -> Iterator[Variant]:
     for pretrain, search, on, method in _searches(experiment, grid):
         # Narrowed down to a control, a grid must not grow: what it says of controls still holds.
-        several = len(_methods(experiment, grid)) > 1
+        several = len(methods_of(experiment)) > 1
         control = method != "imp" and bool(several or grid.control_rounds or grid.control_fractions)
         fractions = grid.fractions or (experiment.downstream.fraction,)
         if control and grid.control_fractions:
@@ -93,8 +103,33 @@ def _combinations(experiment: Experiment, grid: Grid) -> Iterator[Variant]:
                 yield Variant(one, regime, rounds, dense=not control)
 
 
-def _methods(experiment: Experiment, grid: Grid) -> tuple[Method, ...]:
-    return grid.methods or (experiment.prune.method,)
+def at_rounds(experiment: Experiment, rounds: Container[int]) -> Experiment:
+    """The experiment with its grid's controls at those of their rounds alone that are asked for.
+
+    Controls that have none of them are left out.
+
+    Raises:
+        SpecError: nothing but such controls was asked for.
+    """
+    grid = experiment.grid
+    if grid is None or not grid.control_rounds:
+        return experiment
+    kept = tuple(round_ for round_ in grid.control_rounds if round_ in rounds)
+    changes: dict[str, Any] = {"control_rounds": kept}
+    if not kept:
+        changes = {"methods": tuple(m for m in methods_of(experiment) if m == "imp")}
+        if not changes["methods"]:
+            have = ", ".join(map(str, grid.control_rounds))
+            raise SpecError(
+                f"the grid takes {', '.join(methods_of(experiment))} at rounds {have} alone",
+                hint="ask for one of them, or change grid.control_rounds",
+            )
+    return experiment.model_copy(update={"grid": grid.model_copy(update=changes)})
+
+
+def methods_of(experiment: Experiment) -> tuple[Method, ...]:
+    """How the tickets of an experiment are made, in all its combinations."""
+    return (experiment.grid or Grid()).methods or (experiment.prune.method,)
 
 
 def _searches(experiment: Experiment, grid: Grid) -> Iterator[tuple[Any, Any, Any, Method]]:
@@ -103,7 +138,7 @@ def _searches(experiment: Experiment, grid: Grid) -> Iterator[tuple[Any, Any, An
             "pretrain.weights names one file for several pre-training regimes",
             hint="name one per regime: weights.standard, weights.fast, weights.adversarial",
         )
-    methods = sorted(_methods(experiment, grid), key=lambda method: method != "imp")
+    methods = sorted(methods_of(experiment), key=lambda method: method != "imp")
     seen = set()
     for pretrain in grid.pretrain or (experiment.pretrain.regime,):
         same = (pretrain,) if grid.prune == "same" else grid.prune

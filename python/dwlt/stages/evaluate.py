@@ -19,7 +19,7 @@ from dwlt.data.resident import ResidentSplit
 from dwlt.events import Notice, ShardDone, StageStarted
 from dwlt.masks.selection import require_origin
 from dwlt.masks.tensors import apply_masks
-from dwlt.models import Model
+from dwlt.models import Model, require_images
 from dwlt.models.files import Blueprint, digest, find_model, read_model
 from dwlt.results import Accuracy, AttackOutcome, Corrupted, Flag, SweepPoint
 from dwlt.results.evaluate import Corruptions
@@ -178,8 +178,11 @@ class _Evaluate(Work):
     def prepare(self) -> Prepared:
         self.device = choose_device(self.context.device, self.context.threads)
         self.task = open_task(self.spec, self.context)
-        for one in self.blueprints:
+        networks = [model for model in self.models if model is not None]
+        for network, one in zip(networks, self.blueprints, strict=True):
             one.require(self.task)
+            if one.size != self.task.shape[1]:
+                require_images(network, one.model.name, *self.task.shape[:2])
         return Prepared(self.task.fingerprint, describe(self.device))
 
     def do(self, run: Run, step: str) -> StepResult:

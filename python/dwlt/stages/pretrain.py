@@ -26,6 +26,7 @@ from dwlt.stages.common import (
     task_info,
     used_images,
 )
+from dwlt.stages.rehearsed import rehearse_once
 from dwlt.training.device import choose_device, describe
 
 
@@ -58,6 +59,7 @@ class _Pretrain(Work):
         self.device = choose_device(self.context.device, self.context.threads)
         self.task = open_task(self.spec, self.context)
         self.model = new_model(self.spec.model, self.task, seed=self.spec.seed)
+        rehearse_once(self.model, self.spec.model, self.task, self.context, self.device)
         return Prepared(self.task.fingerprint, describe(self.device))
 
     def do(self, run: Run, step: str) -> StepResult:

@@ -22,6 +22,7 @@ from dwlt.runs.store import Run
 from dwlt.stages.common import checkpoint_of, first_of_each, open_task, stopped, task_info
 from dwlt.stages.methods import METHODS, Rounds, RoundTicket
 from dwlt.stages.pretrain import summary
+from dwlt.stages.rehearsed import rehearse_file
 from dwlt.stages.source import ensure_source
 from dwlt.training.device import choose_device, describe
 from dwlt.units import percent
@@ -82,6 +83,8 @@ class _Prune(Work):
             run(self.search.of, self.context, rounds=self.rounds, asked=False)
         self.device = choose_device(self.context.device, self.context.threads)
         self.task = open_task(self.search.spec, self.context)
+        source = self.source
+        rehearse_file(source.path, source.model, self.task, self.context, self.device)
         return Prepared(self.task.fingerprint, describe(self.device))
 
     def begin(self, run: Run) -> None:

@@ -34,6 +34,7 @@ from dwlt.stages.common import (
     task_info,
     used_images,
 )
+from dwlt.stages.rehearsed import rehearse_file
 from dwlt.training import BestEpoch, TrainOutcome
 from dwlt.training.device import choose_device, describe
 from dwlt.units import derive_seed, percent
@@ -79,6 +80,8 @@ class _Transfer(Work):
             raise stopped(f"transfer, before {self.cell.label}")
         self.device = choose_device(self.context.device, self.context.threads)
         self.task = open_task(self.spec, self.context)
+        weights = self.ticket.weights
+        rehearse_file(weights, self.spec.model, self.task, self.context, self.device)
         return Prepared(self.task.fingerprint, describe(self.device))
 
     def do(self, run: Run, step: str) -> StepResult:

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::digest::{self, Piece};
-use crate::disk::{self, File};
+use crate::disk::{self, File, folder_of};
 use crate::error::{Error, Result};
-use crate::files::atomic::folder_of;
 use crate::files::entries::Entries;
 use crate::files::safetensors::{Header, TensorInfo};
 use crate::files::unfinished;

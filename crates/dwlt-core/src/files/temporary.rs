@@ -21,8 +21,7 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::TempPath;
 
-use crate::disk::{self, File, Op};
-use crate::files::atomic::folder_of;
+use crate::disk::{self, File, Op, folder_of};
 
 const SUFFIX: &str = ".dwlt-tmp";
 

@@ -3,7 +3,7 @@
 
 use std::fs::TryLockError;
 use std::io::{Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -132,7 +132,7 @@ pub fn holder(folder: &Path) -> Result<Option<Holder>> {
     }
 }
 
-fn recorded(path: &PathBuf) -> Option<Holder> {
+fn recorded(path: &Path) -> Option<Holder> {
     serde_json::from_slice(&disk::read(path).ok()?).ok()
 }
 

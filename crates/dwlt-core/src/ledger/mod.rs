@@ -106,7 +106,7 @@ impl Ledger {
         all.push(FileRecord::of(&marker, result));
         self.journal.append(Event::Prepare, json!({"step": step, "files": all}))?;
         let path = self.folder.join(&marker);
-        let folder = atomic::folder_of(&path);
+        let folder = disk::folder_of(&path);
         disk::create_folder(folder).map_err(|error| Error::io("create", folder, error))?;
         atomic::write(&path, result, watch)?;
         self.journal.append(Event::Commit, json!({"step": step, "files": all}))?;

@@ -8,9 +8,9 @@
 use crate::buffers::Buffer;
 use crate::error::Result;
 use crate::parallel;
+use crate::select::chunk::Chunk;
 use crate::select::keys::WIDE_BITS;
-use crate::select::scan::How;
-use crate::select::source::Chunk;
+use crate::select::scan::Settings;
 
 /// Largest number of key bits that one pass resolves; its counts (512 KiB) stay in the cache.
 const DIGIT_BITS: u32 = 16;
@@ -49,12 +49,12 @@ impl Level {
 
 /// The `keep`-th largest of the competing keys; there must be at least as many, and `keep` must
 /// not be 0.
-pub(crate) fn threshold(chunks: &[Chunk<'_>], keep: u64, how: How<'_>) -> Result<u64> {
+pub(crate) fn threshold(chunks: &[Chunk<'_>], keep: u64, settings: Settings<'_>) -> Result<u64> {
     let dtype = chunks[0].data.dtype();
-    let mut level = Level::first(if how.wide { WIDE_BITS } else { dtype.key_bits() });
+    let mut level = Level::first(if settings.wide { WIDE_BITS } else { dtype.key_bits() });
     let mut need = keep;
     loop {
-        let counts = count(chunks, level, how)?;
+        let counts = count(chunks, level, settings)?;
         // From the top: the digit at which the wanted number is reached.
         let mut digit = counts.len() - 1;
         while counts[digit] < need {
@@ -70,15 +70,15 @@ pub(crate) fn threshold(chunks: &[Chunk<'_>], keep: u64, how: How<'_>) -> Result
 }
 
 /// Counts of a level's digits over all chunks.
-fn count(chunks: &[Chunk<'_>], level: Level, how: How<'_>) -> Result<Vec<u64>> {
+fn count(chunks: &[Chunk<'_>], level: Level, settings: Settings<'_>) -> Result<Vec<u64>> {
     let new = || (Buffer::default(), Ok(vec![0_u64; 1 << level.bits]));
     let states = parallel::share(
-        how.threads,
+        settings.threads,
         chunks.iter().collect(),
         new,
         |(buffer, all), chunk: &Chunk| {
             let Ok(counts) = all else { return };
-            if let Err(error) = count_chunk(chunk, level, how, buffer, counts) {
+            if let Err(error) = count_chunk(chunk, level, settings, buffer, counts) {
                 *all = Err(error);
             }
         },
@@ -95,15 +95,15 @@ fn count(chunks: &[Chunk<'_>], level: Level, how: How<'_>) -> Result<Vec<u64>> {
 fn count_chunk(
     chunk: &Chunk<'_>,
     level: Level,
-    how: How<'_>,
+    settings: Settings<'_>,
     buffer: &mut Buffer,
     counts: &mut [u64],
 ) -> Result<()> {
-    how.watch.check()?;
+    settings.watch.check()?;
     let values = chunk.load(buffer)?;
     for place in 0..chunk.len {
         let competes = chunk.within.is_none_or(|words| words[place / 64] >> (place % 64) & 1 == 1);
-        if let Some(digit) = level.digit(values.key_at(place, how.wide)).filter(|_| competes) {
+        if let Some(digit) = level.digit(values.key_at(place, settings.wide)).filter(|_| competes) {
             counts[digit] += 1;
         }
     }
@@ -114,11 +114,11 @@ fn count_chunk(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::threshold;
+    use crate::select::chunk;
     use crate::select::input::{Data, Part};
-    use crate::select::scan::How;
+    use crate::select::input::{Dtype, Values};
+    use crate::select::scan::Settings;
     use crate::select::simd::Simd;
-    use crate::select::source;
-    use crate::select::{Dtype, Values};
     use crate::watch::Watch;
 
     #[test]
@@ -130,13 +130,14 @@ mod tests {
         for data in [Data::Memory(Values::F64(&values)), Data::Memory(Values::F32(&singles))] {
             let parts = [Part { name: "w", shape: &[500], len: 500, data }];
             for wide in [false, true] {
-                let how = How { threads: 2, simd: Simd::Scalar, wide, watch: Watch::default() };
-                let chunks = source::chunks(&parts, None);
+                let settings =
+                    Settings { threads: 2, simd: Simd::Scalar, wide, watch: Watch::default() };
+                let chunks = chunk::chunks(&parts, None);
                 for (rank, value) in order.iter().enumerate() {
                     let narrow = data.dtype() == Dtype::F32 && !wide;
                     let single: f32 = value.to_string().parse().unwrap();
                     let key = if narrow { u64::from(single.to_bits()) } else { value.to_bits() };
-                    assert_eq!(threshold(&chunks, rank as u64 + 1, how).unwrap(), key);
+                    assert_eq!(threshold(&chunks, rank as u64 + 1, settings).unwrap(), key);
                 }
             }
         }

@@ -3,11 +3,12 @@
 use crate::error::Result;
 use crate::masks::MaskSet;
 use crate::select::input::{Data, Part};
-use crate::select::{Keep, Options, of_parts};
+use crate::select::magnitude::of_parts;
+use crate::select::options::{Keep, Options};
 
 /// Keeps weights at random: every set of the wanted counts is as likely as any other.
 ///
-/// A weight's number hangs on the seed, its tensor's name and its flat index, on nothing else:
+/// A weight's number is a function of the seed, its tensor's name and its flat index alone:
 /// not on the other tensors, the number of threads or what was drawn before. The weights with
 /// the largest numbers are kept.
 pub fn random<'k>(

@@ -11,9 +11,10 @@ use std::hash::{BuildHasher, RandomState};
 
 use crate::error::Result;
 use crate::parallel;
+use crate::select::bracket::Bracket;
+use crate::select::chunk::{Chunk, mix};
 use crate::select::input::Data;
-use crate::select::scan::{self, Found, How, Scratch};
-use crate::select::source::{Chunk, mix};
+use crate::select::scan::{self, Scanned, Scratch, Settings};
 
 /// Among so few weights a sample saves nothing: all of them are open.
 const FEW: u64 = 1 << 14;
@@ -35,33 +36,6 @@ const ERRORS: f64 = 5.0;
 /// So many weights that tie at an end of the bracket are open, at most: noting them is cheaper
 /// than looking for them again. Beyond, they are counted. As a share of all, and as bytes.
 const OPEN_TIES: (f64, f64) = (1.0 / 128.0, (4_u32 << 20) as f64);
-
-/// Keys between which the threshold lies, probably.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Bracket {
-    /// Keys of at least this are kept or open.
-    pub(crate) open_from: u64,
-    /// Keys of at least this are kept.
-    pub(crate) kept_from: u64,
-    /// Whether many weights may share the lowest kept key, or the key next below the open ones.
-    pub(crate) ties: bool,
-}
-
-impl Bracket {
-    /// Everything is open.
-    const WIDEST: Self = Self { open_from: 0, kept_from: u64::MAX, ties: false };
-
-    /// A bracket with nothing open, for a threshold that is known.
-    pub(crate) fn at(key: u64) -> Self {
-        Self { open_from: key.saturating_add(1), kept_from: key, ties: true }
-    }
-
-    /// Keeps what is not a number, among wide keys.
-    pub(crate) fn nan() -> Self {
-        let above = (0x7ff << 52) + 1;
-        Self { open_from: above, kept_from: above, ties: false }
-    }
-}
 
 /// What was seen of a block.
 #[derive(Debug, Clone, Copy, Default)]
@@ -88,7 +62,7 @@ pub(crate) fn bracket(
     chunks: &[Chunk<'_>],
     keep: u64,
     competing: u64,
-    how: How<'_>,
+    settings: Settings<'_>,
 ) -> Result<Bracket> {
     let len: u64 = chunks.iter().map(|chunk| chunk.len as u64).sum();
     if keep == 0 {
@@ -113,7 +87,7 @@ pub(crate) fn bracket(
     let mut bracket = Bracket::WIDEST;
     for step in 0..=steps as i32 {
         let count = (first * more.powi(step)) as u64;
-        bracket = narrow(&look(chunks, count, bracket, how)?, bracket, share, competing);
+        bracket = narrow(&draw(chunks, count, bracket, settings)?, bracket, share, competing);
     }
     Ok(bracket)
 }
@@ -127,7 +101,12 @@ fn scale(random: u64, to: u64) -> u64 {
 /// Looks at about `count` blocks through a bracket: one at a random place in each of so many
 /// equal stretches of the weights.
 #[allow(clippy::cast_possible_truncation)] // numbers of blocks in memory or a file
-fn look(chunks: &[Chunk<'_>], count: u64, bracket: Bracket, how: How<'_>) -> Result<Sample> {
+fn draw(
+    chunks: &[Chunk<'_>],
+    count: u64,
+    bracket: Bracket,
+    settings: Settings<'_>,
+) -> Result<Sample> {
     let mut upto = 0;
     let ends: Vec<u64> = chunks
         .iter()
@@ -150,20 +129,20 @@ fn look(chunks: &[Chunk<'_>], count: u64, bracket: Bracket, how: How<'_>) -> Res
     let bracket = Bracket { ties: false, ..bracket };
     let new = || (Scratch::default(), Vec::new());
     let work = (0..count.div_ceil(RUN)).collect();
-    let threads = if count > 16 * RUN { how.threads } else { 1 };
+    let threads = if count > 16 * RUN { settings.threads } else { 1 };
     let states = parallel::share(threads, work, new, |(scratch, done), run: u64| {
-        let mut found = Found::default();
+        let mut found = Scanned::default();
         let mut blocks = Vec::new();
         let stretches = run * RUN..count.min(run * RUN + RUN);
         let parts: Vec<Chunk<'_>> = stretches.map(part).collect();
-        parts.iter().take(AHEAD).for_each(Chunk::ask);
-        let seen = how.watch.check().and_then(|()| {
+        parts.iter().take(AHEAD).for_each(Chunk::prefetch);
+        let seen = settings.watch.check().and_then(|()| {
             parts.iter().enumerate().try_for_each(|(i, part)| {
                 if let Some(coming) = parts.get(i + AHEAD) {
-                    coming.ask();
+                    coming.prefetch();
                 }
                 let before = found.keys.len();
-                scan::look(part, bracket, how, scratch, &mut [0; BLOCK / 64], &mut found)?;
+                scan::classify(part, bracket, settings, scratch, &mut [0; BLOCK / 64], &mut found)?;
                 blocks.push(Block {
                     competing: part.competing(),
                     kept: found.tally.kept,

@@ -1,4 +1,5 @@
-//! The one pass over all weights: writes what is surely kept and collects what is open.
+//! The one pass over all weights: writes the mask bits of those that are surely kept (above the
+//! bracket) and collects place and key of those that are open (inside it).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,16 +7,16 @@ use crate::buffers::Buffer;
 use crate::error::{Error, Result};
 use crate::masks::Bits;
 use crate::parallel;
+use crate::select::bracket::Bracket;
+use crate::select::chunk::{CHUNK, Chunk};
 use crate::select::input::Values;
 use crate::select::keys::Element;
-use crate::select::sample::Bracket;
-use crate::select::simd::{self, Cuts, Look, Simd, Tally};
-use crate::select::source::{CHUNK, Chunk};
+use crate::select::simd::{self, Cuts, Simd, Tally, Words};
 use crate::watch::Watch;
 
-/// How a selection works, whatever it selects.
+/// How a selection works: what its speed depends on and its result does not.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct How<'a> {
+pub(crate) struct Settings<'a> {
     pub(crate) threads: usize,
     pub(crate) simd: Simd,
     /// Whether keys are those of f64, to compare element types by value.
@@ -26,7 +27,7 @@ pub(crate) struct How<'a> {
 
 /// What the pass needs to know besides.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pass<'a> {
+pub(crate) struct Limits<'a> {
     /// The tensors' names, for errors.
     pub(crate) names: &'a [&'a str],
     /// More open weights than this and the bracket is too wide for the memory that a selection
@@ -36,7 +37,7 @@ pub(crate) struct Pass<'a> {
 
 /// What the pass found in one chunk.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct Scanned {
     pub(crate) tally: Tally,
     /// Places of the open weights within the chunk, in order.
     pub(crate) places: Vec<u32>,
@@ -58,34 +59,34 @@ pub(crate) fn outputs(bits: &mut [Bits]) -> impl Iterator<Item = &mut [u64]> {
 
 /// Looks at one chunk, writes its kept weights and notes, after what is noted there already,
 /// its open ones.
-pub(crate) fn look(
+pub(crate) fn classify(
     chunk: &Chunk<'_>,
     bracket: Bracket,
-    how: How<'_>,
+    settings: Settings<'_>,
     scratch: &mut Scratch,
     out: &mut [u64],
-    found: &mut Found,
+    found: &mut Scanned,
 ) -> Result<()> {
     let Scratch { buffer, open } = scratch;
     let values = chunk.load(buffer)?;
     let Bracket { open_from, kept_from, ties } = bracket;
-    let cuts = Cuts::new(values.dtype(), how.wide, open_from, kept_from, ties);
+    let cuts = Cuts::new(values.dtype(), settings.wide, open_from, kept_from, ties);
     open.resize(open.len().max(out.len()), (0, 0));
-    let at = Look { within: chunk.within, kept: out, open: &mut open[..] };
-    found.tally = simd::look(how.simd, values, cuts, at);
+    let at = Words { within: chunk.within, kept: out, open: &mut open[..] };
+    found.tally = simd::classify(settings.simd, values, cuts, at);
     let open = &open[..found.tally.open_words];
     match values {
-        Values::F64(values) => collect(values, open, how.wide, found),
-        Values::F32(values) => collect(values, open, how.wide, found),
-        Values::F16(values) => collect(values, open, how.wide, found),
-        Values::Bf16(values) => collect(values, open, how.wide, found),
+        Values::F64(values) => collect(values, open, settings.wide, found),
+        Values::F32(values) => collect(values, open, settings.wide, found),
+        Values::F16(values) => collect(values, open, settings.wide, found),
+        Values::Bf16(values) => collect(values, open, settings.wide, found),
     }
     Ok(())
 }
 
 /// Notes place and key of every open weight.
-fn collect<T: Element>(values: &[T], open: &[(u32, u64)], wide: bool, found: &mut Found) {
-    let Found { tally, places, keys } = found;
+fn collect<T: Element>(values: &[T], open: &[(u32, u64)], wide: bool, found: &mut Scanned) {
+    let Scanned { tally, places, keys } = found;
     #[allow(clippy::cast_possible_truncation)] // at most the chunk's length
     let count = tally.open as usize;
     places.reserve(count);
@@ -103,10 +104,21 @@ fn collect<T: Element>(values: &[T], open: &[(u32, u64)], wide: bool, found: &mu
 }
 
 /// Place of the first competing weight of a chunk that is not a number.
-fn first_nan(chunk: &Chunk<'_>, how: How<'_>, scratch: &mut Scratch) -> Result<Option<usize>> {
+fn first_nan(
+    chunk: &Chunk<'_>,
+    settings: Settings<'_>,
+    scratch: &mut Scratch,
+) -> Result<Option<usize>> {
     let mut words = vec![0; chunk.len.div_ceil(64)];
-    let mut found = Found::default();
-    look(chunk, Bracket::nan(), How { wide: true, ..how }, scratch, &mut words, &mut found)?;
+    let mut found = Scanned::default();
+    classify(
+        chunk,
+        Bracket::nan(),
+        Settings { wide: true, ..settings },
+        scratch,
+        &mut words,
+        &mut found,
+    )?;
     let first = words.iter().enumerate().find(|(_, word)| **word != 0);
     Ok(first.map(|(i, word)| i * 64 + word.trailing_zeros() as usize))
 }
@@ -117,29 +129,33 @@ fn first_nan(chunk: &Chunk<'_>, how: How<'_>, scratch: &mut Scratch) -> Result<O
 pub(crate) fn all(
     chunks: &[Chunk<'_>],
     bracket: Bracket,
-    Pass { names, limit }: Pass<'_>,
-    how: How<'_>,
+    Limits { names, limit }: Limits<'_>,
+    settings: Settings<'_>,
     bits: &mut [Bits],
-) -> Result<Option<Vec<Found>>> {
+) -> Result<Option<Vec<Scanned>>> {
     let open = AtomicU64::new(0);
     let work: Vec<_> = chunks.iter().enumerate().zip(outputs(bits)).collect();
     let new = || (Scratch::default(), Vec::new());
-    let parts = parallel::share(how.threads, work, new, |(scratch, done), ((i, chunk), out)| {
-        if open.load(Ordering::Relaxed) > limit {
-            return;
-        }
-        let mut found = Found::default();
-        let result = how
-            .watch
-            .check()
-            .and_then(|()| look(chunk, bracket, how, scratch, out, &mut found))
-            .and_then(|()| how.watch.advance((chunk.len * chunk.data.dtype().width()) as u64));
-        open.fetch_add(found.tally.open, Ordering::Relaxed);
-        // The kernels do not ask whether what is not a number competes.
-        let nan = result
-            .and_then(|()| if found.tally.nan { first_nan(chunk, how, scratch) } else { Ok(None) });
-        done.push((i, nan.map(|nan| (found, nan))));
-    });
+    let parts =
+        parallel::share(settings.threads, work, new, |(scratch, done), ((i, chunk), out)| {
+            if open.load(Ordering::Relaxed) > limit {
+                return;
+            }
+            let mut found = Scanned::default();
+            let result = settings
+                .watch
+                .check()
+                .and_then(|()| classify(chunk, bracket, settings, scratch, out, &mut found))
+                .and_then(|()| {
+                    settings.watch.advance((chunk.len * chunk.data.dtype().width()) as u64)
+                });
+            open.fetch_add(found.tally.open, Ordering::Relaxed);
+            // The kernels do not ask whether what is not a number competes.
+            let nan = result.and_then(|()| {
+                if found.tally.nan { first_nan(chunk, settings, scratch) } else { Ok(None) }
+            });
+            done.push((i, nan.map(|nan| (found, nan))));
+        });
     let mut done: Vec<_> = parts.into_iter().flat_map(|(_, done)| done).collect();
     done.sort_unstable_by_key(|(i, _)| *i);
     let mut all = Vec::with_capacity(done.len());

@@ -8,11 +8,11 @@ use std::arch::x86_64::{
     _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setzero_si256,
 };
 
-use super::driver::{Block, Cuts, Look, Tally, drive, kernels};
+use super::driver::{Block, Cuts, Tally, Words, drive, kernels};
 use crate::select::input::Values;
 use crate::select::keys::Element;
 
-fn ask<T>(values: &[T; 64]) {
+fn prefetch<T>(values: &[T; 64]) {
     for line in 0..size_of::<[T; 64]>() / 64 {
         // SAFETY: a hint reads nothing; every machine with AVX has it.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_byte_add(line * 64).cast()) };
@@ -55,7 +55,7 @@ fn larger_64(a: __m256i, b: __m256i) -> __m256i {
 }
 
 kernels! {
-    "avx2,popcnt", ask,
+    "avx2,popcnt", prefetch,
     over_64: 4 i64, _mm256_set1_epi64x, keys, greater_64, larger_64;
     over_32: 8 i32, _mm256_set1_epi32, keys, greater_32, _mm256_max_epi32;
     over_16: 16 i16, _mm256_set1_epi16, keys, greater_16, _mm256_max_epi16;

@@ -6,11 +6,11 @@ use std::arch::x86_64::{
     _mm512_max_epi32, _mm512_max_epi64, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_epi64,
 };
 
-use super::driver::{Block, Cuts, Look, Tally, drive, kernels};
+use super::driver::{Block, Cuts, Tally, Words, drive, kernels};
 use crate::select::input::Values;
 use crate::select::keys::Element;
 
-fn ask<T>(values: &[T; 64]) {
+fn prefetch<T>(values: &[T; 64]) {
     for line in 0..size_of::<[T; 64]>() / 64 {
         // SAFETY: a hint reads nothing; every machine with AVX has it.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_byte_add(line * 64).cast()) };
@@ -41,7 +41,7 @@ fn greater_16(keys: __m512i, cut: __m512i) -> u64 {
 }
 
 kernels! {
-    "avx512f,avx512bw,popcnt", ask,
+    "avx512f,avx512bw,popcnt", prefetch,
     over_64: 8 i64, _mm512_set1_epi64, keys, greater_64, _mm512_max_epi64;
     over_32: 16 i32, _mm512_set1_epi32, keys, greater_32, _mm512_max_epi32;
     over_16: 32 i16, _mm512_set1_epi16, keys, greater_16, _mm512_max_epi16;

@@ -44,8 +44,8 @@ impl Cuts {
     }
 }
 
-/// What is looked at besides the weights, and where results go.
-pub(crate) struct Look<'a> {
+/// The mask words that belong to the weights: one of input, two of output.
+pub(crate) struct Words<'a> {
     /// One bit per weight: which of them compete. None: all.
     pub(crate) within: Option<&'a [u64]>,
     /// One word per 64 weights: set to those kept.
@@ -58,7 +58,8 @@ pub(crate) struct Look<'a> {
 /// How many competing weights lie where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Tally {
-    /// Whether any is not a number, competing or not: whoever cares looks again.
+    /// Whether any is not a number, competing or not: the caller looks again, among the
+    /// competing ones alone.
     pub(crate) nan: bool,
     /// Surely kept.
     pub(crate) kept: u64,
@@ -68,29 +69,29 @@ pub(crate) struct Tally {
     pub(crate) over_kept: u64,
     /// Kept, open, or at the key next below. 0 unless ties were asked for.
     pub(crate) under_open: u64,
-    /// Entries used of [`Look::open`].
+    /// Entries used of [`Words::open`].
     pub(crate) open_words: usize,
 }
 
 /// Comparisons of up to 64 weights, a bit each: greater than `kept`, `open` and the two `ties`.
 pub(crate) type Block = [u64; 4];
 
-/// Runs over all blocks of 64 weights; those left at the end are compared one at a time. `ask`
+/// Runs over all blocks of 64 weights; those left at the end are compared one at a time. `prefetch`
 /// gets a block into the cache. `TIES` says whether the last two of a [`Block`] mean anything.
 #[inline(always)]
 #[allow(clippy::inline_always)] // it must become part of a function with the target's features
 pub(crate) fn drive<const TIES: bool, T: Element>(
     values: &[T],
     cuts: Cuts,
-    at: Look<'_>,
-    ask: impl Fn(&[T; 64]),
+    at: Words<'_>,
+    prefetch: impl Fn(&[T; 64]),
     mut block: impl FnMut(&[T; 64]) -> Block,
 ) -> Tally {
     /// Bytes between what is compared and what is asked for.
     const AHEAD: usize = 4096;
     let mut tally = Tally::default();
     let words = values.len().div_ceil(64);
-    let Look { within, kept, open } = at;
+    let Words { within, kept, open } = at;
     let (kept, open) = (&mut kept[..words], &mut open[..words]);
     let within = within.map(|within| &within[..words]);
     let mut note = |tally: &mut Tally, i: usize, masks: Block| {
@@ -115,7 +116,7 @@ pub(crate) fn drive<const TIES: bool, T: Element>(
     for (i, values) in blocks.iter().enumerate() {
         // The hardware stops looking ahead at the end of a page.
         if let Some(coming) = blocks.get(i + AHEAD / size_of::<[T; 64]>()) {
-            ask(coming);
+            prefetch(coming);
         }
         note(&mut tally, i, block(values));
     }
@@ -152,20 +153,21 @@ fn signed<T: Element>(value: T) -> i64 {
     value.key() as i64
 }
 
-/// The functions of one instruction set, from what differs: its features, how to
-/// get a block of weights into the cache, and for each width of weights how many fill a vector, the integer they are compared as, and four functions:
-/// a vector of one number; a vector's weights without their signs; a bit for each of those that
-/// is greater than a cut; the larger of each two.
+/// Makes the functions of one instruction set from what differs: its features, how to get a block
+/// of weights into the cache, and for each width of weights how many fill a vector, the integer
+/// that they are compared as, and four functions: a vector of one number; a vector's weights
+/// without their signs; a bit for each of those that is greater than a cut; the larger of each
+/// two.
 macro_rules! kernels {
     (
-        $features:literal, $ask:ident,
+        $features:literal, $prefetch:ident,
         $($over:ident: $lanes:literal $int:ty, $splat:ident, $keys:ident, $greater:ident,
         $larger:ident;)*
     ) => {
         /// # Safety
         /// The machine must have the features.
         #[target_feature(enable = $features)]
-        pub(super) unsafe fn look(values: Values<'_>, cuts: Cuts, at: Look<'_>) -> Tally {
+        pub(super) unsafe fn classify(values: Values<'_>, cuts: Cuts, at: Words<'_>) -> Tally {
             let ties = cuts.ties.is_some();
             match values {
                 Values::F64(values) if ties => over_64::<true, _>(values, cuts, at),
@@ -185,7 +187,7 @@ macro_rules! kernels {
             fn $over<const TIES: bool, T: Element>(
                 values: &[T],
                 cuts: Cuts,
-                at: Look<'_>,
+                at: Words<'_>,
             ) -> Tally {
                 let magnitude = $splat(<$int>::MAX);
                 let (over, under) = cuts.ties.unwrap_or((0, 0));
@@ -207,7 +209,7 @@ macro_rules! kernels {
                     }
                     masks
                 };
-                let mut tally = drive::<TIES, T>(values, cuts, at, $ask, block);
+                let mut tally = drive::<TIES, T>(values, cuts, at, $prefetch, block);
                 tally.nan |= $greater(largest, nan) != 0;
                 tally
             }

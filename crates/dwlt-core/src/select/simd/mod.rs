@@ -1,4 +1,4 @@
-//! One look at up to a chunk of weights: which are surely kept, which are open, how many.
+//! Classifies up to a chunk of weights: which are surely kept, which are open, how many of each.
 //!
 //! The same function for every instruction set, chosen at run time; all give the same bits.
 //! This module and its children hold the core's `unsafe` code for SIMD.
@@ -14,7 +14,7 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
-pub(crate) use driver::{Cuts, Look, Tally};
+pub(crate) use driver::{Cuts, Tally, Words};
 
 use crate::select::input::Values;
 
@@ -65,7 +65,7 @@ impl Simd {
 }
 
 /// Asks memory for weights that will be due soon, on machines where that can be asked.
-pub(crate) fn ask(values: Values<'_>) {
+pub(crate) fn prefetch(values: Values<'_>) {
     fn lines<T>(values: &[T]) {
         for line in 0..size_of_val(values).div_ceil(64) {
             let place = values.as_ptr().wrapping_byte_add(line * 64);
@@ -89,17 +89,17 @@ pub(crate) fn ask(values: Values<'_>) {
 /// Classifies the weights by `cuts` and writes a word of kept ones for each 64 of them.
 ///
 /// `simd` must come from [`Simd::choose`].
-pub(crate) fn look(simd: Simd, values: Values<'_>, cuts: Cuts, at: Look<'_>) -> Tally {
+pub(crate) fn classify(simd: Simd, values: Values<'_>, cuts: Cuts, at: Words<'_>) -> Tally {
     match simd {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `choose` gives these only where the machine has the features.
-        Simd::Avx512 => unsafe { avx512::look(values, cuts, at) },
+        Simd::Avx512 => unsafe { avx512::classify(values, cuts, at) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Simd::Avx2 => unsafe { avx2::look(values, cuts, at) },
+        Simd::Avx2 => unsafe { avx2::classify(values, cuts, at) },
         #[cfg(target_arch = "aarch64")]
         // SAFETY: as above.
-        Simd::Neon => unsafe { neon::look(values, cuts, at) },
-        _ => scalar::look(values, cuts, at),
+        Simd::Neon => unsafe { neon::classify(values, cuts, at) },
+        _ => scalar::classify(values, cuts, at),
     }
 }

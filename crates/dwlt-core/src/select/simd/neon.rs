@@ -7,7 +7,7 @@ use std::arch::aarch64::{
     vld1q_u64, vmaxq_s16, vmaxq_s32,
 };
 
-use super::driver::{Block, Cuts, Look, Tally, drive, kernels};
+use super::driver::{Block, Cuts, Tally, Words, drive, kernels};
 use crate::select::input::Values;
 use crate::select::keys::Element;
 
@@ -79,7 +79,7 @@ lanes!(
 );
 
 /// Nothing: the hardware looks ahead well enough.
-fn ask<T>(_: &[T; 64]) {}
+fn prefetch<T>(_: &[T; 64]) {}
 
 /// The larger of each two; there is no instruction for this width.
 #[target_feature(enable = "neon")]
@@ -88,7 +88,7 @@ fn larger_64(a: int64x2_t, b: int64x2_t) -> int64x2_t {
 }
 
 kernels! {
-    "neon", ask,
+    "neon", prefetch,
     over_64: 2 i64, vdupq_n_s64, keys_64, greater_64, larger_64;
     over_32: 4 i32, vdupq_n_s32, keys_32, greater_32, vmaxq_s32;
     over_16: 8 i16, vdupq_n_s16, keys_16, greater_16, vmaxq_s16;

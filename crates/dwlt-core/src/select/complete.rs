@@ -1,11 +1,12 @@
-//! After the pass: which of the open weights, or of those that tie, are kept.
+//! Completes the mask bits after the pass: which of the open weights (those inside the bracket), or
+//! of those that tie at one of its ends, are kept.
 
 use crate::error::Result;
 use crate::masks::Bits;
 use crate::parallel;
-use crate::select::sample::Bracket;
-use crate::select::scan::{self, Found, How, Scratch};
-use crate::select::source::Chunk;
+use crate::select::bracket::Bracket;
+use crate::select::chunk::Chunk;
+use crate::select::scan::{self, Scanned, Scratch, Settings};
 
 /// So many open keys are simply sorted.
 const FEW: usize = 1 << 13;
@@ -23,7 +24,7 @@ pub(crate) struct Threshold {
 
 /// Where the threshold lies in the light of the pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Position {
     /// The largest so many of the open weights are kept.
     Open(u64),
     /// Of the weights at the lowest kept key only the first so many are kept.
@@ -35,46 +36,46 @@ pub(crate) enum Place {
 }
 
 /// Where the threshold lies if `keep` weights are kept.
-pub(crate) fn place(found: &[Found], bracket: Bracket, keep: u64) -> Place {
-    let sum = |of: fn(&Found) -> u64| found.iter().map(of).sum::<u64>();
+pub(crate) fn locate(found: &[Scanned], bracket: Bracket, keep: u64) -> Position {
+    let sum = |of: fn(&Scanned) -> u64| found.iter().map(of).sum::<u64>();
     let kept = sum(|found| found.tally.kept);
     let open = sum(|found| found.tally.open);
     if (kept..=kept + open).contains(&keep) {
-        return Place::Open(keep - kept);
+        return Position::Open(keep - kept);
     }
     if !bracket.ties {
-        return Place::Missed;
+        return Position::Missed;
     }
     let over = sum(|found| found.tally.over_kept);
     let under = sum(|found| found.tally.under_open);
     if (over..kept).contains(&keep) {
-        Place::AtKept(keep - over)
+        Position::AtKept(keep - over)
     } else if (kept + open..=under).contains(&keep) {
-        Place::BelowOpen(keep - kept - open)
+        Position::BelowOpen(keep - kept - open)
     } else {
-        Place::Missed
+        Position::Missed
     }
 }
 
-/// Completes the bits that the pass wrote. `place` must not be `Missed`.
-pub(crate) fn settle(
+/// Completes the bits that the pass wrote. `position` must not be `Missed`.
+pub(crate) fn complete(
     chunks: &[Chunk<'_>],
-    found: &[Found],
+    found: &[Scanned],
     bracket: Bracket,
-    place: Place,
-    how: How<'_>,
+    position: Position,
+    settings: Settings<'_>,
     bits: &mut [Bits],
 ) -> Result<()> {
-    let (tie, at_tie): (u64, Vec<u64>) = match place {
-        Place::Open(keep) => {
-            settle_open(found, bracket, keep, how, bits);
+    let (tie, at_tie): (u64, Vec<u64>) = match position {
+        Position::Open(keep) => {
+            keep_largest(found, bracket, keep, settings, bits);
             return Ok(());
         }
-        Place::AtKept(_) => (
+        Position::AtKept(_) => (
             bracket.kept_from,
             found.iter().map(|found| found.tally.kept - found.tally.over_kept).collect(),
         ),
-        Place::BelowOpen(_) | Place::Missed => (
+        Position::BelowOpen(_) | Position::Missed => (
             bracket.open_from - 1,
             found
                 .iter()
@@ -82,15 +83,16 @@ pub(crate) fn settle(
                 .collect(),
         ),
     };
-    let (Place::AtKept(keep) | Place::BelowOpen(keep) | Place::Open(keep)) = place else {
-        unreachable!("a missed threshold has no place to settle");
+    let (Position::AtKept(keep) | Position::BelowOpen(keep) | Position::Open(keep)) = position
+    else {
+        unreachable!("a missed threshold has no position to complete");
     };
-    let shares = earliest(&at_tie, keep);
+    let shares = in_order(&at_tie, keep);
     let mut work = Vec::new();
     for ((i, share), out) in shares.into_iter().enumerate().zip(scan::outputs(bits)) {
         // What the pass wrote: at the kept key all, below the open ones none.
-        let written = if matches!(place, Place::AtKept(_)) { at_tie[i] } else { 0 };
-        if matches!(place, Place::BelowOpen(_)) {
+        let written = if matches!(position, Position::AtKept(_)) { at_tie[i] } else { 0 };
+        if matches!(position, Position::BelowOpen(_)) {
             set_all(out, &found[i].places);
         }
         if share != written {
@@ -99,9 +101,9 @@ pub(crate) fn settle(
     }
     let new = || (Scratch::default(), Ok(()));
     let states =
-        parallel::share(how.threads, work, new, |(scratch, all), (chunk, share, of, out)| {
+        parallel::share(settings.threads, work, new, |(scratch, all), (chunk, share, of, out)| {
             if all.is_ok() {
-                *all = rewrite(chunk, tie, (share, of), how, scratch, out);
+                *all = rewrite(chunk, tie, (share, of), settings, scratch, out);
             }
         });
     states.into_iter().try_for_each(|(_, all)| all)
@@ -112,16 +114,16 @@ fn rewrite(
     chunk: &Chunk<'_>,
     tie: u64,
     (share, of): (u64, u64),
-    how: How<'_>,
+    settings: Settings<'_>,
     scratch: &mut Scratch,
     out: &mut [u64],
 ) -> Result<()> {
-    how.watch.check()?;
+    settings.watch.check()?;
     let from = if share == of { tie } else { tie + 1 };
     let open_from = if share == 0 { from } else { tie };
     let bracket = Bracket { open_from, kept_from: from, ties: false };
-    let mut found = Found::default();
-    scan::look(chunk, bracket, how, scratch, out, &mut found)?;
+    let mut found = Scanned::default();
+    scan::classify(chunk, bracket, settings, scratch, out, &mut found)?;
     // Ties are handed out in order, so only one chunk keeps some of them and not all.
     if share != of {
         #[allow(clippy::cast_possible_truncation)] // at most the chunk's length
@@ -137,7 +139,7 @@ fn set_all(words: &mut [u64], places: &[u32]) {
 }
 
 /// Hands `keep` out to parts that have so many each: earlier parts first.
-fn earliest(have: &[u64], mut keep: u64) -> Vec<u64> {
+fn in_order(have: &[u64], mut keep: u64) -> Vec<u64> {
     let mut take = |have: &u64| {
         let taken = keep.min(*have);
         keep -= taken;
@@ -147,12 +149,18 @@ fn earliest(have: &[u64], mut keep: u64) -> Vec<u64> {
 }
 
 /// Keeps the largest `keep` of the open weights.
-fn settle_open(found: &[Found], bracket: Bracket, keep: u64, how: How<'_>, bits: &mut [Bits]) {
+fn keep_largest(
+    found: &[Scanned],
+    bracket: Bracket,
+    keep: u64,
+    settings: Settings<'_>,
+    bits: &mut [Bits],
+) {
     if keep == 0 {
         return;
     }
-    let Threshold { keep_from, tie, ties_kept } = among(found, bracket, keep, how.threads);
-    let shares = tie.map(|tie| earliest(&count_ties(found, tie, how.threads), ties_kept));
+    let Threshold { keep_from, tie, ties_kept } = cut_among(found, bracket, keep, settings.threads);
+    let shares = tie.map(|tie| in_order(&count_ties(found, tie, settings.threads), ties_kept));
     let share = |i: usize| shares.as_ref().map_or(0, |shares| shares[i]);
     let work: Vec<_> = found
         .iter()
@@ -161,7 +169,7 @@ fn settle_open(found: &[Found], bracket: Bracket, keep: u64, how: How<'_>, bits:
         .zip(scan::outputs(bits))
         .collect();
     parallel::share(
-        how.threads,
+        settings.threads,
         work,
         || (),
         |(), ((found, mut share), out)| {
@@ -176,14 +184,14 @@ fn settle_open(found: &[Found], bracket: Bracket, keep: u64, how: How<'_>, bits:
 }
 
 /// How many open weights of each chunk have this key.
-fn count_ties(found: &[Found], key: u64, threads: usize) -> Vec<u64> {
+fn count_ties(found: &[Scanned], key: u64, threads: usize) -> Vec<u64> {
     let mut counts = vec![0; found.len()];
     let work = found.iter().zip(&mut counts).collect();
     parallel::share(
         threads,
         work,
         || (),
-        |(), (found, count): (&Found, &mut u64)| {
+        |(), (found, count): (&Scanned, &mut u64)| {
             *count = found.keys.iter().filter(|&&other| other == key).count() as u64;
         },
     );
@@ -194,7 +202,7 @@ fn count_ties(found: &[Found], key: u64, threads: usize) -> Vec<u64> {
 ///
 /// Counts them by the leading part of where they lie in the bracket, and again within the part
 /// where the count is reached, until few are left to sort.
-fn among(found: &[Found], bracket: Bracket, keep: u64, threads: usize) -> Threshold {
+fn cut_among(found: &[Scanned], bracket: Bracket, keep: u64, threads: usize) -> Threshold {
     const PARTS: u32 = 12;
     let (mut from, mut to) = (bracket.open_from, bracket.kept_from);
     let mut need = keep;
@@ -217,7 +225,7 @@ fn among(found: &[Found], bracket: Bracket, keep: u64, threads: usize) -> Thresh
     }
     let mut keys = Vec::new();
     let new = Vec::<u64>::new;
-    for part in parallel::share(threads, found.iter().collect(), new, |keys, found: &Found| {
+    for part in parallel::share(threads, found.iter().collect(), new, |keys, found: &Scanned| {
         keys.extend(found.keys.iter().filter(|&key| (from..to).contains(key)));
     }) {
         keys.extend(part);
@@ -235,10 +243,10 @@ fn among(found: &[Found], bracket: Bracket, keep: u64, threads: usize) -> Thresh
 }
 
 /// Counts of the keys of `from..to` by `key - from >> shift`.
-fn count(found: &[Found], from: u64, to: u64, shift: u32, threads: usize) -> Vec<u64> {
+fn count(found: &[Scanned], from: u64, to: u64, shift: u32, threads: usize) -> Vec<u64> {
     let parts = usize::try_from(((to - from - 1) >> shift) + 1).expect("at most 4096 parts");
     let new = || vec![0_u64; parts];
-    let each = parallel::share(threads, found.iter().collect(), new, |counts, found: &Found| {
+    let each = parallel::share(threads, found.iter().collect(), new, |counts, found: &Scanned| {
         for &key in &found.keys {
             if (from..to).contains(&key) {
                 #[allow(clippy::cast_possible_truncation)] // less than `parts`

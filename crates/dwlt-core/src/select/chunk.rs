@@ -1,4 +1,4 @@
-//! Where weights come from: memory, a file, another place, or a seed. Always looked at in chunks.
+//! Chunks of weights: the units of work, loaded from memory, a file, another place, or a seed.
 
 use crate::buffers::Buffer;
 use crate::error::{Error, Result};
@@ -72,9 +72,9 @@ impl<'a> Chunk<'a> {
     }
 
     /// Gets a few weights that will be due soon into the cache, where they are in memory.
-    pub(crate) fn ask(&self) {
+    pub(crate) fn prefetch(&self) {
         if let Data::Memory(values) = self.data {
-            simd::ask(values.slice(self.start, self.start + self.len));
+            simd::prefetch(values.slice(self.start, self.start + self.len));
         }
     }
 
@@ -107,7 +107,7 @@ fn noise(seed: u64, place: u64) -> u64 {
     mix(seed.wrapping_add(place.wrapping_mul(0x9e37_79b9_7f4a_7c15))) >> 2
 }
 
-/// The finaliser of `SplitMix64`: every bit of the result hangs on every bit of `z`.
+/// The finaliser of `SplitMix64`: every bit of the result depends on every bit of `z`.
 #[inline]
 pub(crate) fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
