@@ -11,7 +11,7 @@ from torch import nn
 
 from dwlt import _core
 from dwlt.errors import LedgerError, MaskError, ModelError
-from dwlt.masks.selection import require_origin
+from dwlt.masks.origin import require_origin
 from dwlt.masks.tensors import apply_masks
 from dwlt.models import Model, load_state
 from dwlt.models.files import read_tensors

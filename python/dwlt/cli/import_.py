@@ -105,9 +105,8 @@ def command(
     """
     from dwlt.checkpoints import Choice
     from dwlt.checkpoints.importing import TORCHVISION, Wanted, checked, load
-    from dwlt.masks.selection import require_other
     from dwlt.models.files import digest_of, model_bytes
-    from dwlt.outputs import write_file
+    from dwlt.outputs import require_other, write_file
 
     require_other(out, Path(source))
     if source.startswith(TORCHVISION):

@@ -64,14 +64,9 @@ def command(
     """
     from dwlt import _core
     from dwlt.cli.show import emit_json, watch
-    from dwlt.masks.selection import (
-        bytes_of,
-        prune_checkpoint,
-        require_digest,
-        require_other,
-        unranked,
-    )
-    from dwlt.outputs import destination
+    from dwlt.masks.origin import require_digest
+    from dwlt.masks.selection import bytes_of, prune_checkpoint, unranked
+    from dwlt.outputs import require_other, require_writable
     from dwlt.units import percent
 
     require_other(out, weights, within)
@@ -94,7 +89,7 @@ def command(
             progress=looked,
         )
     masks.save(
-        destination(out),
+        require_writable(out),
         round=(parent.meta.get("round", 0) if parent is not None else 0) + 1,
         weights=digest,
         parent=None if parent is None else parent.digest,

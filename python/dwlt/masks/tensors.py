@@ -16,7 +16,7 @@ from torch.nn import Parameter
 
 from dwlt import _core
 from dwlt.errors import MaskError, TrainingError
-from dwlt.masks.selection import for_core
+from dwlt.masks.arrays import for_core
 
 
 def to_tensors(

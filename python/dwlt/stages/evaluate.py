@@ -17,7 +17,7 @@ from dwlt.attacks.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from dwlt.data import Batch, CorruptedFolder, Split, Task
 from dwlt.data.resident import ResidentSplit
 from dwlt.events import Notice, ShardDone, StageStarted
-from dwlt.masks.selection import require_origin
+from dwlt.masks.origin import require_origin
 from dwlt.masks.tensors import apply_masks
 from dwlt.models import Model, require_images
 from dwlt.models.files import Blueprint, digest, find_model, read_model
