@@ -69,12 +69,12 @@ class StageDone:
 
 
 @dataclass(frozen=True)
-class Notice:
+class Message:
     """Something the user should read; ``warning`` when it can spoil a result."""
 
     text: str
     warning: bool = False
 
 
-Event = StageStarted | StepStarted | EpochDone | ShardDone | StepDone | StageDone | Notice
+Event = StageStarted | StepStarted | EpochDone | ShardDone | StepDone | StageDone | Message
 Observer = Callable[[Event], None]

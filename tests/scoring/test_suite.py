@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dwlt.attacks import Found
+from dwlt.attacks import SearchResult
 from dwlt.attacks.auto import SUITE, package
 from dwlt.data import Batch
 from dwlt.errors import DataError, DwltError, LedgerError
@@ -143,7 +143,7 @@ class Counting:
     def passes(self, classes: int) -> int:
         return self._threat.passes(classes)
 
-    def run(self, model: nn.Module, batch: Batch, shard: int) -> Found:
+    def run(self, model: nn.Module, batch: Batch, shard: int) -> SearchResult:
         self._log.append(f"{self.name} {shard}")
         return self._threat.run(model, batch, shard)
 
@@ -229,9 +229,9 @@ def test_progress_tells_who_stands_and_how_long() -> None:
 
 def test_points_outside_the_ball_are_an_error() -> None:
     class Cheat(Counting):
-        def run(self, model: nn.Module, batch: Batch, shard: int) -> Found:
+        def run(self, model: nn.Module, batch: Batch, shard: int) -> SearchResult:
             none = torch.zeros(len(batch.labels), dtype=torch.bool)
-            return Found(batch.images + 0.06, none, none)
+            return SearchResult(batch.images + 0.06, none, none)
 
     with pytest.raises(DwltError, match="left its bounds"):
         run(

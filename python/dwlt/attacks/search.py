@@ -29,7 +29,7 @@ LossFn = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What a search found, one row per sample.
 
     Attributes:
@@ -73,7 +73,7 @@ def search(
     seed: int,
     ids: Tensor,
     loss_fn: LossFn = summed_cross_entropy,
-) -> Found:
+) -> SearchResult:
     """Attack every sample in evaluation mode; the outcome of one does not depend on the others.
 
     The clean image is not judged, only points that the search reaches. Arguments as for
@@ -94,7 +94,7 @@ def search(
             tried = run(model, walk, attack, loss_fn)
             points[left], fooled[left] = tried.points, tried.fooled
             blind[left] |= tried.blind
-    return Found(points, fooled, blind)
+    return SearchResult(points, fooled, blind)
 
 
 @dataclass
@@ -109,7 +109,7 @@ class _Walk:
     points: Tensor
     labels: Tensor
     left: Tensor
-    found: Found
+    found: SearchResult
 
     @classmethod
     def begin(
@@ -119,7 +119,7 @@ class _Walk:
         points = ball.start(seed, ids) if attack.random_start else images
         none = torch.zeros_like(labels, dtype=torch.bool)
         left = torch.arange(len(labels), device=labels.device)
-        return cls(ball, points, labels, left, Found(points.clone(), none, none.clone()))
+        return cls(ball, points, labels, left, SearchResult(points.clone(), none, none.clone()))
 
     def leave(self, stands: Tensor) -> None:
         """Let the samples go that do not stand any more: their points are final."""
@@ -136,7 +136,7 @@ def _walk(
     loss_fn: LossFn,
     *,
     judge_all: bool,
-) -> Found:
+) -> SearchResult:
     """``attack.steps`` steps uphill, then a look at the points that are left.
 
     Args:
@@ -164,7 +164,7 @@ def _is_zero(gradient: Tensor) -> Tensor:
     return (gradient == 0).flatten(1).all(1)
 
 
-SEARCHES: dict[str, Callable[..., Found]] = {
+SEARCHES: dict[str, Callable[..., SearchResult]] = {
     "last": partial(_walk, judge_all=False),
     "any": partial(_walk, judge_all=True),
 }

@@ -20,7 +20,7 @@ at PyTorch's default momentum. It is the one thing that may be missing."""
 
 
 @dataclass(frozen=True)
-class Match:
+class NameMatch:
     """A whole network found in an entry.
 
     Attributes:
@@ -48,7 +48,7 @@ class Match:
 
 def find_match(
     entry: Entry, own: Iterable[str], *, prefix: str | None = None, ignore: Iterable[str] = ()
-) -> Match:
+) -> NameMatch:
     """Find all of a network's names in an entry, behind one prefix.
 
     Args:
@@ -93,7 +93,7 @@ def find_match(
     extra = [key for key in left if lifted is None or key not in lifted.names]
     if extra:
         raise _unexpected(entry, extra, chosen, wanted)
-    return Match(
+    return NameMatch(
         entry=entry,
         prefix=chosen,
         names={name: chosen + name for name in wanted if chosen + name in given},
@@ -104,7 +104,7 @@ def find_match(
     )
 
 
-def head_rows(match: Match, head: str) -> int | None:
+def head_rows(match: NameMatch, head: str) -> int | None:
     """Outputs of the layer called ``head`` in the file, or None where it has no such weight."""
     theirs = match.names.get(f"{head}.weight")
     weight = None if theirs is None else match.entry.tensors[theirs]

@@ -16,7 +16,7 @@ from dwlt.masks.tensors import apply_masks
 from dwlt.models import Model, load_state
 from dwlt.models.files import read_tensors
 from dwlt.runs import layout
-from dwlt.runs.plan import Source
+from dwlt.runs.plan import SourceWeights
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Ticket:
     result: dict[str, Any]
 
     @classmethod
-    def of(cls, source: Source, folder: Path, result: dict[str, Any]) -> Ticket:
+    def of(cls, source: SourceWeights, folder: Path, result: dict[str, Any]) -> Ticket:
         """The ticket of a finished round of the search in ``folder``."""
         own = result.get("weights_file")
         mask = layout.round_folder(folder, result["round"]) / layout.MASK

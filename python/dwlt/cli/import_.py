@@ -104,7 +104,7 @@ def command(
       dwlt import a.pth --model resnet18-32 --mean 0.5 --std 0.2 -o my.safetensors
     """
     from dwlt.checkpoints import Choice
-    from dwlt.checkpoints.importing import TORCHVISION, Wanted, checked, load
+    from dwlt.checkpoints.importing import TORCHVISION, ImportRequest, checked, load
     from dwlt.models.files import digest_of, model_bytes
     from dwlt.outputs import require_other, write_file
 
@@ -121,7 +121,7 @@ def command(
         }
         _require_none(source, [name for name, value in given.items() if value])
     spec = _network(source, model, config, changes, mean, std)
-    wanted = Wanted(
+    wanted = ImportRequest(
         choice=Choice(entry, prefix, ignore),
         num_classes=num_classes,
         classes=None if task is None else _classes(task, data_dir),

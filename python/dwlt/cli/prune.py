@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from dwlt.cli.options import Settings, grid_options, sharing, working
-from dwlt.cli.search import Search, searching
+from dwlt.cli.search import SearchOptions, searching
 
 
 @click.command()
@@ -30,7 +30,7 @@ def command(
     settings: Settings,
     rounds: int | None,
     fraction: float | None,
-    search: Search,
+    search: SearchOptions,
     keep_going: bool,
     retry_failed: bool,
 ) -> None:

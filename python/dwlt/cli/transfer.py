@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dwlt.cli.options import Settings, grid_options, sharing, working
-from dwlt.cli.search import Search, searching
+from dwlt.cli.search import SearchOptions, searching
 
 if TYPE_CHECKING:
     from dwlt.spec import Experiment, TransferRegime
@@ -43,7 +43,7 @@ def command(
     fraction: float | None,
     rounds: str | None,
     seeds: int | None,
-    search: Search,
+    search: SearchOptions,
     keep_going: bool,
     retry_failed: bool,
 ) -> None:

@@ -15,7 +15,7 @@ from dwlt.data.order import Ints, shuffled
 from dwlt.data.registry import FOLDER_LOADERS, find_loader
 from dwlt.data.request import Request
 from dwlt.data.resident import ResidentSplit, decode_all
-from dwlt.data.source import Dataset, Source
+from dwlt.data.source import Dataset, ImageSource
 from dwlt.data.stream import StreamSplit
 from dwlt.data.types import Split, Task
 from dwlt.data.view import View
@@ -39,7 +39,7 @@ RESIDENT_BYTES = 2 * 1024**3
 class Rows(NamedTuple):
     """Some samples of one source: their ids and renumbered labels."""
 
-    source: Source
+    source: ImageSource
     origin: str
     ids: Ints
     labels: Ints
@@ -221,7 +221,7 @@ def _chosen(
     return select.choose_classes(dataset.classes, classes, derive_seed(spec.subset_seed, "classes"))
 
 
-def _rows(source: Source, origin: str, kept: list[int]) -> Rows:
+def _rows(source: ImageSource, origin: str, kept: list[int]) -> Rows:
     return _keep(Rows(source, origin, np.arange(len(source)), source.labels), kept)
 
 

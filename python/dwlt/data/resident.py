@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dwlt.data.order import Ints
 from dwlt.data.pixels import Pixels
-from dwlt.data.source import Loader, Source
+from dwlt.data.source import ImageSource, Loader
 from dwlt.data.types import Split
 from dwlt.data.view import View
 
@@ -50,7 +50,7 @@ def _threads(view: View) -> int:
     return 1 if small else min(8, os.cpu_count() or 1)
 
 
-def decode_all(source: Source, indices: Ints, view: View) -> Tensor:
+def decode_all(source: ImageSource, indices: Ints, view: View) -> Tensor:
     """Decode samples with several threads into one (n, C, H, W) uint8 tensor.
 
     Raises:

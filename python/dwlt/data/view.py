@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dwlt.data.order import Ints
 from dwlt.data.pixels import Pixels, common_shape, fit
-from dwlt.data.source import Source
+from dwlt.data.source import ImageSource
 
 PROBE = 64
 """Number of training images that decide on shape and channels."""
@@ -21,7 +21,9 @@ class View:
     channels: int | None
 
     @classmethod
-    def of(cls, source: Source, indices: Ints, *, size: int | None, channels: int | None) -> View:
+    def of(
+        cls, source: ImageSource, indices: Ints, *, size: int | None, channels: int | None
+    ) -> View:
         """Look at the first images of ``indices``.
 
         Raises:

@@ -139,7 +139,7 @@ class Enforcer:
     """Masks held on weights and momentum through a training, cheaply enough for every step.
 
     Between steps a product with a 0/1 tensor of the weights' own type does (on the CPU it is many
-    times faster than a fill by a boolean mask); ``settle`` gives the exact form.
+    times faster than a fill by a boolean mask); ``zero_masked`` gives the exact form.
 
     Args:
         params: parameters by ordinary name; those without a mask are left alone.
@@ -170,7 +170,7 @@ class Enforcer:
             if momentum is not None:
                 momentum.mul_(factor)
 
-    def settle(self, optimizer: torch.optim.Optimizer) -> None:
+    def zero_masked(self, optimizer: torch.optim.Optimizer) -> None:
         """Masked weights and all optimiser state exactly +0.0; before and after an epoch."""
         apply_(self._params, self._masks)
         zero_state_(optimizer, self._params, self._masks)

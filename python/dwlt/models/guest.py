@@ -62,11 +62,11 @@ def reason(error: BaseException) -> str:
         text = f"it ends the program (SystemExit: {lines[0] if lines else 'no status'})"
     else:
         text = type(error).__name__ + (f": {lines[0]}" if lines else "")
-    where = None if isinstance(error, SyntaxError) else _place(error)
+    where = None if isinstance(error, SyntaxError) else _failing_line(error)
     return text if where is None else f"{text} ({where})"
 
 
-def _place(error: BaseException) -> str | None:
+def _failing_line(error: BaseException) -> str | None:
     """The innermost line outside dwlt, PyTorch and the other libraries."""
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         file = frame.f_code.co_filename

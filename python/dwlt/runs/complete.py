@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dwlt.errors import BusyError
-from dwlt.events import Notice, StageDone
+from dwlt.events import Message, StageDone
 from dwlt.runs import layout
 from dwlt.runs.context import Context
 from dwlt.runs.done import Checked, Steps, StepState, check_steps
@@ -200,4 +200,4 @@ def _is_tidy(folder: Path, spec: StageSpec, starts: Mapping[str, str]) -> bool:
 
 def _tell_healed(run: Run, context: Context) -> None:
     for text in run.healed:
-        context.observe(Notice(text, warning=True))
+        context.observe(Message(text, warning=True))

@@ -43,7 +43,7 @@ def adopted(runs: Path, name: str, digest8: str) -> Path:
     return runs / "weights" / f"{name}-{digest8}.safetensors"
 
 
-def given(runs: Path, key: str) -> Path:
+def given_weights(runs: Path, key: str) -> Path:
     """``runs/weights/given-<key>.json``: what weights that were given turned out to be."""
     return runs / "weights" / f"given-{key}.json"
 

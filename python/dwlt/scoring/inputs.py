@@ -54,7 +54,7 @@ def _first_variance(model: nn.Module, images: Tensor) -> tuple[float | None, Ten
     """
     ratios: list[float] = []
 
-    def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def compare_variance(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         held = getattr(layer, "running_var", None)
         if ratios or not isinstance(held, Tensor):
             return
@@ -65,7 +65,7 @@ def _first_variance(model: nn.Module, images: Tensor) -> tuple[float | None, Ten
         ratios.append(float(ratio))
 
     layers = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    hooks = [layer.register_forward_pre_hook(look) for layer in layers]
+    hooks = [layer.register_forward_pre_hook(compare_variance) for layer in layers]
     try:
         with torch.no_grad():
             logits: Tensor = model(images)

@@ -14,7 +14,7 @@ from torch import Tensor
 from dwlt.data import Task
 from dwlt.data.opened import open_data
 from dwlt.errors import InterruptError
-from dwlt.events import EpochDone, Notice, StepStarted
+from dwlt.events import EpochDone, Message, StepStarted
 from dwlt.models import Model, prunable
 from dwlt.results import AttackId, Flag, Score, SplitSizes, TaskInfo
 from dwlt.results.images import ImageIds
@@ -103,7 +103,7 @@ class Training:
         if outcome.interrupted:
             raise stopped(f"{self._label}, after epoch {outcome.epochs} of {spec.epochs}")
         for flag in outcome.flags:
-            self._context.observe(Notice(flag.text, warning=True))
+            self._context.observe(Message(flag.text, warning=True))
         return outcome
 
     def _scorer(

@@ -17,7 +17,7 @@ from dwlt.runs import layout
 from dwlt.runs.complete import Prepared, StepResult, Work, complete
 from dwlt.runs.context import Context
 from dwlt.runs.done import finished
-from dwlt.runs.plan import Search, Source
+from dwlt.runs.plan import Search, SourceWeights
 from dwlt.runs.store import Run
 from dwlt.stages.common import checkpoint_of, first_of_each, open_task, stopped, task_info
 from dwlt.stages.methods import METHODS, Rounds, RoundTicket
@@ -67,7 +67,7 @@ class _Prune(Work):
     stage = "prune"
 
     def __init__(
-        self, search: Search, source: Source, context: Context, rounds: int, *, asked: bool
+        self, search: Search, source: SourceWeights, context: Context, rounds: int, *, asked: bool
     ) -> None:
         self.search = search
         self.source = source
@@ -127,7 +127,7 @@ class _Prune(Work):
         )
 
 
-def _require_images(search: Search, source: Source, name: str, images: str) -> None:
+def _require_images(search: Search, source: SourceWeights, name: str, images: str) -> None:
     same = search.spec.data == search.pretraining.spec.data
     if same and source.images is not None and source.images != images:
         raise DataError(

@@ -30,7 +30,7 @@ from dwlt.training.probe import HeldOut
 from dwlt.training.records import EpochRecord, TrainOutcome
 from dwlt.training.schedule import lr_at
 from dwlt.training.slot import CheckpointSlot
-from dwlt.training.state import State
+from dwlt.training.state import TrainingState
 from dwlt.training.step import Stepper, sgd
 from dwlt.units import derive_seed
 
@@ -89,10 +89,10 @@ def train(
     with _own_random_numbers(device), module_flags(model), precision.prepared(model):
         optimizer = sgd(model, spec)
         enforcer = Enforcer(prunable or {}, masks or {})
-        enforcer.settle(optimizer)
+        enforcer.zero_masked(optimizer)
         slot.bind(identity_of(model, spec, split, seed=seed, augment=augment, masks=masks))
         # Of the split that the batches below are drawn from, whatever the caller says it is.
-        state = State.resume(slot, model, optimizer, ids_digest(split.origin, split.ids))
+        state = TrainingState.resume(slot, model, optimizer, ids_digest(split.origin, split.ids))
         stepper = Stepper(model, optimizer, spec, objective, precision)
         for epoch in range(state.epochs, spec.epochs):
             began = time.perf_counter()
@@ -111,7 +111,7 @@ def train(
                 enforcer.after_step(optimizer)
             loss, accuracy = meter.totals()
             enforcer.check()
-            enforcer.settle(optimizer)
+            enforcer.zero_masked(optimizer)
             score = None if score_epoch is None else score_epoch(epoch + 1)
             probe = None
             if watched is not None:

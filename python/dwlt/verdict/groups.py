@@ -23,7 +23,16 @@ from dwlt.results import (
     TransferResult,
     notice,
 )
-from dwlt.verdict.comparable import Measure, by, measures, names, newest, order, recipe, settle
+from dwlt.verdict.comparable import (
+    Measure,
+    by,
+    keep_most_common,
+    measures,
+    names,
+    newest,
+    order,
+    recipe,
+)
 
 REGIMES = ("standard", "adversarial")
 """The two transfer regimes of the verdict, in the order of the columns."""
@@ -253,10 +262,12 @@ def _group(
     kept: list[TransferResult] = []
     for regime in REGIMES:
         here = [cell for cell in (*dense, *tickets) if cell.regime == regime]
-        kept += settle(here, recipe, f"{regime} transfer with other training settings", notices)
+        kept += keep_most_common(
+            here, recipe, f"{regime} transfer with other training settings", notices
+        )
     networks = []
     for _, cells in sorted(by(kept, lambda cell: cell.round).items()):
-        alike = settle(
+        alike = keep_most_common(
             cells,
             lambda cell: f"{cell.mask} {cell.weights}",
             "another ticket of its round",

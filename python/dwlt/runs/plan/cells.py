@@ -9,7 +9,7 @@ from typing import Any
 from dwlt.errors import SpecError
 from dwlt.runs import layout, store
 from dwlt.runs.done import finished
-from dwlt.runs.plan.nodes import Search, Source
+from dwlt.runs.plan.searches import Search, SourceWeights
 from dwlt.spec import TransferSpec, Variant, spread
 
 
@@ -75,7 +75,7 @@ class Cell:
             self._found["result"] = result
         return self._found["result"]
 
-    def source(self) -> Source:
+    def source(self) -> SourceWeights:
         """The pre-trained weights. The cell's ticket must be there."""
         source = self.search.pretraining.source()
         assert source is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dwlt.runs.plan.cells import Cell, rounds_of
-from dwlt.runs.plan.nodes import Pretraining, Search
+from dwlt.runs.plan.searches import Pretraining, Search
 from dwlt.spec import Experiment, TransferRegime, Variant, variants
 
 
