@@ -23,7 +23,7 @@ from dwlt.runs.context import Context
 from dwlt.runs.store import Run
 from dwlt.scoring import Scored, score
 from dwlt.spec import ScoreSpec, StageSpec, TrainSpec
-from dwlt.training import CheckpointSlot, EpochRecord, TrainOutcome, train
+from dwlt.training import CheckpointSlot, EpochRecord, TrainJob, TrainOutcome, train
 
 _SCORE = TypeAdapter(Score)
 
@@ -83,19 +83,22 @@ class Training:
         saved = self.slot.load_epochs()
         self._records = self.slot.load_records()
         self._context.observe(StepStarted(self._label, spec.epochs, resumed_at=saved))
-        outcome = train(
-            model,
-            self._task.train,
-            spec,
+        job = TrainJob(
+            model=model,
+            split=self._task.train,
+            spec=spec,
             seed=seed,
             device=self._device,
             slot=self.slot,
             augment=augment,
             prunable=prunable(model),
             masks=masks,
-            score_epoch=self._scorer(model, scoring, spec.epochs, at_epoch),
             held_out=self._task.validation,
             keep_best=keep_best,
+        )
+        outcome = train(
+            job,
+            score_epoch=self._scorer(model, scoring, spec.epochs, at_epoch),
             on_epoch=lambda record: self._epoch(record, spec.epochs),
             stop=self._context.stop,
         )
