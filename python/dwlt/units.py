@@ -86,9 +86,14 @@ def derive_seed(seed: int, *parts: int | str) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-def percent(kept: int, total: int) -> str:
-    """Sparsity as every page of dwlt shows it: 1 - kept/total with two decimals, "89.26%"."""
+def sparsity_text(kept: int, total: int) -> str:
+    """Sparsity as text, from the integers: 1 - kept/total with two decimals, "89.26%"."""
     return f"{100 * (1 - kept / total):.2f}%" if total else "0.00%"
+
+
+def share(fraction: float) -> str:
+    """A share, such as that of a task's images, as percent without trailing zeros: "10%"."""
+    return f"{100 * fraction:.6g}%"
 
 
 _Z95 = 1.959963984540054

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from dwlt.checkpoints.entries import Entry
 from dwlt.checkpoints.normaliser import Lifted, lift
-from dwlt.errors import ModelError
+from dwlt.errors import ModelError, nearest
 
 COUNTERS = "num_batches_tracked"
 """BatchNorm's count of batches, which files from before 2018 lack and which no forward pass uses
@@ -157,7 +156,7 @@ def _missing(
     # Of all prefixes, the one with the most names is what the user means; the shortest, if equal.
     prefix = max(found, key=lambda p: (found[p], -len(p))) if found else ""
     absent = [name for name in needed if prefix + name not in given]
-    near = _nearest(prefix + absent[0], [k for k in given if k.removeprefix(prefix) not in needed])
+    near = nearest(prefix + absent[0], [k for k in given if k.removeprefix(prefix) not in needed])
     close = f"; the nearest there is {near!r}" if near else ""
     behind = f" behind {prefix!r}" if prefix else ""
     found_as = entry.objects.get(prefix + absent[0])
@@ -177,17 +176,12 @@ def _missing(
 
 
 def _unexpected(entry: Entry, extra: list[str], prefix: str, own: list[str]) -> ModelError:
-    near = _nearest(extra[0].removeprefix(prefix), own)
+    near = nearest(extra[0].removeprefix(prefix), own)
     close = f"; the network's nearest is {near!r}" if near else ""
     return ModelError(
         f"{entry} has {len(extra)} tensors that the network does not: {_list(extra)}{close}",
         hint=f"check --model; or leave them out on purpose with --ignore {extra[0]}",
     )
-
-
-def _nearest(name: str, names: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return near[0] if near else None
 
 
 def _list(names: list[str]) -> str:

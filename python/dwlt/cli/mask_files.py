@@ -134,7 +134,7 @@ def export(mask: Path, weights: Path | None, out: Path, as_json: bool) -> None:
 
 def _tell(out: Path, masks: MaskSet, as_json: bool, notes: tuple[str, ...] | None = None) -> None:
     from dwlt.cli.show import emit_json
-    from dwlt.units import percent
+    from dwlt.units import sparsity_text
 
     kept, total = masks.kept, masks.total
     if as_json:
@@ -143,4 +143,4 @@ def _tell(out: Path, masks: MaskSet, as_json: bool, notes: tuple[str, ...] | Non
     else:
         for note in notes or ():
             echo(f"  {note}", err=True)
-        echo(f"{out}: {kept:,} of {total:,} kept, sparsity {percent(kept, total)}", err=True)
+        echo(f"{out}: {kept:,} of {total:,} kept, sparsity {sparsity_text(kept, total)}", err=True)

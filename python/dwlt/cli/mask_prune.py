@@ -67,7 +67,7 @@ def command(
     from dwlt.masks.origin import require_digest
     from dwlt.masks.selection import bytes_of, prune_checkpoint, unranked
     from dwlt.outputs import require_other, require_writable
-    from dwlt.units import percent
+    from dwlt.units import sparsity_text
 
     require_other(out, weights, within)
     parent = _core.MaskSet.load(within) if within else None
@@ -119,6 +119,6 @@ def command(
             )
         echo(
             f"{out}: {masks.kept:,} of {masks.total:,} kept, "
-            f"sparsity {percent(masks.kept, masks.total)}",
+            f"sparsity {sparsity_text(masks.kept, masks.total)}",
             err=True,
         )

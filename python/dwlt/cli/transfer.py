@@ -87,7 +87,7 @@ def command(
         emit_json([{"folder": str(folder), "result": result} for folder, result in cells])
         return
     from dwlt.cli.cells import accuracy
-    from dwlt.units import percent
+    from dwlt.units import sparsity_text
 
     show.table(
         f"{'adversarial' if adv else 'standard'} transfer to {experiment.downstream.task}",
@@ -95,7 +95,7 @@ def command(
         [
             [
                 str(result["round"]),
-                percent(result["kept"], result["total"]),
+                sparsity_text(result["kept"], result["total"]),
                 str(result["seed"]),
                 accuracy(result["best_sa"]["test"]["sa"]),
                 accuracy(result["best_ra"]["test"]["ra"]),

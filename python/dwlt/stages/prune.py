@@ -25,7 +25,7 @@ from dwlt.stages.pretrain import summary
 from dwlt.stages.rehearsed import rehearse_file
 from dwlt.stages.source import ensure_source
 from dwlt.training.device import choose_device, describe
-from dwlt.units import percent
+from dwlt.units import sparsity_text
 
 
 def run(
@@ -122,7 +122,7 @@ class _Prune(Work):
         self.context.observe(
             StepDone(
                 f"round {result['round']}/{self.rounds}",
-                f"sparsity {percent(kept, total)}, {kept:,} of {total:,} kept{shown}",
+                f"sparsity {sparsity_text(kept, total)}, {kept:,} of {total:,} kept{shown}",
             )
         )
 

@@ -37,7 +37,7 @@ from dwlt.stages.common import (
 from dwlt.stages.rehearsed import rehearse_file
 from dwlt.training import BestEpoch, TrainOutcome
 from dwlt.training.device import choose_device, describe
-from dwlt.units import derive_seed, percent
+from dwlt.units import derive_seed, sparsity_text
 
 
 def run(cell: Cell, context: Context) -> tuple[Path, dict[str, Any]]:
@@ -162,7 +162,7 @@ class _Transfer(Work):
         self.context.observe(
             StepDone(
                 self.cell.label,
-                f"sparsity {percent(result['kept'], result['total'])}, "
+                f"sparsity {sparsity_text(result['kept'], result['total'])}, "
                 f"test SA {sa['value']:.1%}{robust} (n {sa['n']})",
             )
         )

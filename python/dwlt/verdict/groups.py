@@ -23,6 +23,7 @@ from dwlt.results import (
     TransferResult,
     notice,
 )
+from dwlt.units import share as share  # offered here to the report
 from dwlt.verdict.comparable import (
     Measure,
     by,
@@ -104,11 +105,6 @@ class Group:
         """The distinct environments (versions, machine) of the transfers, in a fixed order."""
         found = {tuple(sorted(cell.run.environment.texts().items())) for cell in self.cells}
         return tuple(dict(items) for items in sorted(found))
-
-
-def share(fraction: float) -> str:
-    """A data fraction as percent, without trailing zeros: 0.1 -> "10%"."""
-    return f"{100 * fraction:.6g}%"
 
 
 def regime_order(regime: str) -> tuple[int, str]:

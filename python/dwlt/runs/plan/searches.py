@@ -22,6 +22,7 @@ from dwlt.spec import (
     identity_values,
     validate_spec,
 )
+from dwlt.units import share
 
 
 @dataclass(frozen=True)
@@ -184,8 +185,8 @@ class Search:
         words = f"{self.pretraining.label} pre-training, {self.spec.method}"
         if self.spec.train is not None:
             part = self.spec.data.fraction
-            share = f" {100 * part:.6g}%" if part < 1 else ""
-            words += f"/{self.spec.train.regime} on {self.spec.data.task}{share}"
+            of_it = f" {share(part)}" if part < 1 else ""
+            words += f"/{self.spec.train.regime} on {self.spec.data.task}{of_it}"
         return words
 
     def starts(self, source: SourceWeights) -> dict[str, str]:
