@@ -1,4 +1,4 @@
-"""What stages tell whoever watches them. Stages never print; the CLI decides what is shown."""
+"""Events: how stages report what they do. Stages never print; the CLI decides what is shown."""
 
 from __future__ import annotations
 

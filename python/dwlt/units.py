@@ -18,7 +18,7 @@ _EPOCHS = re.compile(r"\s*([0-9]+)\s*(?:ep|epochs?)?\s*")
 
 
 def parse_fraction(text: str | float) -> Fraction:
-    """Read "8/255", "16/(3*255)"-free plain fractions, decimals and numbers, exactly.
+    """Read plain fractions such as "8/255", decimals and numbers, exactly.
 
     Args:
         text: a number, or text of the form ``A`` or ``A/B`` with non-negative decimals.

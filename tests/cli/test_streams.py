@@ -363,10 +363,10 @@ def test_what_children_and_c_code_print_is_no_data() -> None:
     code = (
         "import atexit, ctypes, os, sys\n"
         "from dwlt.cli import root\n"
-        "from dwlt.cli.streams import echo, strangers_talk\n"
+        "from dwlt.cli.streams import echo, others_to_stderr\n"
         "def work(args):\n"
         "    with root.guarded():\n"
-        "        with strangers_talk():\n"
+        "        with others_to_stderr():\n"
         "            print('python')\n"
         "            os.system('echo child')\n"
         "            ctypes.CDLL(None).puts(b'c')\n"

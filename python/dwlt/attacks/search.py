@@ -122,7 +122,7 @@ class _Walk:
         return cls(ball, points, labels, left, SearchResult(points.clone(), none, none.clone()))
 
     def leave(self, stands: Tensor) -> None:
-        """Let the samples go that do not stand any more: their points are final."""
+        """Take fooled samples out of the batch: their points are final."""
         gone = self.left[~stands]
         self.found.points[gone], self.found.fooled[gone] = self.points[~stands], True
         self.ball, self.points = self.ball.take(stands), self.points[stands]
@@ -137,7 +137,7 @@ def _walk(
     *,
     judge_all: bool,
 ) -> SearchResult:
-    """``attack.steps`` steps uphill, then a look at the points that are left.
+    """Take ``attack.steps`` steps up the loss; judge the last points of those that still take part.
 
     Args:
         judge_all: judge every point on the way, and let fooled samples leave the batch.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dwlt.cli.options import config_options, data_dir_option, json_option, out_option
-from dwlt.cli.streams import echo, strangers_talk
+from dwlt.cli.streams import echo, others_to_stderr
 
 if TYPE_CHECKING:
     from dwlt.checkpoints.importing import Imported
@@ -129,7 +129,7 @@ def command(
         size=size,
         regime=regime,
     )
-    with strangers_talk():
+    with others_to_stderr():
         imported = checked(load(source, spec, wanted))
         content = model_bytes(imported.model, imported.blueprint)
     if wanted.classes is not None and not imported.blueprint.named:

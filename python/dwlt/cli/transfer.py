@@ -80,7 +80,7 @@ def command(
     regime: TransferRegime = "adversarial" if adv else "standard"
     _require_cells(experiment, regime)
     with session(settings, experiment.threads) as (context, show):
-        plan = Plan.of(experiment, context.runs, [regime], whole=False)
+        plan = Plan.of(experiment, context.runs, [regime], full_searches=False)
         grid.walk(plan, context, grid.Policy(keep_going, retry_failed), asked=False)
         cells = grid.cells(plan)
     if settings.as_json:

@@ -1,4 +1,4 @@
-"""How a task looks at images: their common shape, decided once from a few of them."""
+"""The shape that all images of a task are brought to, decided once from a few of them."""
 
 from __future__ import annotations
 

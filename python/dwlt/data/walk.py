@@ -1,4 +1,4 @@
-"""Every file of some kinds below a folder, through links, and what was met and not taken."""
+"""Every file of some kinds below a folder, through links, and what lies there and is not used."""
 
 from __future__ import annotations
 

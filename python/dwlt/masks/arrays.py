@@ -27,7 +27,7 @@ _TORCH_FLOATS = {"float64", "float32", "float16", "bfloat16"}
 
 
 class DeviceWeights:
-    """Weights on another device, which the core copies a stretch at a time.
+    """Weights on another device, which the core copies piece by piece.
 
     Args:
         tensor: a ``torch.Tensor``; laid out anew, on its own device, if not in row-major order.
@@ -71,7 +71,7 @@ def as_numpy(name: str, array: Array) -> tuple[NDArray[Any], str]:
         MaskError: the type has no order of magnitudes.
     """
     torch = sys.modules.get("torch")
-    # Nobody can hold a tensor without having imported PyTorch.
+    # A caller that holds a tensor has imported PyTorch.
     if torch is not None and isinstance(array, torch.Tensor):
         plain = array.detach().cpu().contiguous()
         dtype = str(plain.dtype).removeprefix("torch.")

@@ -1,7 +1,7 @@
 """Masks without PyTorch: pruning of arrays, tensors and checkpoints by magnitude or at random.
 
 These are the functions that ``import dwlt`` offers. Counting, selecting and reading are the
-core's; here arguments become the core's arguments.
+core's; this file checks and converts their arguments.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ class Enforcer:
         zero_state_(optimizer, self._params, self._masks)
 
     def check(self) -> None:
-        """As the function of this name.
+        """Make sure that no masked weight is other than zero.
 
         Raises:
             TrainingError: a masked weight is not zero.

@@ -107,7 +107,8 @@ def _devices() -> list[int]:
 
 @contextmanager
 def _working_directory_on_path() -> Iterator[None]:
-    """A console script leaves it out. Modules are imported late, too: by factories and layers."""
+    """Let modules be found in the working directory, which a console script leaves out. Some are
+    imported late, by factories and layers."""
     here = str(Path.cwd())
     sys.path.insert(0, here)
     try:
@@ -120,7 +121,7 @@ def _working_directory_on_path() -> Iterator[None]:
 
 @contextmanager
 def _no_arguments(name: str) -> Iterator[None]:
-    """dwlt's own command line is no business of a module that parses ``sys.argv``."""
+    """Hide dwlt's own command line from a module that parses ``sys.argv``."""
     own = sys.argv
     sys.argv = [name.partition(":")[0]]
     try:

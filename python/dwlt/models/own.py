@@ -1,4 +1,4 @@
-"""A user's network made ready: its tensors are put in order, and its head is found by use."""
+"""A user's network made ready: its tensors are put in order, its head is found by running it."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def adopted(runs: Path, name: str, digest8: str) -> Path:
 
 
 def given_weights(runs: Path, key: str) -> Path:
-    """``runs/weights/given-<key>.json``: what weights that were given turned out to be."""
+    """``runs/weights/given-<key>.json``: what was found in weights that the user gave."""
     return runs / "weights" / f"given-{key}.json"
 
 

@@ -1,4 +1,4 @@
-"""Standard and robust accuracy of a model on a split, under one attack of our own."""
+"""Standard and robust accuracy of a model on a split, under one of dwlt's own attacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model's first look at its images tells: normalised twice, or not the same twice."""
+"""Signs that images do not reach a model as it needs them, and that its answers are random."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = (("mean", "std"), ("mu", "sigma"))
 
 
 def input_flags(model: nn.Module, images: Tensor, logits: Tensor) -> Iterator[Flag]:
-    """Look once more at some images.
+    """Run some images a second time and flag what should not be.
 
     Args:
         model: in evaluation mode.

@@ -62,7 +62,7 @@ class Evaluation:
         return {**self.score.samples(), "broken_by": list(self.broken_by)}
 
     def after(self) -> dict[str, NDArray[np.bool_]]:
-        """(n,) bool by attack: who stands after it and all those before it."""
+        """(n,) bool by attack: which samples are still right after it and all those before it."""
         stands = self.score.clean.copy()
         found = {}
         for attack in self.attacks:
@@ -149,7 +149,8 @@ def accuracy_on(
 
 
 class _Work:
-    """The state of an evaluation: who stands, and what each step said."""
+    """The state of an evaluation: which samples are still classified correctly, and the outcome of
+    each step."""
 
     def __init__(
         self,
@@ -181,7 +182,8 @@ class _Work:
         self._clock = Clock()
 
     def clean(self) -> None:
-        """Who is right on the clean image; what the inputs and outputs look like."""
+        """Find which samples are right without an attack, and what inputs and outputs give reason
+        to warn of."""
         for shard, positions in enumerate(self._cuts):
             saved = self._steps.load("clean", shard)
             if saved is None:
@@ -210,7 +212,7 @@ class _Work:
         }
 
     def attack(self, index: int) -> None:
-        """One attack on all samples that stand."""
+        """Run one attack on all samples that are still classified correctly."""
         threat = self._threats[index]
         for shard, positions in enumerate(self._cuts):
             standing = positions[self._stands[positions]]

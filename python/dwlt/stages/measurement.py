@@ -102,7 +102,8 @@ class Measurement:
         self.steps = ShardFiles(run_.folder / layout.SHARDS, self._identity())
 
     def _identity(self) -> dict[str, Any]:
-        """What finished steps depend on; the run's id says the same, but names nothing."""
+        """What finished steps depend on. The run's id depends on the same, but could not name the
+        value that differs."""
         attack = {
             f"attack {name}": value for name, value in values(self._spec.score.attack).items()
         }
@@ -162,7 +163,7 @@ class Measurement:
 
     def _sweep(self, found: Evaluation) -> tuple[list[SweepPoint], list[Flag]]:
         attack = self._spec.score.attack
-        assert attack is not None  # the spec has seen to it
+        assert attack is not None  # EvaluateSpec allows a sweep only with an attack
         score = self._spec.score
         curve: list[tuple[str, Accuracy]] = [("0", found.score.sa)]
         for radius in self._spec.sweep:

@@ -25,7 +25,7 @@ def ensure_source(pretraining: Pretraining, context: Context) -> SourceWeights:
         spec = pretraining.spec
         source = given_weights(text, spec.model, spec.data, context)
         if regime != "given":
-            # The config's word counts for more than the file's.
+            # A regime that the config names goes before the one in the file.
             source = replace(source, pretrain={**source.pretrain, "regime": regime})
         remember(pretraining, source)
     pretraining.set_source(source)

@@ -1,4 +1,4 @@
-"""What each regime trains on. The loop asks an objective; it never asks which regime it is.
+"""What each regime trains on. The loop calls an objective and never asks which regime it trains.
 
 An objective turns a clean batch into the images to fit, and may watch a held-out batch once an
 epoch for the failure that its regime is prone to.
@@ -27,7 +27,7 @@ class Objective(Protocol):
         """The images to train on, a pure function of model, batch and seed."""
 
     def watch(self, model: nn.Module, held_out: HeldOut, seed: int) -> Probe | None:
-        """What a look at samples that are not trained on found, or None where none is needed."""
+        """What held-out samples show, or None where the regime needs no watching."""
 
 
 class Standard:

@@ -77,7 +77,7 @@ class TrainingState:
         )
 
     def outcome(self, *, interrupted: bool) -> TrainOutcome:
-        """What to tell the caller."""
+        """The outcome, for the caller of ``train``."""
         return TrainOutcome(
             self.epochs, interrupted, tuple(self._records), dict(self._best), self._images
         )

@@ -120,8 +120,8 @@ def form_groups(
 
     Args:
         cells: the transfers.
-        rounds: results of prune runs, where they are at hand: they know best how a ticket was
-            found, and which dense network its search began with.
+        rounds: results of prune runs, where there are any: they say more than a transfer does
+            about how a ticket was found, and which dense network its search began with.
 
     Returns:
         The groups by pre-training run, prune run, task and falling fraction; and a notice for

@@ -77,7 +77,7 @@ def attack_shard(
             seed=seed,
             classes=model(images[:1]).shape[1],
             device=images.device,
-            log=_Deaf(),
+            log=_WarningsDropped(),
         )
         try:
             points = perturb(images.clone(), labels.clone())
@@ -102,8 +102,8 @@ def _within(images: Tensor, norm: str, eps: float) -> Reach:
     return reach
 
 
-class _Deaf:
-    """The reference warns of zero gradients in prose; dwlt counts them."""
+class _WarningsDropped:
+    """Drops the warnings about zero gradients that the reference logs; dwlt counts them itself."""
 
     def warning(self, text: str) -> None:
         pass

@@ -30,7 +30,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """What progress calls it."""
+        """Its name in progress messages."""
         return f"round {self.spec.round} seed {self.spec.seed}"
 
     def ticket(self) -> dict[str, Any] | None:

@@ -79,7 +79,7 @@ class Pretraining:
 
     @property
     def label(self) -> str:
-        """A few words about it."""
+        """Its name in tables and in progress messages."""
         if self.given is None:
             return self.spec.train.regime
         text, regime = self.given
@@ -127,7 +127,7 @@ def pretrained_source(folder: Path, result: dict[str, Any]) -> SourceWeights:
 
 
 def remember(pretraining: Pretraining, source: SourceWeights) -> None:
-    """Note what given weights turned out to be, for those who look without reading them again."""
+    """Note what was found in given weights, so that `dwlt runs` need not read them again."""
     path = layout.given_weights(pretraining.runs, pretraining.key)
     path.parent.mkdir(parents=True, exist_ok=True)
     values = {
