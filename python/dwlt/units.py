@@ -101,10 +101,19 @@ _Z95 = 1.959963984540054
 
 
 def wilson(correct: int, n: int, z: float = _Z95) -> tuple[float, float]:
-    """The score interval of E. B. Wilson (1927) for a binomial share: fit for 0, n and small n."""
-    share, square = correct / n, z * z
-    centre = share + square / (2 * n)
-    spread = z * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
+    """The score interval of E. B. Wilson (1927) for a binomial share: fit for 0, n and small n.
+
+    Args:
+        correct: successes, 0 to ``n``.
+        n: trials, at least 1.
+        z: standard normal quantile of the confidence; by default of a two-sided 95%.
+
+    Returns:
+        Lower and upper end, shares in [0, 1].
+    """
+    part, square = correct / n, z * z
+    centre = part + square / (2 * n)
+    spread = z * math.sqrt(part * (1 - part) / n + square / (4 * n * n))
     scale = 1 + square / n
     low = 0.0 if correct == 0 else (centre - spread) / scale
     high = 1.0 if correct == n else (centre + spread) / scale

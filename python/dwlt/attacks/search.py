@@ -76,8 +76,16 @@ def search(
 ) -> SearchResult:
     """Attack every sample in evaluation mode; the outcome of one does not depend on the others.
 
-    The clean image is not judged, only points that the search reaches. Arguments as for
-    ``perturb``.
+    The clean image is not judged, only points that the search reaches.
+
+    Args:
+        model: logits of images in [0, 1]; left as it was found.
+        images: (B, C, H, W) float32 in [0, 1].
+        labels: (B,) int64.
+        attack: norm, eps, step length, steps and restarts; which points are judged (``iterate``).
+        seed: of the random starts, together with each sample's id and the restart's number.
+        ids: (B,) int64.
+        loss_fn: (logits, labels) -> scalar, a sum over samples that do not touch one another.
     """
     images = images.detach()
     points = images.clone()

@@ -35,7 +35,14 @@ class Ticket:
 
     @classmethod
     def of(cls, source: SourceWeights, folder: Path, result: dict[str, Any]) -> Ticket:
-        """The ticket of a finished round of the search in ``folder``."""
+        """The ticket of a finished round.
+
+        Args:
+            source: the weights that the search started from; the ticket's own, unless the round
+                wrote others (``weights_file``).
+            folder: the search's run folder.
+            result: the round's result file, read.
+        """
         own = result.get("weights_file")
         mask = layout.round_folder(folder, result["round"]) / layout.MASK
         return cls(source.path if own is None else folder / own, mask, result)

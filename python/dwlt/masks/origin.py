@@ -27,6 +27,12 @@ def require_origin(masks: _core.MaskSet, mask: Path, weights: Path) -> None:
 def require_digest(masks: _core.MaskSet, mask: Path, weights: Path, found: str) -> None:
     """As ``require_origin``, where the weights' digest is known already.
 
+    Args:
+        masks: the masks.
+        mask: their file, for the message.
+        weights: the weights' file, for the message.
+        found: the weights' digest, as ``_core.digest_file`` gives it.
+
     Raises:
         MaskError: the digests differ.
     """

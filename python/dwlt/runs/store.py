@@ -148,6 +148,9 @@ class Run:
 
         Returns:
             The whole result.
+
+        Raises:
+            LedgerError: the result contradicts itself (nothing is written), or a file is missing.
         """
         stage = self.folder.parent.name
         complete = {

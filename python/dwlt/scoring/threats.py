@@ -30,7 +30,16 @@ class Threat(Protocol):
         """Forward and backward passes per sample that it takes at most, for estimates of time."""
 
     def run(self, model: nn.Module, batch: Batch, shard: int) -> SearchResult:
-        """Attack samples that the model classifies correctly, some or all of one shard."""
+        """Attack samples that the model classifies correctly.
+
+        Args:
+            model: logits of images in [0, 1], in evaluation mode.
+            batch: some or all samples of one shard; images (B, C, H, W) float32.
+            shard: the shard's number, which random numbers may depend on.
+
+        Returns:
+            One row per sample of the batch.
+        """
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,16 @@ def load_experiment(
 
 
 def validate_spec(kind: type[S], values: Mapping[str, Any], where: str) -> S:
-    """Build any spec from plain values with dwlt's own error text."""
+    """Build any spec from plain values with dwlt's own error text.
+
+    Args:
+        kind: the model to build.
+        values: by key, as TOML or JSON hold them.
+        where: what the values come from, for the message.
+
+    Raises:
+        SpecError: a key is unknown or missing, or a value is not one that it takes.
+    """
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -123,7 +123,16 @@ class CheckpointSlot:
         self._sweep({entry.file for entry in saved.best.values()})
 
     def snapshot(self, kind: str, epoch: int, state: Mapping[str, Tensor]) -> str:
-        """Keep a state dict as the best by ``kind``; returns the file's name."""
+        """Keep a state dict as the best so far.
+
+        Args:
+            kind: the measure, "sa" or "ra".
+            epoch: from 1; part of the file's name.
+            state: tensors by name.
+
+        Returns:
+            The file's name, beside the checkpoint.
+        """
         name = f"{self.path.stem}.best-{kind}-{epoch:04d}.safetensors"
         _write(self.path.with_name(name), state, None)
         return name
