@@ -24,7 +24,7 @@ from dwlt.scoring import (
     accuracy_on,
     evaluate,
     score,
-    suite,
+    shards,
 )
 from dwlt.spec import AttackSpec, ScoreSpec
 from dwlt.stages.shards import ShardFiles
@@ -41,7 +41,7 @@ BALL = AttackSpec(eps=Eps("0.05"), step=Eps("0.0125"), steps=5)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(package, "QUERIES", 60)
     monkeypatch.setattr(package, "STEPS", 10)
-    monkeypatch.setattr(suite, "SHARD", 15)
+    monkeypatch.setattr(shards, "SHARD", 15)
 
 
 def four(limit: int = 256) -> list[Threat]:
