@@ -14,7 +14,7 @@ from dwlt.data import load_task
 from dwlt.errors import SpecError
 from dwlt.spec import REGIMES, AttackSpec, TaskSpec, TrainSpec
 from dwlt.training import OBJECTIVES, CheckpointSlot, TrainJob, train
-from dwlt.training.probe import HeldOut, Probe, probe_fast
+from dwlt.training.probe import HeldOut, OverfittingProbe, probe_fast
 from dwlt.units import Eps
 from tests.training.memory import blobs, small_net, split_of
 
@@ -94,7 +94,7 @@ def test_a_collapse_is_seen_and_flagged() -> None:
     [(80, 39, True), (80, 41, False), (20, 1, False), (30, 5, True), (0, 0, False)],
 )
 def test_the_rule_for_a_collapse(one_step: int, multi_step: int, flagged: bool) -> None:
-    assert (Probe(one_step, multi_step, 100, "pgd-10").flag(1) is not None) == flagged
+    assert (OverfittingProbe(one_step, multi_step, 100, "pgd-10").flag(1) is not None) == flagged
 
 
 def test_one_step_training_without_a_random_start_raises_the_flag(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class TensorClass(LeftOut):
         raise DamagedError(f"it holds a {self.name} as PyTorch before 0.4 wrote them")
 
 
-class Layout(str):
+class TensorLayout(str):
     """``torch.sparse_coo`` and the like."""
 
     __slots__ = ()
@@ -193,7 +193,7 @@ _REBUILT: dict[str, Callable[..., Any]] = {
     ),
     "torch._tensor._rebuild_from_type": _rebuild_subclass,
     "torch._tensor._rebuild_from_type_v2": _rebuild_subclass,
-    "torch.serialization._get_layout": Layout,
+    "torch.serialization._get_layout": TensorLayout,
     "torch.Size": _container(tuple),
     "torch.device": lambda *given: ":".join(str(one) for one in given),
     "collections.OrderedDict": _container(_pairs),

@@ -18,7 +18,7 @@ from torch.utils import data as torch_data
 from dwlt.data.order import Ints
 from dwlt.data.source import ImageSource
 from dwlt.data.types import Split
-from dwlt.data.view import View
+from dwlt.data.view import CommonShape
 from dwlt.errors import DataError
 
 
@@ -29,7 +29,7 @@ class StreamSplit(Split):
     """
 
     def __init__(
-        self, source: ImageSource, view: View, *, workers: int, **description: Any
+        self, source: ImageSource, view: CommonShape, *, workers: int, **description: Any
     ) -> None:
         super().__init__(**description)
         self._decoder = _Decoder(source, view)
@@ -71,7 +71,7 @@ class _Failure:
 class _Decoder(torch_data.Dataset[Tensor]):
     """Maps the ids of a batch to its pixels: (B, C, H, W) uint8."""
 
-    def __init__(self, source: ImageSource, view: View) -> None:
+    def __init__(self, source: ImageSource, view: CommonShape) -> None:
         self._source = source
         self._view = view
 

@@ -13,7 +13,7 @@ PROBE = 64
 
 
 @dataclass(frozen=True)
-class View:
+class CommonShape:
     """The shape that every image of a task is brought to, and what was asked for."""
 
     shape: tuple[int, int, int]
@@ -23,7 +23,7 @@ class View:
     @classmethod
     def of(
         cls, source: ImageSource, indices: Ints, *, size: int | None, channels: int | None
-    ) -> View:
+    ) -> CommonShape:
         """Look at the first images of ``indices``.
 
         Raises:

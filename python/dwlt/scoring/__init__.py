@@ -10,7 +10,7 @@ they were.
 from dwlt.scoring.accuracy import Scored, score
 from dwlt.scoring.checks import PIXEL_SLACK
 from dwlt.scoring.masking import sweep_flags
-from dwlt.scoring.shards import SHARD, NumberedSamples, Samples, Steps
+from dwlt.scoring.shards import SHARD, NumberedSamples, SampleSet, Steps
 from dwlt.scoring.suite import Evaluation, Outcome, accuracy_on, evaluate
 from dwlt.scoring.threats import AutoAttackPart, Gradient, Threat, Transferred
 
@@ -22,7 +22,7 @@ __all__ = [
     "Gradient",
     "NumberedSamples",
     "Outcome",
-    "Samples",
+    "SampleSet",
     "Scored",
     "Steps",
     "Threat",

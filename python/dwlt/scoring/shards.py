@@ -23,7 +23,7 @@ SHARD = 128
 Saved = dict[str, Any]
 
 
-class Samples(Protocol):
+class SampleSet(Protocol):
     """What is measured: images with labels and numbers."""
 
     def __len__(self) -> int: ...
@@ -32,7 +32,7 @@ class Samples(Protocol):
         """Some samples, by position in id order."""
 
 
-class NumberedSamples(Samples, Protocol):
+class NumberedSamples(SampleSet, Protocol):
     """Samples whose numbers say which images they are."""
 
     @property

@@ -26,7 +26,7 @@ from dwlt.scoring.accuracy import Scored, could_be_shares
 from dwlt.scoring.checks import measuring, require_inside, require_pixels
 from dwlt.scoring.inputs import input_flags
 from dwlt.scoring.masking import masking_flags, standard_flags
-from dwlt.scoring.shards import Clock, NoSteps, NumberedSamples, Samples, Saved, Steps, shards_of
+from dwlt.scoring.shards import Clock, NoSteps, NumberedSamples, SampleSet, Saved, Steps, shards_of
 from dwlt.scoring.threats import Threat, logits_of
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def evaluate(
 
 def accuracy_on(
     model: nn.Module,
-    split: Samples,
+    split: SampleSet,
     change: Callable[[Batch], Batch],
     *,
     step: str,

@@ -27,7 +27,7 @@ from dwlt.scoring import (
     SHARD,
     Evaluation,
     Gradient,
-    Samples,
+    SampleSet,
     accuracy_on,
     evaluate,
     sweep_flags,
@@ -220,7 +220,7 @@ class Measurement:
     def _corrupted(
         self,
         rows: list[Corrupted],
-        samples: Samples,
+        samples: SampleSet,
         change: Callable[[Batch], Batch],
         name: str,
         severity: int,
