@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from dwlt.report.controls import ControlTable, control_tables
+from dwlt.report.controls import ControlTable, control_tables, tally_table
 from dwlt.report.efficiency import EfficiencyTable, efficiency_tables
 from dwlt.report.flags import report_flags
+from dwlt.report.headline import headline_table
 from dwlt.report.masks import DensityTable, density_tables
 from dwlt.report.names import group_slug, group_titles
+from dwlt.report.networks import network_table
 from dwlt.report.overlaps import MaskStudy
+from dwlt.report.table import Table
 from dwlt.report.verdicts import GroupVerdict
 from dwlt.results import Notice, ReportData
 from dwlt.spec.verdict import VerdictPart
@@ -20,7 +24,7 @@ from dwlt.verdict.groups import form_groups
 from dwlt.verdict.together import judge_group
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Report:
     """What was read, what follows from it, and what the reader must know besides.
 
@@ -29,6 +33,8 @@ class Report:
         groups: in the order of the page; those of controls among them.
         controls, efficiency, densities: tables of several groups, see their modules.
         masks: how the masks of different searches overlap.
+
+    The tables that several outputs show are made when the first one asks for them.
     """
 
     data: ReportData
@@ -45,6 +51,26 @@ class Report:
     def searched(self) -> tuple[GroupVerdict, ...]:
         """The groups of iterative searches, which the headline is about."""
         return tuple(verdict for verdict in self.groups if not verdict.group.prune.control)
+
+    @cached_property
+    def headline(self) -> Table:
+        """The extreme sparsities; empty where no ticket of a search was transferred."""
+        return headline_table(self.searched, self.settings, self.anchors)
+
+    @cached_property
+    def networks(self) -> dict[str, Table]:
+        """The networks of each group, by its slug."""
+        return {verdict.slug: network_table(verdict) for verdict in self.groups}
+
+    @cached_property
+    def tally(self) -> Table:
+        """Tickets against controls, counted; empty where there are no controls."""
+        return tally_table(self.controls)
+
+    @cached_property
+    def anchors(self) -> dict[str, str]:
+        """Where on the page each group is, by its slug."""
+        return {verdict.slug: f"group-{n}" for n, verdict in enumerate(self.groups, 1)}
 
     @property
     def apart(self) -> tuple[GroupVerdict, ...]:

@@ -311,10 +311,8 @@ def control_long_table(tables: Sequence[ControlTable]) -> Table:
     return Table("controls", "Controls", columns, tuple(rows))
 
 
-def control_context(tables: Sequence[ControlTable], tally: Table | None) -> dict[str, Any]:
-    """What ``controls.html`` shows; nothing where no control was transferred."""
-    if tally is None:
-        return {}
+def control_context(tables: Sequence[ControlTable], tally: Table) -> dict[str, Any]:
+    """What ``controls.html`` shows."""
     titles = control_titles(tables)
     pairs = zip(tables, titles, strict=True)
     return {

@@ -175,9 +175,7 @@ def choose(networks: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int
 
 
 def _dense(groups: Sequence[GroupVerdict]) -> Series | None:
-    points = [
-        Point(v.group.fraction, v.dense(), None) for v in groups if v.group.dense is not None
-    ]
+    points = [Point(v.group.fraction, v.dense(), None) for v in groups if v.group.dense is not None]
     if not points:
         return None
     total = next(v.group.dense.total for v in groups if v.group.dense is not None)

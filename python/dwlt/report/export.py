@@ -17,13 +17,12 @@ from dwlt.report.efficiency import Curve, Point, efficiency_long_table
 from dwlt.report.headline import (
     estimate_value,
     group_place,
-    headline_table,
     net_value,
     pretrain_json,
     tested_value,
 )
 from dwlt.report.masks import overlap_table
-from dwlt.report.networks import COLUMNS, PLACE, as_csv, network_table
+from dwlt.report.networks import COLUMNS, PLACE, as_csv
 from dwlt.report.overlaps import Pair, Ticket
 from dwlt.report.summary import summary
 from dwlt.report.table import Table, Value, nested, to_csv
@@ -37,10 +36,10 @@ VERSION = 3
 
 def csv_files(report: Report) -> dict[str, str]:
     """All CSV files by name: the networks always, the others where there is something to say."""
-    networks = [as_csv(verdict) for verdict in report.groups]
+    networks = [as_csv(verdict, report.networks[verdict.slug]) for verdict in report.groups]
     empty = Table("networks", "", (*PLACE, *COLUMNS), ())
     others = (
-        headline_table(report),
+        report.headline,
         control_long_table(report.controls),
         efficiency_long_table(report.efficiency),
         overlap_table(report.masks),
@@ -61,7 +60,9 @@ def json_text(report: Report) -> str:
         "controls": _controls_json(report),
         "data_efficiency": _efficiency_json(report),
         "mask_overlaps": [_pair_json(pair) for pair in report.masks.pairs],
-        "groups": [_group_json(verdict) for verdict in report.groups],
+        "groups": [
+            _group_json(verdict, report.networks[verdict.slug]) for verdict in report.groups
+        ],
         "pretrain": [
             {
                 "run": result.run.label,
@@ -107,8 +108,8 @@ def json_text(report: Report) -> str:
     return json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
-def _group_json(verdict: GroupVerdict) -> dict[str, Value]:
-    group, table = verdict.group, network_table(verdict)
+def _group_json(verdict: GroupVerdict, table: Table) -> dict[str, Value]:
+    group = verdict.group
     rows = [nested(table, row) for row in table.rows if row.value("kept") is not None]
     dense = rows.pop(0) if group.dense is not None else None
     return group_place(verdict) | {

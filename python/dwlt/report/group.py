@@ -7,7 +7,7 @@ from typing import Any
 
 from dwlt.report.headline import beyond_texts
 from dwlt.report.names import rewind_text
-from dwlt.report.networks import margin_text, network_table
+from dwlt.report.networks import margin_text
 from dwlt.report.plots import group_panels, layout
 from dwlt.report.table import Cell, Column, Row, Table, Value
 from dwlt.report.verdicts import (
@@ -36,10 +36,13 @@ _LABELS = {
 RULES = {"margin": "Margin", "paper": "Paper's"}
 
 
-def group_context(verdict: GroupVerdict, anchor: str, *, drawn: bool = True) -> dict[str, Any]:
-    """What ``group.html`` shows of one group.
+def group_context(
+    verdict: GroupVerdict, networks: Table, anchor: str, *, drawn: bool = True
+) -> dict[str, Any]:
+    """What ``group_body.html`` shows of one group.
 
     Args:
+        networks: its table.
         anchor: where on the page it is.
         drawn: with the four figures; many controls would make the page too heavy for little.
     """
@@ -53,8 +56,10 @@ def group_context(verdict: GroupVerdict, anchor: str, *, drawn: bool = True) -> 
         "conclusion": conclusions(verdict),
         "pretrain": group.pretrain.label,
         "prune": group.prune.label,
-        "made_from": None if group.prune.of is None else f"{group.prune.of.name}-{group.prune.of.id}",
-        "networks": network_table(verdict),
+        "made_from": None
+        if group.prune.of is None
+        else f"{group.prune.of.name}-{group.prune.of.id}",
+        "networks": networks,
         "margin": margin_text(verdict),
         "missing": [
             {
@@ -120,7 +125,8 @@ def conclusions(verdict: GroupVerdict) -> list[str]:
             f"The dense network is too near to the floor on {' and on '.join(out)}: that a ticket "
             f"matches it there says nothing, so verdicts are on {len(judged.counted)} numbers."
         )
-    notes = dict.fromkeys(note for ticket in judged.tickets for note in ticket.notes)
+    judged_tickets = (t for t in judged.tickets if t.verdict is not Verdict.INCOMPLETE)
+    notes = dict.fromkeys(note for ticket in judged_tickets for note in ticket.notes)
     return [*said, *(f"{note[:1].upper()}{note[1:]}." for note in notes)]
 
 
@@ -189,7 +195,8 @@ def tested_table(judged: Judged) -> Table:
         rows.append(Row(cells))
     caption = (
         "p: of “it is no double win”, the largest over the numbers. Adjusted: with the chance of "
-        f"one false win or more over all declared rounds held at {100 * (1 - tested.confidence):g}%."
+        "one false win or more over all declared rounds held at "
+        f"{100 * (1 - tested.confidence):g}%."
     )
     return Table("tested", "Declared rounds", columns, tuple(rows), caption)
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from dwlt.report.content import Report
 from dwlt.report.names import pretrain_names, rewind_text, search_names, task_title
 from dwlt.report.networks import PLACE, place
 from dwlt.report.table import Cell, Column, Row, Table, Value
@@ -18,6 +17,7 @@ from dwlt.report.verdicts import (
     extreme_text,
 )
 from dwlt.results import RunRef, sparsity
+from dwlt.spec.verdict import VerdictPart
 from dwlt.verdict.groups import Group, regime_order
 from dwlt.verdict.judge import Judged, Verdict
 from dwlt.verdict.outcomes import Contender
@@ -28,9 +28,16 @@ TESTED = ("extreme", "confidence", "procedure", "rounds", "adjusted", "wins", "b
 ESTIMATED = ("sparsity", "low", "high", "confidence", "round", "covers_seeds")
 
 
-def headline_table(report: Report) -> Table:
-    """One row for each search and task; controls have a table of their own."""
-    groups = sorted(report.searched, key=_order)
+def headline_table(
+    searched: Sequence[GroupVerdict], settings: VerdictPart, links: Mapping[str, str]
+) -> Table:
+    """One row for each search and task; controls have a table of their own.
+
+    Args:
+        searched: the groups of iterative searches.
+        links: where on the page each group is, by its slug.
+    """
+    groups = sorted(searched, key=_order)
     known = [verdict.group for verdict in groups]
     pretrains = pretrain_names(group.pretrain for group in known)
     searches = search_names(group.prune for group in known)
@@ -40,10 +47,10 @@ def headline_table(report: Report) -> Table:
     attacks = len({v.group.way.attack_spec for v in groups}) > 1
     counts = len({v.group.way.sa_n for v in groups}) > 1
     seeds = len({v.seeds for v in groups}) > 1
-    decides = "margin" if report.settings.rule == "margin" else "paper"
+    decides = "margin" if settings.rule == "margin" else "paper"
     mine = {"margin": "margin rule, tested", "paper": "paper's rule"}
     mine[decides] += " (decides)"
-    strict = report.settings.strict
+    strict = settings.strict
     columns = (
         *PLACE,
         Column("start", "Pre-training", "pre-training", left=True, first=True, **_SHOWN),
@@ -79,11 +86,11 @@ def headline_table(report: Report) -> Table:
             "n": group.way.sa_n,
             "seeds": verdict.seeds,
             "seeds_shown": verdict.seeds,
-            "extreme": extreme_cell(verdict, verdict.margin, report),
+            "extreme": extreme_cell(verdict.margin, links[verdict.slug]),
             "one_checkpoint": net_value(extreme_of(verdict.strict)),
             "estimated": Cell(estimate_text(verdict), estimate_value(verdict)),
             "paper": Cell(extreme_text(verdict.paper), net_value(extreme_of(verdict.paper))),
-            "other": extreme_text(verdict.judged.views[View(report.settings.rule, not strict)]),
+            "other": extreme_text(verdict.judged.views[View(settings.rule, not strict)]),
             "rule": verdict.rule,
             "tested": tested_value(verdict.margin),
         }
@@ -97,7 +104,9 @@ def headline_table(report: Report) -> Table:
     title = "Extreme sparsity"
     if len(under) == 1 and under[0] != "no attack":
         title = f"{title} under {under[0]}"
-    return Table("headline", title, columns, tuple(rows), _caption(report, facts), ", ".join(facts))
+    return Table(
+        "headline", title, columns, tuple(rows), _caption(settings, facts), ", ".join(facts)
+    )
 
 
 _SHOWN: Mapping[str, Any] = {"csv": False, "json": False}
@@ -107,8 +116,8 @@ def _other(strict: bool) -> str:
     return "Two checkpoints" if strict else "One checkpoint"
 
 
-def _caption(report: Report, facts: Sequence[str]) -> str:
-    sure = f"{100 * report.settings.confidence:g}%"
+def _caption(settings: VerdictPart, facts: Sequence[str]) -> str:
+    sure = f"{100 * settings.confidence:g}%"
     told = f" {'; '.join(facts)}." if facts else ""
     return (
         "The largest sparsity at which a ticket is a double win, by pre-training and downstream "
@@ -119,7 +128,7 @@ def _caption(report: Report, facts: Sequence[str]) -> str:
     )
 
 
-def extreme_cell(verdict: GroupVerdict, judged: Judged, report: Report) -> Cell:
+def extreme_cell(judged: Judged, link: str) -> Cell:
     """A tested extreme sparsity; a win beyond a failure is shown as such."""
     small = []
     extreme = extreme_of(judged)
@@ -128,8 +137,7 @@ def extreme_cell(verdict: GroupVerdict, judged: Judged, report: Report) -> Cell:
     small += beyond_texts(judged)
     if beyond := undecided_beyond(judged):
         small.append(f"undecided: {beyond}")
-    anchor = anchors(report)[verdict.slug]
-    return Cell(extreme_text(judged), small=tuple(small), link=anchor)
+    return Cell(extreme_text(judged), small=tuple(small), link=link)
 
 
 def beyond_texts(judged: Judged) -> list[str]:
@@ -162,11 +170,6 @@ def undecided_beyond(judged: Judged) -> str | None:
         return None
     network = min(beyond, key=lambda net: net.kept)
     return sparsity(network.kept, network.total)
-
-
-def anchors(report: Report) -> dict[str, str]:
-    """Where on the page each group is, by its slug."""
-    return {verdict.slug: f"group-{n}" for n, verdict in enumerate(report.groups, 1)}
 
 
 def shared_facts(groups: Sequence[GroupVerdict]) -> tuple[str, ...]:
@@ -202,9 +205,11 @@ def net_value(network: Contender | None) -> dict[str, Value] | None:
 
 def tested_value(judged: Judged) -> dict[str, Value] | None:
     """The tested extreme sparsity for programs."""
-    return None if judged.tested is None else asdict(judged.tested) | {
-        "extreme": judged.tested.extreme
-    }
+    return (
+        None
+        if judged.tested is None
+        else asdict(judged.tested) | {"extreme": judged.tested.extreme}
+    )
 
 
 def estimate_value(verdict: GroupVerdict) -> dict[str, Value] | None:
@@ -241,12 +246,3 @@ def group_place(verdict: GroupVerdict) -> dict[str, Value]:
 def pretrain_json(ref: RunRef) -> dict[str, Value]:
     """A pre-training run; its "method" has always been there and says nothing."""
     return asdict(ref) | {"method": ""}
-
-
-def headline_context(report: Report, table: Table | None) -> dict[str, Any]:
-    """What ``headline.html`` shows."""
-    return {
-        "table": table,
-        "transferred": bool(report.groups),
-        "searched": bool(report.searched),
-    }

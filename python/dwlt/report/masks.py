@@ -21,6 +21,9 @@ from dwlt.results import (
 )
 from dwlt.verdict.groups import regime_order
 
+OF_PRETRAIN = ("id", "name", "regime")
+OF_PRUNE = ("id", "name", "method", "regime")
+
 UNFOLDED = 2
 """So many tables of densities are open from the start."""
 
@@ -88,8 +91,7 @@ def _shapes(column: LayersOf) -> list[tuple[str, int]]:
 def overlap_table(study: MaskStudy) -> Table:
     """Pairs of tickets and layers, for programs; the whole network has the layer ""."""
     sides = ("left", "right")
-    named = ("pretrain_id", "pretrain_name", "pretrain_regime")
-    named += ("prune_id", "prune_name", "prune_method", "prune_regime")
+    named = [f"pretrain_{part}" for part in OF_PRETRAIN] + [f"prune_{part}" for part in OF_PRUNE]
     keys = ["round", *(f"{side}_{key}" for side in sides for key in named), "layer", "both"]
     keys += ["left", "right", "total", "iou", "lift", "layer_lift"]
     rows = [Row(cells) for pair in study.pairs for cells in _overlap_cells(pair)]
@@ -101,7 +103,9 @@ def _overlap_cells(pair: Pair) -> Iterator[dict[str, Value]]:
     shared: dict[str, Value] = {"round": pair.round}
     for side, ticket in (("left", pair.left), ("right", pair.right)):
         start, search = ticket.pretrain, ticket.search
-        shared |= {f"{side}_pretrain_{key}": getattr(start, key) for key in ("id", "name", "regime")}
+        shared |= {
+            f"{side}_pretrain_{key}": getattr(start, key) for key in ("id", "name", "regime")
+        }
         parts = ("id", "name", "method", "regime")
         shared |= {f"{side}_prune_{key}": getattr(search, key) for key in parts}
     counts = {"both": pair.both, "left": pair.left.kept, "right": pair.right.kept}
@@ -184,7 +188,6 @@ def mask_context(study: MaskStudy, densities: Sequence[DensityTable]) -> dict[st
     return {
         "overlaps": overlap_page_table(study) if study.pairs else None,
         "densities": [
-            {"table": density_page_table(one), "open": few and not one.control}
-            for one in densities
+            {"table": density_page_table(one), "open": few and not one.control} for one in densities
         ],
     }

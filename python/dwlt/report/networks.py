@@ -61,14 +61,19 @@ def prune_cells(ref: SearchRef) -> dict[str, Value]:
     return {f"prune_{key}": getattr(ref, key) for key in ("id", "name", "method", "regime")}
 
 
+def short_name(number: Number) -> str:
+    """A number in a terminal: "SA std", "RA adv"."""
+    return f"{number.kind.upper()} {'std' if number.regime == 'standard' else 'adv'}"
+
+
 def _number(number: Number, at: int) -> Column:
     regime = number.regime
     return Column(
         f"numbers.{number.key}",
         number.kind.upper(),
-        short=f"{number.kind.upper()} {regime[:3]}",
+        short=short_name(number),
         over=f"{regime.capitalize()} transfer",
-        look="std" if at < 2 else "adv",
+        over_look="std" if at < 2 else "adv",
         parts=(*LEVEL, *OF_PAPER, "match"),
     )
 
@@ -82,7 +87,7 @@ COLUMNS = (
     Column("verdict", "Verdict", left=True),
     Column("missing"),
     *(_number(number, at) for at, number in enumerate(NUMBERS)),
-    Column("weakest", "Weakest number", left=True, csv=False, json=False, drop=1, look="far"),
+    Column("weakest", "Weakest number", left=True, csv=False, json=False, drop=1, page=False),
     Column("seeds", "Seeds", csv=False, drop=3),
     Column("round_shown", "Round", csv=False, json=False, drop=4),
     Column("kept_shown", "Weights kept", short="kept", csv=False, json=False, drop=2),
@@ -119,15 +124,15 @@ def network_table(verdict: GroupVerdict) -> Table:
     caption = (
         f"Test accuracy in percent{n}: mean ± {spread}. In small print the difference to the dense "
         "network in points, with its interval. ✓ matches, ? unclear, ✗ falls short, "
-        "– not measured. Weakest: the number that is hardest to match."
+        "– not measured."
     )
     title = verdict.group.label
     return Table("networks", title, COLUMNS, tuple(rows), caption, note=margin_text(verdict))
 
 
-def as_csv(verdict: GroupVerdict) -> Table:
-    """The same for report.csv: with what the group is in front, networks alone."""
-    table = network_table(verdict).beside(PLACE, place(verdict.group))
+def as_csv(verdict: GroupVerdict, table: Table) -> Table:
+    """A group's table for report.csv: with what the group is in front, networks alone."""
+    table = table.beside(PLACE, place(verdict.group))
     return replace(table, rows=tuple(row for row in table.rows if row.value("kept") is not None))
 
 
@@ -136,7 +141,8 @@ def margin_text(verdict: GroupVerdict) -> str:
     if verdict.rule == "paper":
         return "to match: mean no lower than the dense mean less one standard deviation"
     told = dict.fromkeys(
-        f"{number.kind.upper()} {100 * margin:.2f}" for number, margin in verdict.main.margins.items()
+        f"{number.kind.upper()} {100 * margin:.2f}"
+        for number, margin in verdict.main.margins.items()
     )
     if not told:
         return ""
@@ -231,9 +237,7 @@ def _ticket_row(verdict: GroupVerdict, ticket: TicketVerdict) -> Row:
         strict = compare_as_paper(number, strict_dense.get(number), mine)
         states = {c.number: c.match.value for c in other.comparisons}
         cells[f"one_checkpoint.numbers.{number.key}"] = (
-            level_value(mine)
-            | _paper_value(strict)
-            | {"match": states.get(number, "not asked")}
+            level_value(mine) | _paper_value(strict) | {"match": states.get(number, "not asked")}
         )
         cells[f"paper.numbers.{number.key}"] = {"match": of_paper[number].match.value}
         cells[f"margin.numbers.{number.key}"] = _margin_value(margin, number)
@@ -278,8 +282,7 @@ def _weakest(ticket: TicketVerdict) -> str:
     if not known:
         return ""
     found = max(known, key=_distance)
-    number = found.number
-    return f"{number.kind.upper()} {number.regime[:3]} {interval_text(found)}"
+    return f"{short_name(found.number)} {interval_text(found)}"
 
 
 def _distance(comparison: AnyComparison) -> float:

@@ -17,11 +17,10 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from dwlt.report.content import Report
-from dwlt.report.controls import control_context, tally_table
+from dwlt.report.controls import control_context
 from dwlt.report.efficiency import EfficiencyTable, extreme_table, number_table
 from dwlt.report.evaluations import evaluation_context, pretrain_table
 from dwlt.report.group import group_context
-from dwlt.report.headline import anchors, headline_table
 from dwlt.report.masks import mask_context
 from dwlt.report.plots import colour_names, efficiency_panels, layout, looks
 from dwlt.report.summary import summary
@@ -72,16 +71,15 @@ def render(report: Report) -> str:
 
 def _contexts(report: Report) -> dict[str, dict[str, Any]]:
     """What each section's template is given; an empty one is left out of the page."""
-    at = anchors(report)
-    apart = [group_context(v, at[v.slug], drawn=False) for v in report.apart]
-    alone = [group_context(v, at[v.slug]) for v in report.alone]
-    table = headline_table(report) if report.searched else None
-    tally = tally_table(report.controls) if report.controls else None
+    at, networks = report.anchors, report.networks
+    apart = [group_context(v, networks[v.slug], at[v.slug], drawn=False) for v in report.apart]
+    alone = [group_context(v, networks[v.slug], at[v.slug]) for v in report.alone]
+    headline = report.headline if report.searched else None
     return {
-        "headline": {"table": table, "transferred": bool(report.groups)},
+        "headline": {"table": headline, "transferred": bool(report.groups)},
         "efficiency": _some("tables", [_efficiency(table) for table in report.efficiency]),
-        "controls": _some("tally", tally)
-        and control_context(report.controls, tally) | {"groups": apart},
+        "controls": _some("tally", report.tally if report.controls else None)
+        and control_context(report.controls, report.tally) | {"groups": apart},
         "verdicts": _some("groups", alone) and {"groups": alone, "fold": len(alone) > MANY_GROUPS},
         "masks": mask_context(report.masks, report.densities),
         "notices": {

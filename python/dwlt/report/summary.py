@@ -62,7 +62,7 @@ def _found(groups: Sequence[GroupVerdict], report: Report) -> str:
             if (total := sum(verdict.count(state) for verdict in groups))
         )
         tickets = sum(len(verdict.tickets) for verdict in groups)
-        return f"no double-win ticket is shown{attack} among {tickets} ({counts})"
+        return f"no double-win ticket is shown{attack} among {tickets} ticket{'s' * (tickets != 1)} ({counts})"
     best = min(wins, key=lambda v: v.extreme.kept / v.extreme.total if v.extreme else 1.0)
     where = f"{best.group.pretrain.regime} pre-training on {task_title(best.group)}"
     shown = extreme_text(best.main).replace("≥ ", "at least ")
@@ -128,7 +128,12 @@ def _next(groups: Sequence[GroupVerdict], report: Report) -> tuple[str, str]:
 
 def _seeds(groups: Sequence[GroupVerdict]) -> str:
     most = max(
-        (len(net.seeds(regime)) for v in groups for net in v.group.networks for regime in net.cells),
+        (
+            len(net.seeds(regime))
+            for v in groups
+            for net in v.group.networks
+            for regime in net.cells
+        ),
         default=1,
     )
     return f" --seeds {most}" if most > 1 else ""

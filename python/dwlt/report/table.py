@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -55,18 +55,21 @@ class Column:
         title: its head for readers; "" where only programs get it.
         short: the head in a terminal, where the title is too long for one.
         over: a head that spans neighbours with the same one; on the page alone.
+        over_look: a class of the stylesheet for that head.
         look: a class of the stylesheet for its cells and head.
         left: whether it is text, aligned to the left.
         first: whether it names the row.
         parts: of a cell whose value is a mapping, the keys that have a CSV column each.
         csv, json: whether programs get it in these files.
         drop: order in which a narrow terminal leaves columns out; 0 for never.
+        page: whether the page shows it too.
     """
 
     key: str
     title: str = ""
     short: str = ""
     over: str = ""
+    over_look: str = ""
     look: str = ""
     left: bool = False
     first: bool = False
@@ -74,6 +77,7 @@ class Column:
     csv: bool = True
     json: bool = True
     drop: int = 0
+    page: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +116,18 @@ class Table:
     caption: str = ""
     note: str = ""
     look: str = ""
-    shown: tuple[Column, ...] = field(init=False)
 
-    def __post_init__(self) -> None:
-        shown = tuple(column for column in self.columns if column.title)
-        object.__setattr__(self, "shown", shown)
+    @property
+    def on_page(self) -> list[Column]:
+        """The columns that the page shows."""
+        return [column for column in self.columns if column.title and column.page]
 
     @property
     def spans(self) -> list[tuple[str, str, list[Column]]]:
         """Heads that span several columns: text, look, and the columns; "" spans none."""
-        found = groupby(self.shown, lambda column: column.over)
+        found = groupby(self.on_page, lambda column: column.over)
         listed = [(over, list(columns)) for over, columns in found]
-        return [(over, columns[0].look, columns) for over, columns in listed]
+        return [(over, columns[0].over_look, columns) for over, columns in listed]
 
     def beside(self, columns: Iterable[Column], cells: Mapping[str, Value]) -> Table:
         """The same table with more columns in front, which hold the same in every row."""
@@ -165,7 +169,7 @@ class PlainTable:
 
 def plain(table: Table) -> PlainTable:
     """The text of a table: what readers see, with marks and without small print."""
-    columns = table.shown
+    columns = [column for column in table.columns if column.title]
     left = next((n for n, column in enumerate(columns) if not column.left), len(columns))
     droppable = sorted((c for c in columns if c.drop), key=lambda column: column.drop)
     rows = tuple(tuple(_plain_cell(row.cell(c.key)) for c in columns) for row in table.rows)

@@ -235,7 +235,9 @@ def number_cell(comparison: AnyComparison, value: Value = None, *, counts: bool 
         return Cell("–", value)
     told = interval_text(comparison)
     if not counts:
-        return Cell(percent(measured), value, "", "missing", "", (told, "at the floor: not counted"))
+        return Cell(
+            percent(measured), value, "", "missing", "", (told, "at the floor: not counted")
+        )
     words = comparison.match.value
     small = (told,) if told else ()
     mark = MARKS[comparison.match]

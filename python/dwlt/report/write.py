@@ -8,11 +8,8 @@ from pathlib import Path
 from dwlt.outputs import write_file
 from dwlt.report.collect import collect
 from dwlt.report.content import Report, assess
-from dwlt.report.controls import tally_table
 from dwlt.report.evaluations import comparable, evaluation_table
 from dwlt.report.export import csv_files, json_text
-from dwlt.report.headline import headline_table
-from dwlt.report.networks import network_table
 from dwlt.report.overlaps import mask_overlaps
 from dwlt.report.page import render
 from dwlt.report.table import PlainTable, plain
@@ -80,9 +77,9 @@ def plain_tables(report: Report) -> list[PlainTable]:
 
     Controls that are held against a ticket have no table of their own.
     """
-    tables = [headline_table(report)] if report.searched else []
-    tables += [network_table(verdict) for verdict in report.alone]
-    tables += [tally_table(report.controls)] if report.controls else []
+    tables = [report.headline] if report.searched else []
+    tables += [report.networks[verdict.slug] for verdict in report.alone]
+    tables += [report.tally] if report.controls else []
     tables += [evaluation_table(group) for group in comparable(report.data)]
     return [plain(table) for table in tables]
 
