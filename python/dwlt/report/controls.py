@@ -210,11 +210,11 @@ def tally_table(tables: Sequence[ControlTable]) -> Table:
     heads = ("Ticket better", "Unclear", "Control better")
     columns = (
         Column("tickets", "Tickets", "tickets", left=True, first=True, look="wide"),
-        Column("control", "Control", "control", left=True),
+        Column("name", "Control", "control", left=True),
         *(Column(lead.value, head, head.lower()) for lead, head in zip(leads, heads, strict=True)),
     )
     rows = [
-        Row({"tickets": title, "control": name, **{lead.value: tally[lead] for lead in leads}})
+        Row({"tickets": title, "name": name, **{lead.value: tally[lead] for lead in leads}})
         for title, table in zip(control_titles(tables), tables, strict=True)
         for name, tally in table.tally().items()
     ]

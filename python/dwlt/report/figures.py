@@ -22,6 +22,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
 from dwlt.report.content import Report
+from dwlt.report.efficiency import EfficiencyTable
 from dwlt.report.evaluations import sweep_points
 from dwlt.report.masks import DensityTable
 from dwlt.report.names import unique_slug
@@ -76,13 +77,8 @@ def draw_all(report: Report) -> Iterator[tuple[str, dict[str, bytes]]]:
         yield f"curves-{verdict.slug}", group_figure(verdict)
     taken: set[str] = set()
     for efficiency in report.efficiency:
-        title = efficiency.title + (f"   (RA: {efficiency.attack})" if efficiency.attack else "")
-        handles = [_handle(name, INK[c]) for name, c in colour_names(efficiency).items()]
-        handles.append(_handle("dense", INK["text"], "square", "dashed", fill=False))
-        for name, (marker, line, _) in looks(efficiency).items():
-            handles.append(_handle(f"{name} sparsity", INK["text"], marker, line))
         slug = unique_slug(["data", efficiency.title], taken)
-        yield slug, four(efficiency_panels(efficiency), title, handles)
+        yield slug, efficiency_figure(efficiency)
     searched = [table for table in report.densities if not table.control]
     for table in searched or report.densities:
         yield table.slug, layer_figure(table)
@@ -99,12 +95,24 @@ def group_figure(verdict: GroupVerdict) -> dict[str, bytes]:
     attack = f"   (RA: {group.attack})" if group.attack else ""
     start = f"{group.pretrain.regime} pre-training, {group.prune.method}"
     title = f"{clip(start, 60)} → {clip(group.task.name, 40)}{part}{attack}"
-    handles = [_handle("dense, and what still matches", INK["muted"], "square", "dashed")]
     present = {ticket.verdict for ticket in verdict.tickets}
-    for state, (marker, filled) in MARKERS.items():
-        if state in present:
-            handles.append(_handle(state.value, INK["text"], marker, "none", fill=filled))
-    return four(group_panels(verdict), title, handles)
+    with style():
+        handles = [_handle("dense, and what still matches", INK["muted"], "square", "dashed")]
+        for state, (marker, filled) in MARKERS.items():
+            if state in present:
+                handles.append(_handle(state.value, INK["text"], marker, "none", fill=filled))
+        return _four(group_panels(verdict), title, handles)
+
+
+def efficiency_figure(table: EfficiencyTable) -> dict[str, bytes]:
+    """SA (top) and RA (bottom) by fraction, one column per transfer regime, by format."""
+    title = table.title + (f"   (RA: {table.attack})" if table.attack else "")
+    with style():
+        handles = [_handle(name, INK[colour]) for name, colour in colour_names(table).items()]
+        handles.append(_handle("dense", INK["text"], "square", "dashed", fill=False))
+        for name, (marker, line, _) in looks(table).items():
+            handles.append(_handle(f"{name} sparsity", INK["text"], marker, line))
+        return _four(efficiency_panels(table), title, handles)
 
 
 def sweep_figure(
@@ -159,20 +167,19 @@ def layer_figure(table: DensityTable) -> dict[str, bytes]:
         return save_all(figure)
 
 
-def four(panels: Sequence[Panel], title: str, handles: Sequence[Line2D]) -> dict[str, bytes]:
-    """Four panels, SA above RA, with one legend."""
-    with style():
-        figure = blank(7.0, 5.4)
-        axes = figure.subplots(2, 2, sharex=True, squeeze=False)
-        order = [axes[0][0], axes[1][0], axes[0][1], axes[1][1]]
-        for ax, panel in zip(order, panels, strict=True):
-            draw(ax, panel)
-        for ax in axes[0]:
-            ax.set_xlabel("")
-        figure.suptitle(clip(title, 110), fontsize=10, color=INK["text"])
-        columns = min(len(handles), 4)
-        figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
-        return save_all(figure)
+def _four(panels: Sequence[Panel], title: str, handles: Sequence[Line2D]) -> dict[str, bytes]:
+    """Four panels, SA above RA, with one legend; inside ``style``."""
+    figure = blank(7.0, 5.4)
+    axes = figure.subplots(2, 2, sharex=True, squeeze=False)
+    order = [axes[0][0], axes[1][0], axes[0][1], axes[1][1]]
+    for ax, panel in zip(order, panels, strict=True):
+        draw(ax, panel)
+    for ax in axes[0]:
+        ax.set_xlabel("")
+    figure.suptitle(clip(title, 110), fontsize=10, color=INK["text"])
+    columns = min(len(handles), 4)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+    return save_all(figure)
 
 
 def draw(ax: Axes, panel: Panel) -> None:
