@@ -62,7 +62,8 @@ def _found(groups: Sequence[GroupVerdict], report: Report) -> str:
             if (total := sum(verdict.count(state) for verdict in groups))
         )
         tickets = sum(len(verdict.tickets) for verdict in groups)
-        return f"no double-win ticket is shown{attack} among {tickets} ticket{'s' * (tickets != 1)} ({counts})"
+        among = f"{tickets} ticket" + "s" * (tickets != 1)
+        return f"no double-win ticket is shown{attack} among {among} ({counts})"
     best = min(wins, key=lambda v: v.extreme.kept / v.extreme.total if v.extreme else 1.0)
     where = f"{best.group.pretrain.regime} pre-training on {task_title(best.group)}"
     shown = extreme_text(best.main).replace("≥ ", "at least ")
