@@ -356,3 +356,26 @@ def test_an_unforeseen_fault_is_one_line(cli: Cli, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("DWLT_TRACEBACK", "1")
     with pytest.raises(KeyError):
         cli("presets")
+
+
+def test_what_children_and_c_code_print_is_no_data() -> None:
+    """Below Python, too: in a process of its own, where stdout is a file of the system."""
+    code = (
+        "import atexit, ctypes, os, sys\n"
+        "from dwlt.cli import root\n"
+        "from dwlt.cli.streams import echo, strangers_talk\n"
+        "def work(args):\n"
+        "    with root.guarded():\n"
+        "        with strangers_talk():\n"
+        "            print('python')\n"
+        "            os.system('echo child')\n"
+        "            ctypes.CDLL(None).puts(b'c')\n"
+        "        echo('data')\n"
+        "    return 0\n"
+        "atexit.register(print, 'leaving')\n"
+        "root.run = work\n"
+        "root.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "data\n"
+    assert set(done.stderr.split()) == {"python", "child", "c", "leaving"}

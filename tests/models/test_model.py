@@ -239,6 +239,32 @@ def test_published_weights_bring_their_normaliser(
     assert torch.equal(state["layer3.0.conv1.weight"], published["layer3.0.conv1.weight"])
 
 
+def test_a_normalisation_inside_published_networks_moves_to_the_normaliser(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """GoogLeNet and Inception have one that is on only where they are built with weights."""
+    import torchvision
+
+    torch.manual_seed(0)
+    options = {"aux_logits": True, "init_weights": False}
+    published = torchvision.models.googlenet(transform_input=True, **options).eval()
+    monkeypatch.setattr(
+        "torchvision.models._api.load_state_dict_from_url", lambda *_, **__: published.state_dict()
+    )
+    three: dict[str, Any] = {"channels": 3, "image_size": 32, "num_classes": 1000}
+    model = build("googlenet", weights="default", mean=[0.1] * 3, std=[1.0] * 3, **three)
+    x = images(2, 3, 32)
+    mean, std = torch.tensor(_Preset.mean), torch.tensor(_Preset.std)
+    with torch.no_grad():
+        expected = published((x - mean[:, None, None]) / std[:, None, None])
+        torch.testing.assert_close(model.eval()(x), expected, rtol=1e-3, atol=1e-6)
+    # As a model file has it: built without weights, and filled.
+    bare = build("googlenet", mean=[0.1] * 3, std=[1.0] * 3, **three).eval()
+    load_state(bare, state_of(model))
+    with torch.no_grad():
+        torch.testing.assert_close(bare(x), model(x))
+
+
 @pytest.mark.parametrize(
     "failure", [OSError("no network"), RuntimeError("invalid hash value\nand more")]
 )
@@ -320,11 +346,11 @@ def test_own_networks(own: str, factory: str) -> None:
     ("factory", "message"),
     [
         ("missing", "has no callable 'missing'"),
-        ("fixed", "no linear or convolutional layer with 5 outputs"),
-        ("pair", "returns tuple for 2 images of 5 classes"),
+        ("fixed", "returns 2x9 for 2 images of 5 classes"),
+        ("pair", "returns tuple of 2 for 2 images of 5 classes"),
         ("normalising", "part called 'normalise'"),
         ("nothing", "returned NoneType"),
-        ("headless", "no linear or convolutional layer"),
+        ("headless", "returns 2x64 for 2 images of 5 classes"),
     ],
 )
 def test_own_networks_that_do_not_fit(own: str, factory: str, message: str) -> None:

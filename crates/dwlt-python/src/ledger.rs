@@ -122,12 +122,12 @@ impl Ledger {
     /// Compare steps with what is in a run folder. Takes no lock and changes nothing.
     #[staticmethod]
     #[pyo3(signature = (folder, plan, *, digests=false))]
-    fn check<'py>(
-        py: Python<'py>,
+    fn check(
+        py: Python<'_>,
         folder: PathBuf,
         plan: Vec<(String, String)>,
         digests: bool,
-    ) -> Result<Bound<'py, PyDict>> {
+    ) -> Result<Bound<'_, PyDict>> {
         let plan = steps(plan);
         let by_step = PyDict::new(py);
         for checked in watched(py, None, |watch| ledger::check(&folder, &plan, digests, watch))? {

@@ -50,7 +50,10 @@ impl Signals {
             return false;
         }
         self.next.store(now.saturating_add(PAUSE), Ordering::Relaxed);
-        if let Err(error) = Python::attach(|py| py.check_signals()) {
+        // A closure, since the method alone is of one lifetime of `py`.
+        #[allow(clippy::redundant_closure_for_method_calls)]
+        let looked = Python::attach(|py| py.check_signals());
+        if let Err(error) = looked {
             self.raised.keep(error);
             self.stop.store(true, Ordering::Relaxed);
         }

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from dwlt import _core
-from dwlt.checkpoints.importing import TORCHVISION, Imported, Wanted, load
+from dwlt.checkpoints.importing import TORCHVISION, Imported, Wanted, checked, load
 from dwlt.data.opened import open_data
 from dwlt.models.blueprint import KEY, Blueprint, blueprint_of
 from dwlt.models.files import digest, find_model, model_bytes, read_metadata
@@ -65,6 +65,8 @@ def _keep(imported: Imported, name: str, context: Context) -> Path:
     # Named by what it becomes, not by what was given: other settings are another network.
     digest8 = hashlib.blake2b(content, digest_size=4).hexdigest()
     file = layout.adopted(context.runs, name, digest8)
+    if not file.exists():
+        checked(imported, to_train=True)
     file.parent.mkdir(parents=True, exist_ok=True)
     _core.write_atomic(str(file), content)
     return file

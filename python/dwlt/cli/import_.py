@@ -104,7 +104,7 @@ def command(
       dwlt import a.pth --model resnet18-32 --mean 0.5 --std 0.2 -o my.safetensors
     """
     from dwlt.checkpoints import Choice
-    from dwlt.checkpoints.importing import TORCHVISION, Wanted, load
+    from dwlt.checkpoints.importing import TORCHVISION, Wanted, checked, load
     from dwlt.masks.selection import require_other
     from dwlt.models.files import digest_of, model_bytes
     from dwlt.outputs import write_file
@@ -131,13 +131,14 @@ def command(
         regime=regime,
     )
     with strangers_talk():
-        imported = load(source, spec, wanted)
+        imported = checked(load(source, spec, wanted))
+        content = model_bytes(imported.model, imported.blueprint)
     if wanted.classes is not None and not imported.blueprint.named:
         raise click.UsageError(
             f"--on {task} has {len(wanted.classes)} classes, the head in {source} "
             f"{len(imported.blueprint.classes)}"
         )
-    write_file(out, model_bytes(imported.model, imported.blueprint))
+    write_file(out, content)
     # Of the model and not of the file: a pipe or a device cannot be read again.
     _tell(imported, out, digest_of(imported.model), as_json)
 

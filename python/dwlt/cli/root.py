@@ -102,7 +102,10 @@ def main() -> None:
     # PyTorch's OpenMP threads wait by spinning. Where another process wants the core, that made
     # small networks five times slower (51 s against 11 s on two busy cores), so they spin briefly.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # All data are out. What others print while the process ends (atexit) is none of it.
+    sys.stdout = sys.stderr
+    sys.exit(code)
 
 
 def run(args: list[str]) -> int:

@@ -8,6 +8,7 @@ lacks is spelled in ASCII, and the first fault of a stream is kept for the end i
 from __future__ import annotations
 
 import codecs
+import ctypes
 import errno
 import io
 import os
@@ -178,8 +179,36 @@ def on_terminal(stream: TextIO | None) -> bool:
 @contextmanager
 def strangers_talk() -> Iterator[None]:
     """Send to stderr what other code prints: stdout is for dwlt's data alone."""
-    with redirect_stdout(sys.stderr):
+    with _descriptors_talk(), redirect_stdout(sys.stderr):
         yield
+
+
+@contextmanager
+def _descriptors_talk() -> Iterator[None]:
+    """The same below Python, for what child processes and C code print."""
+    out, err = _descriptor(sys.stdout), _descriptor(sys.stderr)
+    if out is None or err is None:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(out)
+    os.dup2(err, out)
+    try:
+        yield
+    finally:
+        # C code has a buffer of its own, which would be written at exit, after the data.
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).fflush(None)
+        os.dup2(kept, out)
+        os.close(kept)
+
+
+def _descriptor(stream: TextIO) -> int | None:
+    """What the stream writes to; None where that is no file of the system, as in tests."""
+    try:
+        return stream.fileno()
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def fill_descriptors() -> None:

@@ -2,8 +2,10 @@
 
 from dwlt.models.build import build_model, list_names
 from dwlt.models.factory import code_digest
+from dwlt.models.fits import require_images
 from dwlt.models.head import swap_head
 from dwlt.models.model import Model, Normalise, head_names, load_state, prunable, state_of
+from dwlt.models.rehearsal import rehearse
 
 __all__ = [
     "Model",
@@ -14,6 +16,8 @@ __all__ = [
     "list_names",
     "load_state",
     "prunable",
+    "rehearse",
+    "require_images",
     "state_of",
     "swap_head",
 ]

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from torch import nn
 
 from dwlt.errors import ModelError
-from dwlt.models.factory import from_factory
+from dwlt.models.factory import call_factory, load_factory
 from dwlt.models.fits import check_forward
 from dwlt.models.head import find_head, swap_head
 from dwlt.models.model import Model
+from dwlt.models.own import head_in_use, settle
 from dwlt.models.seeded import seeded
 from dwlt.models.small import DEPTHS, SmallResNet
 from dwlt.spec import ModelSpec
@@ -51,14 +52,19 @@ def build_model(
         ModelError: no such model or weights, the network does not take such images, or it does
             not give ``num_classes`` logits.
     """
+    if spec.weights is not None and (spec.name in DEPTHS or ":" in spec.name):
+        raise ModelError(
+            f"{spec.name!r} has no published weights", hint="leave `weights` out, or import them"
+        )
+    if ":" in spec.name:
+        network = _own(spec.name, num_classes, channels, image_size, seed)
+        head = head_in_use(network, spec.name, num_classes, channels, image_size)
+        return Model(network, mean=mean, std=std, head=head)
     with seeded(derive_seed(seed, "model")):
-        if spec.name in DEPTHS or ":" in spec.name:
-            if spec.weights is not None:
-                raise ModelError(
-                    f"{spec.name!r} has no published weights",
-                    hint="leave `weights` out, or import them",
-                )
-            network = _own(spec, num_classes, channels, image_size)
+        if spec.name in DEPTHS:
+            network = SmallResNet(
+                DEPTHS[spec.name], width=spec.width, channels=channels, num_classes=num_classes
+            )
         else:
             # Imported on use: torchvision's models cost seconds that small networks need not pay.
             from dwlt.models import zoo
@@ -81,11 +87,13 @@ def _spread(values: Sequence[float]) -> tuple[float, ...]:
     return tuple(values) * (_TORCHVISION_CHANNELS // len(values))
 
 
-def _own(spec: ModelSpec, num_classes: int, channels: int, image_size: int) -> nn.Module:
-    if ":" in spec.name:
-        return from_factory(
-            spec.name, num_classes=num_classes, channels=channels, image_size=image_size
+def _own(name: str, num_classes: int, channels: int, image_size: int, seed: int) -> nn.Module:
+    # Not under the seed: an import happens once in a process, and what it draws or seeds must not
+    # decide the weights.
+    factory = load_factory(name)
+    with seeded(derive_seed(seed, "model")):
+        network = call_factory(
+            name, factory, num_classes=num_classes, channels=channels, image_size=image_size
         )
-    return SmallResNet(
-        DEPTHS[spec.name], width=spec.width, channels=channels, num_classes=num_classes
-    )
+    settle(network, name, channels, image_size, seed=seed)
+    return network

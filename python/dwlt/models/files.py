@@ -16,6 +16,7 @@ from dwlt.models.blueprint import KEY, Blueprint, ImageTask, blueprint_of
 from dwlt.models.build import build_model
 from dwlt.models.model import Model, load_state, state_of
 from dwlt.runs import layout
+from dwlt.sniff import refuse_other_kinds
 from dwlt.spec import ModelSpec
 
 __all__ = [
@@ -86,7 +87,14 @@ def new_model(spec: ModelSpec, task: ImageTask, *, seed: int) -> Model:
 
 def model_bytes(model: Model, blueprint: Blueprint) -> bytes:
     """A model file's bytes: same weights, same bytes."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state_of(model).items()}
+    state: dict[str, torch.Tensor] = {}
+    places: set[int] = set()
+    for name, tensor in state_of(model).items():
+        plain = tensor.detach().cpu().contiguous()
+        place = plain.untyped_storage().data_ptr()
+        # A file holds every tensor by itself, so what shares memory is written once per name.
+        state[name] = plain.clone() if place in places else plain
+        places.add(place)
     text = json.dumps(blueprint.values(), sort_keys=True, separators=(",", ":"))
     return save(state, metadata={KEY: text})
 
@@ -101,6 +109,8 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], Mapping[str, str]
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
+        if path.is_file():
+            refuse_other_kinds(path)
         raise FormatError(
             f"{path} cannot be read as safetensors: {error}",
             hint="give a .safetensors model file or a run folder",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
 from torch import nn
 
 from dwlt.errors import ModelError
@@ -9,12 +12,15 @@ from dwlt.models.model import Model
 from dwlt.models.seeded import seeded
 from dwlt.units import derive_seed
 
+Layer = (nn.Linear, nn.Conv2d)
+"""What a head can be."""
+
 _NAMES = ("fc", "classifier", "heads", "head", "linear", "output")
 """What networks call their head, torchvision's families first."""
 
 
 def find_head(network: nn.Module, num_classes: int | None = None) -> str:
-    """The dotted name of the last layer.
+    """The dotted name of the last layer of one of dwlt's or torchvision's networks.
 
     Looked for under the usual names (of a container, its last linear or convolutional layer),
     else the last such layer of all, which then must have ``num_classes`` outputs.
@@ -22,17 +28,23 @@ def find_head(network: nn.Module, num_classes: int | None = None) -> str:
     Raises:
         ModelError: no layer qualifies.
     """
+    found = by_convention(network, num_classes)
+    if found is None:
+        raise ModelError(
+            f"{type(network).__name__} has no linear or convolutional layer with {num_classes} "
+            "outputs",
+            hint=f"end the network in an nn.Linear, called for example {_NAMES[0]!r}",
+        )
+    return found
+
+
+def by_convention(network: nn.Module, num_classes: int | None) -> str | None:
+    """As ``find_head``, None where no layer qualifies. A network that is a layer has no name."""
     for name in _NAMES:
         found = _last_layer(getattr(network, name, None), num_classes)
         if found is not None:
             return f"{name}.{found}".rstrip(".")
-    found = _last_layer(network, num_classes)
-    if found:
-        return found
-    raise ModelError(
-        f"{type(network).__name__} has no linear or convolutional layer with {num_classes} outputs",
-        hint=f"end the network in an nn.Linear, called for example {_NAMES[0]!r}",
-    )
+    return _last_layer(network, num_classes) or None
 
 
 def _last_layer(module: object, num_classes: int | None) -> str | None:
@@ -40,7 +52,7 @@ def _last_layer(module: object, num_classes: int | None) -> str | None:
     if not isinstance(module, nn.Module):
         return None
     for name, layer in reversed(list(module.named_modules())):
-        if isinstance(layer, (nn.Linear, nn.Conv2d)):
+        if isinstance(layer, Layer):
             return name if num_classes in (None, _outputs(layer)) else None
     return None
 
@@ -61,16 +73,37 @@ def swap_head(model: Model, num_classes: int, *, seed: int) -> None:
     if num_classes < 2:
         raise ModelError(f"{num_classes} classes cannot be told apart", hint="at least 2")
     old = model.network.get_submodule(model.head)
-    assert isinstance(old, (nn.Linear, nn.Conv2d))
+    assert isinstance(old, Layer)
     with seeded(derive_seed(seed, "head")):
         new = _like(old, num_classes)
     # Drawn on the CPU, then moved: the same head on every device.
     new.to(device=old.weight.device, dtype=old.weight.dtype)
     new.train(old.training)
-    parent, _, name = model.head.rpartition(".")
-    setattr(model.network.get_submodule(parent), name, new)
-    if hasattr(model.network, "num_classes"):  # a note that SqueezeNet and others keep
-        model.network.num_classes = num_classes  # type: ignore[assignment]
+    _put(model.network, model.head, new)
+
+
+@contextmanager
+def replaced(network: nn.Module, head: str, num_classes: int) -> Iterator[None]:
+    """Meanwhile a head with another number of outputs."""
+    old = network.get_submodule(head)
+    assert isinstance(old, Layer)
+    with seeded(0):
+        new = _like(old, num_classes)
+    new.to(device=old.weight.device, dtype=old.weight.dtype)
+    _put(network, head, new)
+    try:
+        yield
+    finally:
+        _put(network, head, old)
+
+
+def _put(network: nn.Module, head: str, layer: nn.Linear | nn.Conv2d) -> None:
+    parent, _, name = head.rpartition(".")
+    setattr(network.get_submodule(parent), name, layer)
+    if isinstance(getattr(network, "num_classes", None), int):
+        # A note that SqueezeNet and others keep; where it is computed, it cannot be set.
+        with suppress(AttributeError):
+            network.num_classes = _outputs(layer)  # type: ignore[assignment]
 
 
 def _like(old: nn.Linear | nn.Conv2d, outputs: int) -> nn.Linear | nn.Conv2d:

@@ -22,6 +22,9 @@ from dwlt.spec import ModelSpec
 SMALL_IMAGES = {"resnet18-32": "resnet18", "resnet34-32": "resnet34", "resnet50-32": "resnet50"}
 """ImageNet ResNets with a stem for 32x32 images, by the name of the original."""
 
+_PLAIN = (0.5, 0.5, 0.5)
+"""Mean and standard deviation that take pixels in [0, 1] to [-1, 1]."""
+
 
 def torchvision_names() -> list[str]:
     """Every classifier of torchvision, by its own name."""
@@ -48,6 +51,11 @@ def build(
     if published is None:
         return network, None
     preset = published.transforms()
+    if getattr(network, "transform_input", False):
+        # GoogLeNet and Inception undo the usual normalisation and apply another one, but only
+        # when built with weights. In the normaliser it travels in the model file.
+        network.transform_input = False  # type: ignore[assignment]
+        return network, (_PLAIN, _PLAIN)
     return network, (preset.mean, preset.std)
 
 
@@ -106,7 +114,7 @@ def torchvision_network(
         options["input_size"] = (image_size, image_size)
     try:
         network: nn.Module = get_model(name, weights=weights, **options)
-    except (OSError, ValueError, RuntimeError, AssertionError) as error:
+    except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if weights is not None:
             raise ModelError(

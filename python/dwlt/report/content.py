@@ -14,6 +14,7 @@ from dwlt.report.headline import headline_table
 from dwlt.report.masks import DensityTable, density_tables
 from dwlt.report.names import group_slug, group_titles
 from dwlt.report.networks import network_table
+from dwlt.report.outcomes import OutcomeFiles
 from dwlt.report.overlaps import MaskStudy
 from dwlt.report.table import Table
 from dwlt.report.verdicts import GroupVerdict
@@ -116,7 +117,9 @@ def assess(
     for result in data.prune:
         flags.update(result.notices)
     flags.update(report_flags(data, groups))
-    warnings = {*data.warnings, *notices, *masks.notices, *getattr(outcomes, "notices", ())}
+    warnings = {*data.warnings, *notices, *masks.notices}
+    if isinstance(outcomes, OutcomeFiles):
+        warnings.update(outcomes.notices)
     return Report(
         data=data,
         settings=settings,

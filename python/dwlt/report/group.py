@@ -33,6 +33,14 @@ _LABELS = {
     "device": "device",
 }
 
+PROCEDURES = {
+    "holm": "by Holm's procedure",
+    "hochberg": "by Hochberg's procedure",
+    "fallback": "by the fallback procedure",
+    "fixed-sequence": "by testing from dense to sparse until the first failure (fixed sequence)",
+}
+"""How the family-wise error is held, in words."""
+
 RULES = {"margin": "Margin", "paper": "Paper's"}
 
 
@@ -108,12 +116,12 @@ def conclusions(verdict: GroupVerdict) -> list[str]:
             over = ", ".join(map(str, judged.tested.rounds))
             said.append(
                 f"Extreme sparsity under {verdict.attack}: at least {shown}, {sure} confidence "
-                f"({count}). Tested over rounds {over} with the family-wise error held by "
-                f"{judged.tested.procedure.capitalize()}'s procedure."
+                f"({count}). Tested over rounds {over}, with the chance of one false win or more "
+                f"held over all of them {PROCEDURES.get(judged.tested.procedure, '')}."
             )
         else:
             said.append(f"Extreme sparsity under {verdict.attack}: {shown} ({count}).")
-    said += [f"This win lies {text}." for text in beyond_texts(judged)]
+    said += [f"{text}." for text in beyond_texts(judged)]
     if judged.estimated is not None:
         told = f"Estimated from all rounds: {estimate_text(verdict)} ({sure} interval)."
         if not judged.estimated.joint.covers_seeds:
@@ -181,8 +189,10 @@ def tested_table(judged: Judged) -> Table:
     for round_, adjusted in zip(tested.rounds, tested.adjusted, strict=True):
         ticket = known.get(round_)
         wins = round_ in tested.wins
-        beyond = " beyond a failed ticket" if round_ in tested.beyond else ""
-        text = f"double-win{beyond}" if wins else "not shown"
+        text = "double-win" if wins else "not shown"
+        if round_ in tested.beyond:
+            text = "double-win" if wins else "double-win by itself"
+            text = f"{text}, beyond a failed ticket"
         cells: dict[str, Value] = {
             "round": str(round_),
             "sparsity": "–"

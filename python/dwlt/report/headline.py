@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -141,20 +141,32 @@ def extreme_cell(judged: Judged, link: str) -> Cell:
 
 
 def beyond_texts(judged: Judged) -> list[str]:
-    """What a reader must know of a win beyond a declared ticket that is none; else nothing."""
+    """What a reader must know of wins beyond a declared ticket that is none; else nothing."""
     tested = judged.tested
     if tested is None or not tested.beyond:
         return []
-    known = {t.ticket.round: t.ticket for t in judged.tickets}
-    first = tested.beyond[0]
-    failed = [r for r in tested.rounds if r not in tested.wins and r < tested.wins[-1]]
-    names = [
-        sparsity(known[r].kept, known[r].total) if r in known else f"round {r}, not transferred"
-        for r in failed
+    known = {ticket.ticket.round: ticket for ticket in judged.tickets}
+
+    def named(rounds: Iterable[int]) -> str:
+        names = []
+        for number in rounds:
+            found = known.get(number)
+            lost = f"round {number}, not transferred,"
+            names.append(lost if found is None else sparsity(found.ticket.kept, found.ticket.total))
+        return " and ".join(names)
+
+    failed = [
+        number
+        for number in tested.rounds
+        if number < tested.beyond[-1] and number not in (*tested.wins, *tested.beyond)
     ]
-    plural = "s" if len(names) > 1 else ""
-    where = "" if first == tested.wins[0] else f" from round {first} on"
-    return [f"beyond{where} a ticket{plural} not shown to match: {', '.join(names)}"]
+    several = len(tested.beyond) > 1
+    are, itself = ("are double wins", "themselves") if several else ("is a double win", "itself")
+    covered = set(tested.beyond) <= set(tested.wins)
+    tail = "" if covered else f" and outside the {100 * tested.confidence:g}% confidence"
+    return [
+        f"{named(tested.beyond)} {are} by {itself}, beyond {named(failed)} not shown to match{tail}"
+    ]
 
 
 def undecided_beyond(judged: Judged) -> str | None:

@@ -10,6 +10,7 @@ from dwlt.report.collect import collect
 from dwlt.report.content import Report, assess
 from dwlt.report.evaluations import comparable, evaluation_table
 from dwlt.report.export import csv_files, json_text
+from dwlt.report.outcomes import OutcomeFiles
 from dwlt.report.overlaps import mask_overlaps
 from dwlt.report.page import render
 from dwlt.report.table import PlainTable, plain
@@ -49,7 +50,8 @@ def write_report(
         OSError, DwltError: ``out_dir`` cannot be written.
     """
     data = collect(runs_dir)
-    report = assess(data, mask_overlaps(runs_dir, data), settings)
+    masks = mask_overlaps(runs_dir, data)
+    report = assess(data, masks, settings, OutcomeFiles(runs_dir))
     out = Path(out_dir)
     drawn: list[Path] = []
     if figures:

@@ -18,7 +18,15 @@ from dwlt.runs.context import Context
 from dwlt.runs.store import Run
 from dwlt.scoring import score
 from dwlt.spec import PretrainSpec
-from dwlt.stages.common import Training, checkpoint_of, flag_values, open_task, task_values
+from dwlt.stages.common import (
+    Training,
+    checkpoint_of,
+    first_of_each,
+    open_task,
+    task_info,
+    used_images,
+)
+from dwlt.stages.rehearsed import rehearse_once
 from dwlt.training.device import choose_device, describe
 
 
@@ -51,6 +59,7 @@ class _Pretrain(Work):
         self.device = choose_device(self.context.device, self.context.threads)
         self.task = open_task(self.spec, self.context)
         self.model = new_model(self.spec.model, self.task, seed=self.spec.seed)
+        rehearse_once(self.model, self.spec.model, self.task, self.context, self.device)
         return Prepared(self.task.fingerprint, describe(self.device))
 
     def do(self, run: Run, step: str) -> StepResult:
@@ -73,15 +82,17 @@ class _Pretrain(Work):
         }
         run.write(layout.MODEL, model_bytes(model, Blueprint.of(spec.model, task)))
         flags = (*outcome.flags, *scores["validation"].flags, *scores["test"].flags)
+        validation, test = scores["validation"].counts, scores["test"].counts
         return StepResult(
             {
                 "regime": spec.train.regime,
                 "seed": spec.seed,
-                "task": task_values(task),
+                "task": task_info(task),
+                "ids": used_images(outcome, validation, test),
                 "weights": digest(run.folder / layout.MODEL),
-                "validation": scores["validation"].values(),
-                "test": scores["test"].values(),
-                "flags": flag_values(flags),
+                "validation": validation,
+                "test": test,
+                "flags": first_of_each(flags),
             },
             [*training.files, layout.MODEL],
         )
