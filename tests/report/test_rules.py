@@ -26,10 +26,10 @@ N = 1000
 SEEDS = 3
 
 
-def network(make: Maker, number: int, row: tuple[int, int, int, int], **over: object) -> None:
+def network(make: Maker, number: int, row: tuple[int, int, int, int]) -> None:
     """Three seeds five images apart, of 1,000 images."""
     lists = [[value + step for step in (-5, 0, 5)] for value in row]
-    make.network(number, lists, seeds=SEEDS, n=N, **over)  # type: ignore[arg-type]
+    make.network(number, lists, seeds=SEEDS, n=N)
 
 
 DENSE = (900, 300, 850, 500)
@@ -176,7 +176,9 @@ def test_outcomes_per_image_make_intervals_narrower(make: Maker) -> None:
 
     def held(cell: TransferResult, kind: str, strict: bool) -> Outcomes | None:
         found = cell.of_one_checkpoint(kind) if strict else cell.accuracy(kind)
-        return found and Outcomes(np.arange(found.n) < found.correct, "b3:images")
+        if found is None:
+            return None
+        return Outcomes(np.arange(found.n) < found.correct, "b3:images")
 
     counted = report_of(make)
     paired = assess(collect(make.root), settings=WIDE, outcomes=held)

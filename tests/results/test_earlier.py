@@ -67,7 +67,7 @@ def test_the_report_has_the_same_numbers() -> None:
         was, now = (list(csv.reader(io.StringIO(text))) for text in texts)
         for at, name in enumerate(was[0]):
             if name.endswith("_match"):
-                was[1:] = [[*r[:at], WORDS.get(r[at], r[at]), *r[at + 1 :]] for r in was[1:]]
+                was[1:] = [[*r[:at], translated(r[at], "match"), *r[at + 1 :]] for r in was[1:]]
         columns = [now[0].index(name) for name in was[0]]
         assert [[row[at] for at in columns] for row in now] == was, path.name
 
