@@ -20,7 +20,7 @@ from dwlt.spec.verdict import VerdictPart
 
 S = TypeVar("S", bound=Spec)
 
-DEFAULT_PRESET = "digits"
+DEFAULT_PRESET = "digits-wide"
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
 
