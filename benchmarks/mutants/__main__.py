@@ -16,8 +16,9 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,23 +35,21 @@ class Job:
 
     Attributes:
         group: "protocol", or a group of ``modules.toml``.
-        texts: the content of every changed file.
-        line: of the change, before and after; what survivors are listed with.
+        file: what is changed, relative to the root.
+        text: its content after the change; None where nothing changes.
+        tests: what has to notice, quick tests first.
     """
 
     group: str
     name: str
-    texts: dict[str, str]
-    line: tuple[str, str]
+    file: str
+    text: Callable[[], str | None]
     tests: tuple[str, ...]
 
     @property
     def source(self) -> str:
-        """Digest of the changed files as they were: outcomes are about these."""
-        digest = hashlib.blake2b(digest_size=8)
-        for file in sorted(self.texts):
-            digest.update((ROOT / file).read_bytes())
-        return digest.hexdigest()
+        """Digest of the file as it was: an outcome is about this."""
+        return hashlib.blake2b((ROOT / self.file).read_bytes(), digest_size=8).hexdigest()
 
 
 def named() -> Iterator[Job]:
@@ -64,11 +63,12 @@ def named() -> Iterator[Job]:
         text = (ROOT / entry["file"]).read_text(encoding="utf-8")
         for change in (entry, *entry.get("more", [])):
             if text.count(change["old"]) != 1:
-                raise ValueError(f"{entry['name']!r}: {entry['file']} has not one {change['old']!r}")
+                raise ValueError(
+                    f"{entry['name']!r}: {entry['file']} has not one {change['old']!r}"
+                )
             text = text.replace(change["old"], change["new"])
-        line = (entry["old"].strip(), entry["new"].strip())
         tests = tuple(entry.get("tests", table["tests"]))
-        yield Job("protocol", entry["name"], {entry["file"]: text}, line, tests)
+        yield Job("protocol", entry["name"], entry["file"], partial(str, text), tests)
 
 
 def automatic(groups: Iterable[str], seed: int) -> list[Job]:
@@ -79,7 +79,7 @@ def automatic(groups: Iterable[str], seed: int) -> list[Job]:
     for file, group in sorted(of_file.items()):
         if group["name"] in groups:
             by_group.setdefault(group["name"], []).extend(
-                Job(group["name"], one.name, {file: one.text}, one.line, tuple(group["tests"]))
+                Job(group["name"], one.name, file, one.text, tuple(group["tests"]))
                 for one in mutants(file)
             )
     for name, jobs in by_group.items():
@@ -116,25 +116,34 @@ def run(jobs: list[Job], log: Path, seconds: float, timeout: float) -> list[dict
                     print(bench.log.read_text(errors="replace")[-3000:], file=sys.stderr)
                     raise SystemExit(f"{' '.join(job.tests)}: {outcome} without any change")
                 clean.add(job.tests)
-            done.append(_try(bench, job, timeout))
+            text = job.text()
+            if text is None:
+                continue
+            done.append(_try(bench, job, text, timeout))
             with log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(done[-1], sort_keys=True) + "\n")
             print(f"{done[-1]['outcome']:9} {job.group}: {job.name}", flush=True)
     return done
 
 
-def _try(bench: Bench, job: Job, timeout: float) -> dict[str, Any]:
-    before = {file: (bench.folder / file).read_text(encoding="utf-8") for file in job.texts}
+def _try(bench: Bench, job: Job, text: str, timeout: float) -> dict[str, Any]:
+    path = bench.folder / job.file
+    before = path.read_text(encoding="utf-8")
     try:
-        for file, text in job.texts.items():
-            (bench.folder / file).write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
         outcome, spent = bench.run(job.tests, timeout)
     finally:
-        for file, text in before.items():
-            (bench.folder / file).write_text(text, encoding="utf-8")
+        path.write_text(before, encoding="utf-8")
     said = {"passed": "survived", "failed": "killed"}.get(outcome, outcome)
-    values = {"group": job.group, "name": job.name, "source": job.source, "line": job.line}
-    return {**values, "outcome": said, "cpu_seconds": round(spent, 1)}
+    values = {"group": job.group, "name": job.name, "source": job.source}
+    return {**values, "change": _change(before, text), "outcome": said, "cpu": round(spent, 1)}
+
+
+def _change(before: str, after: str) -> str:
+    """The first line that differs, as it was and as it is."""
+    pairs = zip(before.splitlines(), after.splitlines(), strict=False)
+    old, new = next((pair for pair in pairs if pair[0] != pair[1]), ("", ""))
+    return f"{old.strip()} -> {new.strip()}"
 
 
 def report(done: list[dict[str, Any]], jobs: list[Job]) -> None:
@@ -147,7 +156,7 @@ def report(done: list[dict[str, Any]], jobs: list[Job]) -> None:
         print(f"| {group} | {count} | {len(mine)} | {len(mine) - alive} | {alive} |")
     for one in done:
         if one["outcome"] == "survived":
-            print(f"- {one['name']}: `{one['line'][0]}` -> `{one['line'][1]}`")
+            print(f"- {one['name']}: `{one['change']}`")
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -69,7 +70,11 @@ class Bench:
             code = 70
             try:
                 code = self._inside(tests)
+            except BaseException:
+                traceback.print_exc()
             finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
                 os._exit(code)
         state, ended = self._wait(child, timeout)
         # Whatever the tests have started and left.
@@ -103,6 +108,8 @@ class Bench:
         import pytest
 
         options = ["-x", "-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:xdist"]
+        # Imported before the forks, as it must be here.
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
         return int(pytest.main([*options, "-m", "not slow", *tests]))
 
     @staticmethod
