@@ -1,6 +1,6 @@
 """How often verdicts err and how often they see: `python -m benchmarks.verdict`.
 
-Simulated networks with known deficits (``benchmarks.operating``), fixed seeds, about ten minutes
+Simulated networks with known deficits (``benchmarks.operating``), fixed seeds, about seven minutes
 of one core. Each piece is kept below ``target/verdict`` when it is done, so that a run that was
 stopped goes on; ``--fresh`` begins anew. Writes ``benchmarks/results/verdict.json`` and the tables
 of ``docs/protocol.md``.

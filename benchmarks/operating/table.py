@@ -28,7 +28,7 @@ def written(page: str, text: str) -> str:
 
 def render(result: Mapping[str, Any]) -> str:
     """All tables, as Markdown."""
-    figures = result["figures"]
+    figures = _by_images(result["figures"])
     parts = [
         _rules(figures["rules"]),
         _half(figures["half margin"]),
@@ -172,6 +172,19 @@ def _curve(found: Mapping[str, Any]) -> str:
         "width and bias in rounds)."
     )
     return _table(title, head, rows)
+
+
+def _by_images(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures with test images in the order of their number, which JSON's keys are not in."""
+
+    def count(item: tuple[str, Any]) -> int:
+        return int(item[0].replace(",", ""))
+
+    by_images = ("rules", "half margin", "estimators", "frontier")
+    return {
+        name: dict(sorted(found.items(), key=count)) if name in by_images else found
+        for name, found in figures.items()
+    }
 
 
 def _by_int(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -500,6 +500,19 @@ def digest_file(path: _Path, *, progress: Progress | None = None) -> str:
         FormatError: the file cannot be read, or is damaged.
     """
 
+def sniff_file(start: bytes) -> str | None:
+    """What a file is that is not the one it should be, in words that follow its path.
+
+    Told apart are downloads that failed, Git LFS pointers, archives and other formats; None for
+    all else.
+
+    Args:
+        start: the file's first 512 bytes, or all where it is shorter.
+    """
+
+def dtype_bits(dtype: str) -> int | None:
+    """Bits of one element of a safetensors type such as "F32"; None for a type not known."""
+
 def write_atomic(path: _Path, content: Buffer) -> None:
     """Write a file whole or not at all, as the module says.
 

@@ -1,13 +1,15 @@
 """Where a file goes that the user named: links are followed, and only plain files are replaced.
 
 Files appear by renaming a finished one into place. Under a name that is a link, that would replace
-the link; under the name of a device or a pipe it would replace what other programs rely on.
+the link; so the file it leads to is replaced instead. A pipe or a device such as a terminal gets
+the bytes and stays. What can be neither is refused, before any work.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from dwlt import _core
@@ -15,21 +17,26 @@ from dwlt.errors import UserError
 
 KINDS = (
     (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
+    (stat.S_ISBLK, "a disk"),
 )
 
 
 def destination(path: Path) -> Path:
     """The file that writing to ``path`` makes or replaces: where its links lead.
 
+    A pipe or a character device is given back as it was named: what ``/dev/stdout`` leads to may
+    have no name of its own.
+
     Raises:
-        UserError: it is a folder, pipe, socket or device; its folder is not there; or its links
-            lead round in a circle.
+        UserError: it is a folder, socket or disk; its folder is not there; or its links lead round
+            in a circle.
         OSError: it cannot be looked at.
     """
+    with suppress(OSError):
+        mode = path.stat().st_mode
+        if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+            return path
     try:
         target = path.resolve()
     except (RuntimeError, OSError) as error:  # RuntimeError: a circle, up to Python 3.12
@@ -52,7 +59,7 @@ def destination(path: Path) -> Path:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a temporary sibling, fsync, rename.
+    """Write a file whole or not at all: a temporary sibling, fsync, rename. See above for others.
 
     Raises:
         UserError: as ``destination``.

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from dwlt.checkpoints import read_checkpoint
-from dwlt.checkpoints.pickles import LeftOut
+from dwlt.checkpoints import entries_of, read_checkpoint
+from dwlt.checkpoints.opcodes import LeftOut
 from dwlt.errors import FormatError
 from tests.checkpoints.make import LAYOUTS, state
 
@@ -60,9 +60,11 @@ def test_what_dill_pickled_is_left_out(
     monkeypatch.delitem(sys.modules, "cox.utils")
     found, names = read_checkpoint(path)
     assert names == ["dill._dill._get_attr", "cox.utils.Parameters"]
-    assert found["schedule"] is found["args"] is LeftOut
+    assert isinstance(found["schedule"], LeftOut)
+    assert isinstance(found["args"], LeftOut)
     assert found["epoch"] == 3
-    assert all(torch.equal(found["model"][name], one) for name, one in state().items())
+    (entry,) = entries_of(found)
+    assert all(torch.equal(entry.tensors[name], one) for name, one in state().items())
 
 
 @pytest.mark.parametrize("name", ["builtins.eval", "builtins.getattr", "subprocess.Popen", "os.a"])
@@ -81,7 +83,7 @@ def test_cut_files_are_refused(layout: str, tmp_path: Path) -> None:
     for length in [*range(1, 64, 7), *range(64, len(whole), len(whole) // 40)]:
         path.write_bytes(whole[:length])
         with pytest.raises(FormatError, match="cut"):
-            read_checkpoint(path)
+            entries_of(read_checkpoint(path)[0])
 
 
 @pytest.mark.parametrize("layout", ["bare", "madry-old"])
@@ -95,7 +97,7 @@ def test_a_changed_byte_is_read_or_refused_but_never_a_riddle(layout: str, tmp_p
         changed[position] ^= 0x55
         path.write_bytes(changed)
         try:
-            read_checkpoint(path)
+            entries_of(read_checkpoint(path)[0])
         except FormatError:
             refused += 1
     assert refused > 20

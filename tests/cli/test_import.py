@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import pickle
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -244,6 +246,42 @@ REFUSED: dict[str, tuple[Any, list[str], str, str]] = {
         "has 5 outputs, --num-classes says 7",
         "the file decides",
     ),
+    "on the meta device": (
+        changed(conv1__weight=torch.empty(4, 3, 3, 3, device="meta")),
+        GIVEN,
+        "'conv1.weight' is a tensor on the meta device: the file holds its shape and no numbers",
+        "plain, dense tensors",
+    ),
+    "empty": (
+        {"module": {name: torch.empty(0) for name in state()}, "ds_version": "0.14"},
+        GIVEN,
+        "entry 'module': 'conv1.weight' is empty, as are 56 of 56 tensors",
+        "zero_to_fp32.py",
+    ),
+    "integers for weights": (
+        changed(conv1__weight=torch.ones(4, 3, 3, 3, dtype=torch.int8)),
+        GIVEN,
+        "'conv1.weight' is of type int8, the network's is float32",
+        "",
+    ),
+    "complex weights": (
+        changed(conv1__weight=torch.ones(4, 3, 3, 3, dtype=torch.complex64)),
+        GIVEN,
+        "'conv1.weight' is of type complex64, the network's is float32",
+        "",
+    ),
+    "too large": (
+        changed(fc__bias=torch.full((5,), 1e300, dtype=torch.float64)),
+        GIVEN,
+        "'fc.bias' has values that are not finite as float32, the network's type",
+        "",
+    ),
+    "an array": (
+        changed(conv1__weight=None) | {"conv1.weight": np.ones((4, 3, 3, 3), np.float32)},
+        GIVEN,
+        "lacks 1 of the network's 47 tensors: 'conv1.weight', which the file has as numpy.",
+        "",
+    ),
     "no tensors": ({"epoch": 3}, GIVEN, "holds no tensors by name", ""),
     "no such entry": (
         {"model": state()},
@@ -265,6 +303,83 @@ def test_what_does_not_fit_is_refused_by_name(case: str, cli: Cli, tmp_path: Pat
     assert message in err
     assert hint in err
     assert not out.exists()
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["zip", "old"])
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_every_protocol_becomes_the_same_model_file(
+    protocol: int, old: bool, cli: Cli, tmp_path: Path
+) -> None:
+    path, out = tmp_path / "given.pth", tmp_path / "out.safetensors"
+    value = {"model": madry(), "args": argparse.Namespace(eps=4), "best": np.float64(63.5)}
+    torch.save(value, path, pickle_protocol=protocol, _use_new_zipfile_serialization=not old)
+    code, _, err = cli("import", path, *NET, "-o", out)
+    assert code == 0, err
+    assert "objects in the file that were not built: argparse.Namespace, " in err
+    assert all(torch.equal(load_file(out)[name], tensor) for name, tensor in state().items())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_sparse_and_quantised_weights_become_dense(cli_json: Json, tmp_path: Path) -> None:
+    path, out = tmp_path / "given.pth", tmp_path / "out.safetensors"
+    weight = state()["conv1.weight"]
+    quantised = torch.quantize_per_tensor(weight, 0.01, 0, torch.qint8)
+    for given, expected in ((weight.to_sparse(), weight), (quantised, quantised.dequantize())):
+        torch.save(changed(conv1__weight=given), path)
+        found = cli_json("import", path, *NET, *GIVEN, "-o", out)
+        assert found["dequantized"] == (["conv1.weight"] if given is quantised else [])
+        assert torch.equal(load_file(out)["conv1.weight"], expected)
+
+
+OWN = """
+from torch import nn
+
+def picky(num_classes):
+    assert num_classes <= 100, f"{num_classes} classes"
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                         nn.Linear(4, num_classes))
+
+def fixed():
+    return picky(10)
+"""
+
+
+@pytest.mark.parametrize("factory", ["picky", "fixed"])
+@pytest.mark.parametrize("kind", ["pth", "safetensors"])
+def test_the_factory_is_asked_for_as_many_classes_as_the_file_has(
+    kind: str, factory: str, cli_json: Json, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "picky_nets.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    weights = {"0.weight": torch.ones(4, 3, 3, 3), "0.bias": torch.ones(4)}
+    weights |= {"3.weight": torch.ones(10, 4), "3.bias": torch.ones(10)}
+    path = tmp_path / f"given.{kind}"
+    if kind == "pth":
+        torch.save({"state_dict": weights}, path)
+    else:
+        save_file(weights, path)
+    net = ["--model", f"picky_nets:{factory}", *GIVEN]
+    found = cli_json("import", path, *net, "-o", tmp_path / "out.safetensors")
+    assert found["num_classes"] == 10
+
+
+@pytest.mark.parametrize("command", ["import", "evaluate", "prune"])
+def test_a_file_that_was_not_fetched_is_called_so_by_every_reader(
+    command: str, cli: Cli, tiny: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "w.safetensors"
+    for content, message in (
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer"),
+        ("\n<!DOCTYPE html><html>not found</html>", "is a web page: the download failed"),
+    ):
+        path.write_text(content)
+        arguments = {
+            "import": [path, *NET, *GIVEN, "-o", tmp_path / "out"],
+            "evaluate": [path, "--on", "digits:0-4", "--runs", tmp_path / "runs"],
+            "prune": ["--weights", path, "--config", tiny, "--runs", tmp_path / "runs"],
+        }[command]
+        code, _, err = cli(command, *arguments)
+        assert (code, message in err) == (2, True), err
 
 
 @pytest.mark.parametrize(

@@ -154,15 +154,11 @@ def test_outputs_that_are_no_plain_files(
             cli_json(*command, "-o", link)
             assert link.is_symlink()
             assert target.read_bytes() == plain.read_bytes()
-        # A pipe gets the bytes and stays.
+        # A pipe is refused and stays.
         pipe = folder / f"pipe-{name}"
         os.mkfifo(pipe)
-        got: list[bytes] = []
-        reader = threading.Thread(target=lambda at=pipe, into=got: into.append(at.read_bytes()))
-        reader.start()
-        cli_json(*command, "-o", pipe)
-        reader.join()
-        assert got == [plain.read_bytes()]
+        code, _, err = cli(*command, "-o", pipe)
+        assert (code, pipe.name in err) == (2, True)
         assert pipe.is_fifo()
         code, _, err = cli(*command, "-o", folder)
         assert code != 0
@@ -202,6 +198,95 @@ def test_export_and_import(tmp_path: Path, weights: Path, cli_json: Json) -> Non
         back = cli_json("mask", "import", tmp_path / name, "-o", tmp_path / "back", "--round", "3")
         assert back["digest"] == digest
     assert cli_json("mask", "show", tmp_path / "back")["meta"]["round"] == 3
+
+
+@pytest.mark.parametrize("round_", ["-1", "4294967296", "99999999999999999999", "x"])
+def test_import_refuses_rounds_that_are_none(round_: str, tmp_path: Path, cli: Cli) -> None:
+    np.savez(tmp_path / "m.npz", w=np.ones(2, bool))
+    out = tmp_path / "out"
+    code, _, err = cli("mask", "import", tmp_path / "m.npz", "--round", round_, "-o", out)
+    assert (code, "--round" in err, out.exists()) == (2, True, False)
+
+
+def test_import_says_what_it_took(tmp_path: Path, cli: Cli, cli_json: Json) -> None:
+    import torch
+
+    state = {"w_orig": torch.ones(2), "w_mask": torch.tensor([1.0, 0.0])}
+    torch.save({"net": state | {"attn_mask": torch.ones(2)}}, tmp_path / "m.pth")
+    code, _, err = cli("mask", "import", tmp_path / "m.pth", "-o", tmp_path / "out")
+    assert code == 0
+    assert err.splitlines() == [
+        "  entry 'net': 1 masks",
+        "  not taken: 'attn_mask' (no 'attn_orig' beside it)",
+        f"{tmp_path / 'out'}: 1 of 2 kept, sparsity 50.00%",
+    ]
+    made = cli_json("mask", "import", tmp_path / "m.pth", "--entry", "net", "-o", tmp_path / "out")
+    assert (made["kept"], len(made["notes"])) == (1, 2)
+    code, _, err = cli("mask", "import", tmp_path / "m.pth", "--prefix", "x.", "-o", tmp_path / "o")
+    assert (code, "has no masks behind 'x.'" in err) == (2, True)
+
+
+def test_compare_pairs_masks_by_name(tmp_path: Path, cli_json: Json) -> None:
+    first = {"a": np.array([True, True, False, False]), "b": np.array([True, False])}
+    second = {"b": np.array([True, True]), "a": np.array([True, False, True, False])}
+    for name, arrays in (("1", first), ("2", second)):
+        # As arrays of others, whose order is that of the file; mask files are sorted by name.
+        np.savez(tmp_path / f"{name}.npz", **arrays)  # type: ignore[arg-type]
+        cli_json("mask", "import", tmp_path / f"{name}.npz", "-o", tmp_path / name)
+    found = cli_json("mask", "compare", tmp_path / "1", tmp_path / "2")
+    rows = {row["name"]: (row["first"], row["second"], row["both"]) for row in found["layers"]}
+    assert rows == {"a": (2, 2, 1), "b": (1, 2, 1)}
+    assert [row["iou"] for row in found["layers"]] == [1 / 3, 1 / 2]
+    assert found["all"]["iou"] == 2 / 5
+    # By chance the first two share 2 * 2 / 4 = 1 of 3, the others 1 * 2 / 2 = 1 of 2.
+    assert [row["chance"] for row in found["layers"]] == [1 / 3, 1 / 2]
+
+
+def test_small_floats_are_kept_whole_and_said(tmp_path: Path, cli: Cli, cli_json: Json) -> None:
+    import json
+    import struct
+
+    header = {
+        "e": {"dtype": "F8_E4M3FNUZ", "shape": [2, 2], "data_offsets": [0, 4]},
+        "h": {"dtype": "F4", "shape": [2, 2], "data_offsets": [4, 6]},
+        "w": {"dtype": "F16", "shape": [1, 2], "data_offsets": [6, 10]},
+    }
+    text = json.dumps(header).encode()
+    data = struct.pack("<Q", len(text)) + text + bytes(range(1, 11))
+    path, mask, out = tmp_path / "w.safetensors", tmp_path / "m", tmp_path / "out"
+    path.write_bytes(data)
+    made = cli_json("mask", "prune", path, "--keep", "1", "-o", mask)
+    assert (made["kept"], made["total"]) == (1, 2)
+    assert made["unranked"] == {"F8_E4M3FNUZ": 1, "F4": 1}
+    code, _, err = cli("mask", "prune", path, "--keep", "1", "-o", mask)
+    assert (code, "1 tensors of type F4 have no mask" in err) == (0, True)
+    assert cli("mask", "apply", path, mask, "-o", out)[0] == 0
+    assert out.read_bytes() == data[:-4] + bytes([0, 0]) + data[-2:]
+    for only, message in (("e", "e: weights of type F8_E4M3FNUZ have no order"), ("h", "type F4")):
+        code, _, err = cli("mask", "prune", path, "--keep", "1", "--only", only, "-o", mask)
+        assert (code, message in err) == (2, True)
+
+
+def test_only_within_masks_prunes_those_tensors_further(
+    tmp_path: Path, weights: Path, cli: Cli, cli_json: Json
+) -> None:
+    first, second = tmp_path / "1", tmp_path / "2"
+    cli_json("mask", "prune", weights, "--keep", "4", "-o", first)  # a: -4, 1, 3; b: -2
+    within = ["mask", "prune", weights, "--within", first, "-o", second]
+    made = cli_json(*within, "--only", "a.*", "--keep", "1")
+    assert (made["kept"], made["total"]) == (2, 6)
+    layers = cli_json("mask", "show", second)["layers"]
+    assert [(one["name"], one["kept"]) for one in layers] == [("a.weight", 1), ("b.weight", 1)]
+    assert cli_json("mask", "compare", first, second)["nested"] == "second"
+    # A rate counts the weights of the tensors chosen that are left: 2 of 3 are kept.
+    assert cli_json(*within, "--only", "a.*", "--rate", "0.34")["kept"] == 3
+    # A pattern that the masks cover but for a bias means what they cover.
+    assert cli_json(*within, "--only", "b.*", "--keep", "0")["kept"] == 3
+    for only, message in (("*.bias", "cover no tensor that `only` names"), ("x", "no tensor to")):
+        code, _, err = cli(*within, "--only", only, "--keep", "1")
+        assert (code, message in err) == (2, True)
+    code, _, err = cli(*within, "--keep", "99999999999999999999")
+    assert (code, "cannot keep 99999999999999999999 weights" in err) == (2, True)
 
 
 def test_torch_is_not_imported(tmp_path: Path, weights: Path) -> None:

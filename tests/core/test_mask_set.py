@@ -110,7 +110,7 @@ def test_faults_of_files(tmp_path: Path) -> None:
     with pytest.raises(MaskError, match="parent must be a digest"):
         masks.save(tmp_path / "mask", round=0, weights=None, parent="x")
     (tmp_path / "page").write_text("<!DOCTYPE html>")
-    with pytest.raises(FormatError, match="page: not a safetensors file: this is an HTML page"):
+    with pytest.raises(FormatError, match="page: not a safetensors file: it is a web page"):
         _core.MaskSet.load(tmp_path / "page")
     (tmp_path / "model").write_bytes(save({"w": np.zeros(3, np.float32)}))
     with pytest.raises(FormatError, match="model: not a mask file"):

@@ -70,6 +70,13 @@ def test_classes_that_cannot_be(
     assert caught.value.hint
 
 
+def test_a_class_is_found_in_either_spelling() -> None:
+    composed, decomposed = "\N{LATIN SMALL LETTER E WITH ACUTE}", "e\N{COMBINING ACUTE ACCENT}"
+    for stored in (composed, decomposed):
+        for asked in (composed, decomposed):
+            assert choose_classes(["bar", stored], (asked, "bar"), 0) == [1, 0]
+
+
 def test_a_number_of_classes_is_nested_and_seeded() -> None:
     names = [str(i) for i in range(100)]
     five, ten = choose_classes(names, 5, 3), choose_classes(names, 10, 3)

@@ -81,6 +81,8 @@ def test_many_links_to_one_another_end(root: Path) -> None:
             link(root / "cat" / name / f"to-{other}", root / "cat" / other)
     task = load(root)
     assert total(task) == 22
+    # The two classes, and below each of the 6 folders at most all 6: not every way through them.
+    assert len(walk(root, {".png"}).folders) <= 2 + 6 * 6
 
 
 def test_a_circle_of_links_leads_nowhere(root: Path) -> None:

@@ -16,6 +16,7 @@ from dwlt.report.overlaps import mask_overlaps
 from dwlt.report.spreadsheet import csv_files
 from dwlt.results import MODELS, AttackId, TransferResult, parse
 from dwlt.results.earlier import complete
+from dwlt.results.files import to_json
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "runs-v1"
 FILES = sorted((GOLDEN / "runs").glob("**/result.json"))
@@ -127,3 +128,11 @@ def test_the_prefilter_of_earlier_versions_is_known() -> None:
 )
 def test_what_is_wrong_is_left_for_the_models(value: dict[str, Any]) -> None:
     assert set(complete(value)) == set(value)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.parent.relative_to(GOLDEN)))
+def test_the_bytes_of_version_1_but_for_added_keys(path: Path) -> None:
+    """Sorted keys, one space of indent and the same numbers: only lines were added."""
+    value = json.loads(path.read_bytes())
+    written = to_json(kept(value, parse(path.read_bytes(), MODELS[value["stage"]]).values()))
+    assert written == path.read_bytes()

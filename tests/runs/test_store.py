@@ -12,6 +12,7 @@ from dwlt.results.files import FORMAT, read_result, to_json
 from dwlt.runs import layout, store
 from dwlt.runs.folder import read_spec
 from dwlt.spec import PretrainSpec, load_experiment
+from tests.runs.folders import found_by
 
 PLAN = [("pretrain", layout.RESULT)]
 
@@ -47,7 +48,7 @@ def test_a_run_leaves_its_spec_and_its_result_last(spec: PretrainSpec, tmp_path:
         written = tomllib.loads((folder / layout.SPEC).read_text())
         assert PretrainSpec.model_validate(written) == spec
         assert not (folder / layout.RESULT).exists()
-        result = run.finish("pretrain", {"task": {}, "weights": "b3:0"}, device="cpu")
+        result = run.finish("pretrain", found_by("pretrain"), device="cpu")
         assert run.ledger.next() is None
     assert read_result(folder / layout.RESULT) == result
     assert result["id"] == layout.id_of(folder)

@@ -18,6 +18,7 @@ class _Memory:
         self.images = images
         self.labels = labels
         self.ids = torch.arange(len(labels)) * 10
+        self.origin = "memory"
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -33,7 +34,10 @@ class _Memory:
 
 
 def split_of(images: Tensor, labels: Tensor) -> Split:
-    """Just what the door uses of a split: ``len``, ``batches``, ``take``. Ids are 0, 10, 20, ..."""
+    """Just what the door uses of a split: ``len``, ``batches``, ``take``, ``ids``, ``origin``.
+
+    Ids are 0, 10, 20, ...
+    """
     return cast(Split, _Memory(images, labels))
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwlt.scoring import Accuracy, wilson
+from dwlt.results import Accuracy
+from dwlt.units import wilson
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,9 @@ def test_the_bounds_are_where_the_share_is_just_plausible(n: int, data: st.DataO
     assert mirrored == pytest.approx((1 - high, 1 - low), abs=1e-12)
 
 
-@pytest.mark.parametrize(("correct", "n"), [(0, 0), (-1, 5), (6, 5)])
-def test_there_is_no_accuracy_of_nothing(correct: int, n: int) -> None:
-    with pytest.raises(ValueError, match="is no accuracy"):
-        Accuracy.of(correct, n)
+@pytest.mark.parametrize(
+    ("correct", "n", "says"), [(0, 0, "equal to 1"), (-1, 5, "equal to 0"), (6, 5, "correct")]
+)
+def test_there_is_no_accuracy_of_nothing(correct: int, n: int, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Accuracy(correct, n)

@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 import dwlt.scoring.door
 from dwlt.attacks import Found
 from dwlt.errors import DataError, DwltError
-from dwlt.scoring import Score, score
+from dwlt.results.images import ids_digest
+from dwlt.scoring import Scored, score
 from dwlt.spec import AttackSpec, ScoreSpec
 from dwlt.units import Eps
 from tests.scoring.memory import Threshold, column, split_of
@@ -28,7 +30,7 @@ def spec(**changes: Any) -> ScoreSpec:
     return ScoreSpec(**{"attack": ATTACK, **changes})
 
 
-def measure(model: nn.Module, images: Tensor = IMAGES, labels: Tensor = LABELS, **k: Any) -> Score:
+def measure(model: nn.Module, images: Tensor = IMAGES, labels: Tensor = LABELS, **k: Any) -> Scored:
     return score(model, split_of(images, labels), spec(**k), device="cpu")
 
 
@@ -49,8 +51,8 @@ def test_a_sample_is_robust_when_right_and_out_of_reach(iterate: str) -> None:
 def test_values_are_those_of_result_files() -> None:
     found = measure(Threshold())
     values = json.loads(json.dumps(found.values()))
-    assert values["attack"] == "pgd-4 linf 0.1"
-    assert set(values) == {"sa", "ra", "attack"}
+    assert values["attack"] == "pgd-4 linf 0.1, step 0.05"
+    assert set(values) == {"sa", "ra", "attack", "attack_id", "images"}
     assert set(values["sa"]) == set(values["ra"]) == {"value", "correct", "n", "low", "high"}
     assert json.loads(json.dumps(found.samples())) == {
         "ids": [0, 10, 20, 30, 40],
@@ -61,7 +63,13 @@ def test_values_are_those_of_result_files() -> None:
 
 def test_without_an_attack_robust_accuracy_is_null() -> None:
     found = measure(Threshold(), attack=None)
-    assert found.values() == {"sa": found.sa.values(), "ra": None, "attack": None}
+    assert found.values() == {
+        "sa": {"correct": 4, "n": 5, "value": 0.8, "low": found.sa.low, "high": found.sa.high},
+        "ra": None,
+        "attack": None,
+        "attack_id": None,
+        "images": ids_digest("memory", np.array([0, 10, 20, 30, 40])),
+    }
     assert found.robust is None
     assert found.samples()["robust"] is None
 
@@ -135,7 +143,7 @@ def test_an_attack_that_leaves_its_ball_is_an_error(monkeypatch: pytest.MonkeyPa
         return Found(images - 0.11, none, none)
 
     monkeypatch.setattr(dwlt.scoring.door, "search", cheat)
-    with pytest.raises(DwltError, match=r"pgd-4 linf 0\.1 left its bounds"):
+    with pytest.raises(DwltError, match=r"pgd-4 linf 0\.1, step 0\.05 left its bounds"):
         measure(Threshold())
 
 

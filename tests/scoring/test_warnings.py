@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from dwlt.models.model import Normalise
-from dwlt.scoring import Accuracy, evaluate, sweep_flags
+from dwlt.results import Accuracy
+from dwlt.scoring import evaluate, sweep_flags
 from dwlt.scoring.inputs import input_flags, normalisers
 from dwlt.scoring.masking import masking_flags
 from tests.scoring.memory import split_of
@@ -110,7 +111,7 @@ def test_square_beyond_gradients_is_flagged(fooled: dict[str, int], raised: bool
 
 def curve(*correct: int) -> list[tuple[str, Accuracy]]:
     radii = ("0", "1/8", "1/2", "1")
-    return [(eps, Accuracy.of(one, 200)) for eps, one in zip(radii, correct, strict=True)]
+    return [(eps, Accuracy(one, 200)) for eps, one in zip(radii, correct, strict=True)]
 
 
 def test_a_curve_that_falls_to_zero_raises_nothing() -> None:

@@ -17,6 +17,7 @@ class _Memory:
         self.images = images
         self.labels = labels
         self.ids = torch.arange(len(labels))
+        self.origin = "memory"
 
     def __len__(self) -> int:
         return len(self.labels)

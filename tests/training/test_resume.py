@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import dwlt._core
 from dwlt.errors import LedgerError
-from dwlt.scoring import Score, score
+from dwlt.scoring import Scored, score
 from dwlt.spec import AttackSpec, ScoreSpec, TrainSpec
 from dwlt.training import CheckpointSlot, TrainOutcome, train
 from dwlt.units import Eps
@@ -41,7 +41,7 @@ def attempt(
     """One process's life: everything starts afresh but for the files."""
     net, prunable, masks = start()
 
-    def score_epoch(epoch: int) -> Score:
+    def score_epoch(epoch: int) -> Scored:
         return score(net, blobs(12, seed=7), SCORE, device="cpu")
 
     outcome = train(

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from dwlt.errors import FormatError, LedgerError
-from dwlt.scoring import Flag
-from dwlt.training import Best, CheckpointSlot, EpochRecord
+from dwlt.results import Flag
+from dwlt.training import BestEpoch, CheckpointSlot, EpochRecord
 from dwlt.training.slot import Saved
 
 RECORD = EpochRecord(1, 0.1, 0.5, 0.75, 2.5, {"sa": {"value": 0.5}}, None, (Flag("a", "b"),))
@@ -23,7 +23,7 @@ def slot_in(folder: Path, **identity: Any) -> CheckpointSlot:
     return CheckpointSlot(folder / "state.safetensors", {"run": "1234abcd", **identity})
 
 
-def saved(best: dict[str, Best] | None = None) -> Saved:
+def saved(best: dict[str, BestEpoch] | None = None) -> Saved:
     weights = torch.arange(6.0).view(2, 3).t()  # not contiguous
     return Saved(1, {"w": weights, "same": weights}, {"w": -weights}, [RECORD], best or {})
 
@@ -91,7 +91,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage: Callable[[Path], None])
 def test_snapshots_that_no_longer_count_are_removed(tmp_path: Path) -> None:
     slot = slot_in(tmp_path)
     layer = nn.Linear(2, 1)
-    first = Best(1, {}, slot.snapshot("sa", 1, layer.state_dict()))
+    first = BestEpoch(1, {}, slot.snapshot("sa", 1, layer.state_dict()))
     slot.save(saved({"sa": first}))
     weight = layer.weight.detach().clone()
     with torch.no_grad():
@@ -99,7 +99,7 @@ def test_snapshots_that_no_longer_count_are_removed(tmp_path: Path) -> None:
     slot.restore_best(first, layer)
     assert torch.equal(layer.weight, weight)
     # Killed after a snapshot and before its checkpoint: the old pair still counts.
-    second = Best(2, {}, slot.snapshot("sa", 2, layer.state_dict()))
+    second = BestEpoch(2, {}, slot.snapshot("sa", 2, layer.state_dict()))
     found = slot.load()
     assert found is not None
     assert found.best == {"sa": first}
@@ -112,7 +112,7 @@ def test_snapshots_that_no_longer_count_are_removed(tmp_path: Path) -> None:
 
 def test_a_missing_or_damaged_snapshot_is_named(tmp_path: Path) -> None:
     slot = slot_in(tmp_path)
-    best = Best(1, {}, slot.snapshot("ra", 1, nn.Linear(2, 1).state_dict()))
+    best = BestEpoch(1, {}, slot.snapshot("ra", 1, nn.Linear(2, 1).state_dict()))
     slot.save(saved({"ra": best}))
     cut(tmp_path / best.file)
     with pytest.raises(FormatError, match="best-ra-0001"):

@@ -6,8 +6,9 @@ import numpy as np
 
 from dwlt.report import collect
 from dwlt.results import TransferResult
+from dwlt.results.outcomes import Outcomes
 from dwlt.spec.verdict import VerdictPart
-from dwlt.verdict.contenders import Outcomes, contenders
+from dwlt.verdict.contenders import contenders
 from dwlt.verdict.groups import Group, form_groups
 from dwlt.verdict.judge import Verdict, judge
 from dwlt.verdict.outcomes import NUMBERS

@@ -55,10 +55,10 @@ pub fn digest_tensors(tensors: &[RawTensor<'_>], watch: Watch<'_>) -> Result<Str
         if !names.insert(name) {
             return Err(Error::mask(format!("two tensors are named {name:?}")));
         }
-        let width = safetensors::width(dtype)
-            .ok_or_else(|| Error::mask(format!("{name}: unknown element type {dtype:?}")))?;
-        let expected = safetensors::numel(shape).and_then(|numel| numel.checked_mul(width));
-        if expected != Some(bytes.len() as u64) {
+        if safetensors::bits(dtype).is_none() {
+            return Err(Error::mask(format!("{name}: unknown element type {dtype:?}")));
+        }
+        if safetensors::data_len(dtype, shape) != Some(bytes.len() as u64) {
             return Err(Error::mask(format!(
                 "{name}: {} bytes do not fill shape {shape:?} of {dtype}",
                 bytes.len()

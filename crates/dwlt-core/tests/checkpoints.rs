@@ -220,6 +220,87 @@ fn only_numbers_with_a_magnitude_are_selected() {
     assert_eq!(error.to_string(), "a: weights of type I64 have no order");
 }
 
+/// Every element type of the format, and the bytes of eight elements.
+const TYPES: [(&str, usize); 21] = [
+    ("BOOL", 8),
+    ("F4", 4),
+    ("F6_E2M3", 6),
+    ("F6_E3M2", 6),
+    ("U8", 8),
+    ("I8", 8),
+    ("F8_E4M3", 8),
+    ("F8_E5M2", 8),
+    ("F8_E4M3FNUZ", 8),
+    ("F8_E5M2FNUZ", 8),
+    ("F8_E8M0", 8),
+    ("U16", 16),
+    ("I16", 16),
+    ("F16", 16),
+    ("BF16", 16),
+    ("U32", 32),
+    ("I32", 32),
+    ("F32", 32),
+    ("U64", 64),
+    ("I64", 64),
+    ("F64", 64),
+];
+
+#[test]
+fn every_type_of_the_format_is_read_digested_and_passed_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut entries, mut data) = (vec![], vec![]);
+    for (dtype, len) in [&TYPES[..], &[("C64", 64)]].concat() {
+        entries.push(entry(dtype, dtype, "[2,4]", data.len(), data.len() + len));
+        // No byte is 0, so that a masked one shows.
+        data.extend((0..len).map(|i| u8::try_from(i + 1).unwrap()));
+    }
+    let header = format!("{{{}}}", entries.join(","));
+    let whole = file(&header, &data);
+    let path = written(folder.path(), "all", &whole);
+    assert!(digest_file(&path).unwrap().starts_with("b3:"));
+    let out = folder.path().join("out");
+    apply(&path, &MaskSet::dense(vec![]).unwrap(), &out, None).unwrap();
+    assert_eq!(fs::read(&out).unwrap(), whole);
+    let checkpoint = Checkpoint::open(&path).unwrap();
+    assert_eq!(checkpoint.tensors().len(), 22);
+    for dtype in checkpoint.tensors().map(|tensor| tensor.name.clone()) {
+        let selected = checkpoint.magnitude(&[&dtype], 1, Options::default());
+        let ranked = ["F64", "F32", "F16", "BF16"].contains(&dtype.as_str());
+        assert_eq!(selected.is_ok(), ranked, "{dtype}");
+        if let Err(error) = selected {
+            let expected = format!("{dtype}: weights of type {dtype} have no order");
+            assert_eq!(error.to_string(), expected);
+        }
+        // A mask that keeps everything changes nothing, where a mask can be laid on at all.
+        let masks = MaskSet::dense(vec![(dtype.clone(), vec![2, 4])]).unwrap();
+        let masked = apply(&path, &masks, &out, None);
+        let refused = ["F4", "F6_E2M3", "F6_E3M2", "F8_E8M0"].contains(&dtype.as_str());
+        assert_eq!(masked.is_err(), refused, "{dtype}");
+        if let Err(error) = masked {
+            assert!(error.to_string().contains(&format!("type {dtype} cannot be masked")));
+        }
+    }
+}
+
+#[test]
+fn elements_below_a_byte_fill_whole_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    for (dtype, shape, len) in [("F4", "[3]", 2), ("F4", "[3]", 1), ("F6_E2M3", "[3]", 3)] {
+        let header = format!("{{{}}}", entry("a", dtype, shape, 0, len));
+        let error = fault(&written(folder.path(), "w", &file(&header, &vec![0; len])));
+        assert!(error.contains("do not hold shape [3]"), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_was_not_fetched_is_called_so() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["w.safetensors", "w.safetensors.index.json"] {
+        let path = written(folder.path(), name, b"version https://git-lfs.github.com/spec/v1\n");
+        assert!(fault(&path).contains("it is a Git LFS pointer"), "{name}");
+    }
+}
+
 #[test]
 fn a_file_that_shrinks_meanwhile_is_an_error() {
     let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dwlt_core::Watch;
 use dwlt_core::digest::{self, RawTensor};
 use dwlt_core::files::checkpoint::Checkpoint;
-use dwlt_core::files::{apply, atomic};
+use dwlt_core::files::{apply, atomic, safetensors, sniff};
 use dwlt_core::select::{self, Keep, Options, Scope};
 use pyo3::prelude::*;
 
@@ -205,6 +205,18 @@ pub(crate) fn write_atomic(
 ) -> Result<()> {
     let bytes = Bytes::borrow("content", content)?;
     watched(py, None, |watch| atomic::write(&path, bytes.as_slice(), watch))
+}
+
+/// What a file is that begins with these bytes, where it is not the one it should be.
+#[pyfunction]
+pub(crate) fn sniff_file(start: &[u8]) -> Option<&'static str> {
+    sniff::remark(start)
+}
+
+/// Bits of one element of a safetensors type; None for a type that is unknown.
+#[pyfunction]
+pub(crate) fn dtype_bits(dtype: &str) -> Option<u64> {
+    safetensors::bits(dtype)
 }
 
 /// The id of a run: eight hexadecimal digits from stage, values (a JSON object) and starts.

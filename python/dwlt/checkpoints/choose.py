@@ -6,10 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from dwlt.checkpoints.entries import Entry
-from dwlt.checkpoints.names import Match, coverage, find_match
+from dwlt.checkpoints.names import Match, coverage, find_match, same_tensor
 from dwlt.errors import ModelError
 
 
@@ -73,9 +71,4 @@ def choose(path: Path, entries: Sequence[Entry], own: Iterable[str], choice: Cho
 
 def _equal(one: Match, other: Match) -> bool:
     mine, theirs = one.tensors(), other.tensors()
-    return all(
-        name in theirs
-        and mine[name].shape == theirs[name].shape
-        and torch.equal(mine[name], theirs[name])
-        for name in mine
-    )
+    return all(name in theirs and same_tensor(mine[name], theirs[name]) for name in mine)

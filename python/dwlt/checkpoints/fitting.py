@@ -59,11 +59,20 @@ def fitted(path: Path, match: Match, model: Model) -> tuple[dict[str, Tensor], d
     """The file's tensors in the network's types and shapes, and how many of a type were converted.
 
     Raises:
-        ModelError: shapes differ, or a weight is not finite; the first ones are named.
+        ModelError: shapes differ, a tensor is empty, of another kind of numbers or not finite; the
+            first ones are named.
     """
     own = {name: one for name, one in state_of(model).items() if name not in NORMALISER}
     given = match.tensors()
     wrong = [name for name, one in given.items() if one.shape != own[name].shape]
+    empty = [name for name in wrong if given[name].numel() == 0]
+    if empty:
+        raise ModelError(
+            f"{path}: {match.entry}: {match.names[empty[0]]!r} is empty, as are {len(empty)} of "
+            f"{len(given)} tensors: the file holds no weights",
+            hint="trainings that spread weights over processes (DeepSpeed ZeRO-3, FSDP) save them "
+            "elsewhere: gather them first, with DeepSpeed's zero_to_fp32.py or the like",
+        )
     if wrong:
         listed = ", ".join(
             f"{match.names[name]!r} {_shape(given[name])}, the network's is {_shape(own[name])}"
@@ -75,15 +84,61 @@ def fitted(path: Path, match: Match, model: Model) -> tuple[dict[str, Tensor], d
             hint="check --model (names ending in -32 have a 3x3 stem), model.width, --channels and "
             "--size",
         )
+    parameters = {name for name, _ in model.named_parameters()}
+    learned = {name for name in own if name in parameters or f"network.{name}" in parameters}
     state: dict[str, Tensor] = {}
     converted: Counter[str] = Counter()
     for name, tensor in given.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ModelError(f"{path}: {match.names[name]!r} has values that are not finite")
+        try:
+            state[name] = _converted(tensor, own[name].dtype, learned=name in learned)
+        except ValueError as error:
+            raise ModelError(f"{path}: {match.names[name]!r} {error}") from error
         if tensor.dtype != own[name].dtype:
-            converted[str(tensor.dtype).removeprefix("torch.")] += 1
-        state[name] = tensor.to(own[name].dtype)
+            converted[_short(tensor.dtype)] += 1
     return state | {name: torch.zeros_like(own[name]) for name in match.filled}, dict(converted)
+
+
+def _converted(tensor: Tensor, dtype: torch.dtype, *, learned: bool) -> Tensor:
+    """A tensor in the network's type, where that means the same numbers up to rounding.
+
+    Args:
+        learned: whether it is a parameter. A parameter stays floating (integers in its place are
+            packed or quantised numbers whose scale is elsewhere); a buffer may be of any type that
+            holds its values exactly.
+
+    Raises:
+        ValueError: it would mean other numbers, or they are not finite. The text follows a name.
+    """
+    same_kind = _kind(tensor.dtype) == _kind(dtype)
+    if tensor.dtype != dtype and not same_kind and (learned or tensor.is_complex()):
+        raise ValueError(f"is of type {_short(tensor.dtype)}, the network's is {_short(dtype)}")
+    try:
+        found = tensor.to(dtype)
+        # Floats of another width are rounded; everything else must come back as it was.
+        floats = _kind(dtype) == _kind(tensor.dtype) in ("floating", "complex")
+        exact = floats or bool((found.to(tensor.dtype) == tensor).all())
+        finite = not found.is_floating_point() or bool(torch.isfinite(found).all())
+    except RuntimeError as error:
+        raise ValueError(f"is of type {_short(tensor.dtype)}, which PyTorch cannot read") from error
+    if not exact:
+        raise ValueError(f"holds numbers that {_short(dtype)}, the network's type, does not")
+    if not finite:
+        large = tensor.dtype != dtype and bool(torch.isfinite(tensor.to(torch.float64)).all())
+        limit = f" as {_short(dtype)}, the network's type" if large else ""
+        raise ValueError(f"has values that are not finite{limit}")
+    return found
+
+
+def _kind(dtype: torch.dtype) -> str:
+    if dtype.is_complex:
+        return "complex"
+    if dtype.is_floating_point:
+        return "floating"
+    return "boolean" if dtype == torch.bool else "integer"
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def rounded(values: Sequence[float]) -> str:

@@ -11,12 +11,14 @@ import torch
 
 from dwlt.checkpoints import (
     Choice,
+    Entry,
     Match,
     choose,
     entries_of,
     head_rows,
     read_checkpoint,
 )
+from dwlt.checkpoints.classes import class_counts
 from dwlt.checkpoints.fitting import NORMALISER, fitted, normalisation, rounded
 from dwlt.errors import ModelError, UserError
 from dwlt.models import Model, build_model, load_state, rehearse, state_of
@@ -28,7 +30,7 @@ from dwlt.spec import ModelSpec, Regime
 TORCHVISION = "torchvision:"
 """What stands before the name of a network whose weights torchvision publishes."""
 
-_CLASSES, _CHANNELS = 1000, 3
+_CHANNELS = 3
 """Of the first try; where the file says otherwise the network is built anew."""
 
 _LARGE, _SMALL = 224, 32
@@ -147,9 +149,9 @@ def _from_file(path: Path, spec: ModelSpec, wanted: Wanted) -> Imported:
     bare = spec.model_copy(update={"weights": None})
     size = wanted.size or (_SMALL if _for_small_images(bare.name) else _LARGE)
     channels = wanted.channels or _CHANNELS
-    first = wanted.num_classes or _CLASSES
-    model = _built(bare, first, channels, size)
-    match = choose(path, entries_of(value), _names(model), wanted.choice)
+    entries = entries_of(value)
+    first, model = _first(bare, entries, wanted, channels, size)
+    match = choose(path, entries, _names(model), wanted.choice)
     count = _agreed(head_rows(match, model.head) or first, wanted, str(path))
     if wanted.channels is None and _input_channels(match, model) == 1:
         channels = 1
@@ -172,11 +174,31 @@ def _from_file(path: Path, spec: ModelSpec, wanted: Wanted) -> Imported:
         "filled": list(match.filled),
         "ignored": list(match.ignored),
         "converted": converted,
+        "dequantized": sorted(match.entry.dequantized & set(match.names.values())),
         "beside": list(match.entry.beside),
         "not_built": not_built,
     }
     blueprint = _blueprint(bare, count, wanted, channels, size, None)
     return Imported(model, blueprint, origin, tuple(_notes(match, origin)))
+
+
+def _first(
+    spec: ModelSpec, entries: Sequence[Entry], wanted: Wanted, channels: int, size: int
+) -> tuple[int, Model]:
+    """The network with as many classes as the file's head seems to have, whose names are needed.
+
+    Raises:
+        ModelError: it cannot be built with any number of classes that the file could mean. What
+            is said is what came of the likeliest.
+    """
+    counts = class_counts(entries) if wanted.num_classes is None else [wanted.num_classes]
+    faults: list[ModelError] = []
+    for count in counts:
+        try:
+            return count, _built(spec, count, channels, size)
+        except ModelError as error:
+            faults.append(error)
+    raise faults[0]
 
 
 def _for_small_images(name: str) -> bool:
@@ -212,7 +234,8 @@ def _input_channels(match: Match, model: Model) -> int | None:
     """Colour channels that the first convolution in the file takes."""
     for own, tensor in state_of(model).items():
         if tensor.dim() == 4 and own in match.names:
-            return int(match.entry.tensors[match.names[own]].shape[1])
+            theirs = match.entry.tensors[match.names[own]]
+            return int(theirs.shape[1]) if theirs.dim() == 4 else None
     return None
 
 
@@ -243,6 +266,8 @@ def _notes(match: Match, origin: dict[str, Any]) -> Iterator[str]:
     yield f"normalisation: {rounded(found['mean'])} / {rounded(found['std'])} ({where})"
     for dtype, number in origin["converted"].items():
         yield f"{number} tensors converted from {dtype}"
+    if origin["dequantized"]:
+        yield f"quantised in the file, and float32 now: {_few(origin['dequantized'])}"
     if match.filled:
         yield f"{len(match.filled)} counters of batches begin at 0: the file has none"
     if match.ignored:

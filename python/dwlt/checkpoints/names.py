@@ -64,7 +64,7 @@ def find_match(
     needed = [name for name in wanted if not name.endswith(COUNTERS)]
     known = frozenset(wanted)
     drop = tuple(ignore)
-    given = {key: one for key, one in entry.tensors.items() if not _below(key, drop)}
+    given = {key: entry.tensors.get(key) for key in entry.names if not _below(key, drop)}
     found = _prefixes(given, known)
     if prefix is not None:
         found = Counter({prefix: found[prefix]})
@@ -72,9 +72,14 @@ def find_match(
     if not whole:
         raise _missing(entry, given, needed, found)
     chosen = min(whole, key=len)
+    unreadable = next((p + n for p in whole for n in wanted if p + n in entry.unreadable), None)
+    if unreadable is not None:
+        raise _unreadable(entry, unreadable)
     copies = tuple(p for p in whole if p != chosen)
     for other in copies:
-        differs = next((n for n in needed if not _same(given[chosen + n], given[other + n])), None)
+        differs = next(
+            (n for n in needed if not same_tensor(given[chosen + n], given[other + n])), None
+        )
         if differs is not None:
             raise ModelError(
                 f"{entry} holds the network twice, and {chosen + differs!r} and "
@@ -83,8 +88,8 @@ def find_match(
                 "and --ignore the other",
             )
     used = {p + name for p in whole for name in wanted}
-    left = {key: one for key, one in given.items() if key not in used}
-    lifted = lift(left)
+    left = [key for key in given if key not in used]
+    lifted = lift({key: entry.tensors[key] for key in left if key in entry.tensors})
     extra = [key for key in left if lifted is None or key not in lifted.names]
     if extra:
         raise _unexpected(entry, extra, chosen, wanted)
@@ -95,19 +100,20 @@ def find_match(
         copies=copies,
         lifted=lifted,
         filled=tuple(name for name in wanted if chosen + name not in given),
-        ignored=tuple(key for key in entry.tensors if key not in given),
+        ignored=tuple(key for key in entry.names if key not in given),
     )
 
 
 def head_rows(match: Match, head: str) -> int | None:
-    """Outputs of the layer called ``head`` in the file, or None where it has no weight."""
+    """Outputs of the layer called ``head`` in the file, or None where it has no such weight."""
     theirs = match.names.get(f"{head}.weight")
-    return None if theirs is None else int(match.entry.tensors[theirs].shape[0])
+    weight = None if theirs is None else match.entry.tensors[theirs]
+    return int(weight.shape[0]) if weight is not None and weight.dim() >= 2 else None
 
 
 def coverage(entry: Entry, own: Iterable[str]) -> int:
     """How many of the network's names stand in an entry behind its best prefix."""
-    return max(_prefixes(entry.tensors, frozenset(own)).values(), default=0)
+    return max(_prefixes(entry.names, frozenset(own)).values(), default=0)
 
 
 def _prefixes(given: Iterable[str], known: frozenset[str]) -> Counter[str]:
@@ -127,12 +133,26 @@ def _below(key: str, names: tuple[str, ...]) -> bool:
     return any(key == name or key.startswith(f"{name.rstrip('.')}.") for name in names)
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other)
+def same_tensor(one: Tensor | None, other: Tensor | None) -> bool:
+    """Whether two tensors have one shape, one type and equal numbers."""
+    if one is None or other is None:
+        return one is other
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    if one.dtype.is_floating_point and one.dtype.itemsize == 1:
+        one, other = one.to(torch.float32), other.to(torch.float32)  # no comparison of their own
+    return torch.equal(one, other)
+
+
+def _unreadable(entry: Entry, name: str) -> ModelError:
+    return ModelError(
+        f"{entry}: {name!r} {entry.unreadable[name]}",
+        hint="save the network's plain, dense tensors: `model.state_dict()` on the CPU",
+    )
 
 
 def _missing(
-    entry: Entry, given: Mapping[str, Tensor], needed: list[str], found: Counter[str]
+    entry: Entry, given: Mapping[str, object], needed: list[str], found: Counter[str]
 ) -> ModelError:
     # Of all prefixes, the one with the most names is what the user means; the shortest, if equal.
     prefix = max(found, key=lambda p: (found[p], -len(p))) if found else ""
@@ -140,6 +160,9 @@ def _missing(
     near = _nearest(prefix + absent[0], [k for k in given if k.removeprefix(prefix) not in needed])
     close = f"; the nearest there is {near!r}" if near else ""
     behind = f" behind {prefix!r}" if prefix else ""
+    found_as = entry.objects.get(prefix + absent[0])
+    if found_as is not None:
+        close = f", which the file has as {found_as} and not as a tensor"
     hint = "check --model: the names are those of another network, or of another version of it"
     if near and near.endswith("_orig"):
         hint = (

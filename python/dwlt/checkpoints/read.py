@@ -9,51 +9,41 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from dwlt import _core
 from dwlt.checkpoints.pickles import load_pickled
+from dwlt.checkpoints.saved import UnreadableTensor
 from dwlt.errors import FormatError
+from dwlt.sniff import head_of, refuse_other_kinds
 
 INDEX = ".index.json"
 """How the index of a checkpoint in several safetensors files ends."""
-
-NOT_CHECKPOINTS = {
-    b"<": "is a web page: the download failed",
-    b"version https://git-lfs": "is a Git LFS pointer: the file itself was not fetched",
-    b"\x1f\x8b": "is compressed with gzip: unpack it first",
-    b"\x89HDF": "is an HDF5 file, as Keras writes them",
-    b"\x93NUMPY": "is a NumPy array",
-}
-"""What is often found in place of a checkpoint, by its first bytes."""
 
 
 def read_checkpoint(path: Path) -> tuple[Any, list[str]]:
     """What a checkpoint file holds, and the names of what was left out of it.
 
-    safetensors files and their indexes, and what ``torch.save`` writes, old and new.
+    safetensors files and their indexes, and what ``torch.save`` writes, old and new. Values that
+    are tensors come as such or as ``SavedTensor``; ``entries_of`` makes them plain tensors.
 
     Raises:
         FormatError: the file is of another kind, damaged, or would have to run code.
     """
-    if path.name.endswith(INDEX):
-        return _sharded(path), []
-    with path.open("rb") as file:
-        head = file.read(64)
+    head = head_of(path)
     # Eight bytes of length, then JSON: told first, since a length may begin like anything else.
     if head[4:9] == b"\0\0\0\0{":
         return _safetensors(path), []
-    for start, what in NOT_CHECKPOINTS.items():
-        if head.lstrip().startswith(start):
-            raise FormatError(f"{path} {what}", hint="get the checkpoint again, whole")
-    if not head:
-        raise FormatError(f"{path} is empty", hint="get the checkpoint again, whole")
     if head.startswith((b"PK\x03\x04", b"\x80")):
         return load_pickled(path)
+    refuse_other_kinds(path, head)
+    if path.name.endswith(INDEX):
+        return _sharded(path), []
     return _safetensors(path), []
 
 
-def _safetensors(path: Path) -> dict[str, Tensor]:
+def _safetensors(path: Path) -> dict[str, Tensor | UnreadableTensor]:
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return {name: _tensor(file, name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise FormatError(
             f"{path} is neither safetensors nor a PyTorch file ({error})",
@@ -61,14 +51,23 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def _sharded(path: Path) -> dict[str, Tensor]:
+def _tensor(file: Any, name: str) -> Tensor | UnreadableTensor:
+    """A tensor, or why it cannot be had: PyTorch has no numbers of less than a byte."""
+    dtype = file.get_slice(name).get_dtype()
+    if (_core.dtype_bits(dtype) or 8) < 8:
+        return UnreadableTensor(f"is of type {dtype}, which packs numbers into bits")
+    found: Tensor = file.get_tensor(name)
+    return found
+
+
+def _sharded(path: Path) -> dict[str, Tensor | UnreadableTensor]:
     """The tensors of all files that an index names."""
     try:
         where: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
         shards = sorted(set(where.values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FormatError(f"{path} is not an index of safetensors files") from error
-    tensors: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor | UnreadableTensor] = {}
     for shard in shards:
         if Path(shard).name != shard:
             raise FormatError(f"{path} names {shard!r}, which is not a file beside it")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dwlt.cli import mask_files, mask_prune
 from dwlt.cli.options import json_option, mask_file
 from dwlt.cli.streams import echo
+
+if TYPE_CHECKING:
+    from dwlt._core import Overlap
 
 
 @click.group()
@@ -64,14 +68,8 @@ def compare(first: Path, second: Path, as_json: bool) -> None:
     from dwlt.cli.show import Show, emit_json
 
     a, b = _core.MaskSet.load(str(first)), _core.MaskSet.load(str(second))
-    both, either = a & b, a | b
-    rows = [
-        overlap_row(name, ka, kb, shared, union, total)
-        for (name, ka, total), (_, kb, _), (_, shared, _), (_, union, _) in zip(
-            a.layers(), b.layers(), both.layers(), either.layers(), strict=True
-        )
-    ]
-    whole = overlap_row("all", a.kept, b.kept, both.kept, either.kept, a.total)
+    rows = [overlap_row(name, found) for name, found in a.overlaps(b).items()]
+    whole = overlap_row("all", a.overlap(b))
     nested = "second" if b.is_subset(a) else "first" if a.is_subset(b) else None
     if as_json:
         emit_json({"layers": rows, "all": whole, "nested": nested})
@@ -95,25 +93,22 @@ def compare(first: Path, second: Path, as_json: bool) -> None:
         echo(f"every weight that the {nested} keeps is kept by the other too")
 
 
-def overlap_row(
-    name: str, first: int, second: int, both: int, either: int, total: int
-) -> dict[str, str | int | float | None]:
+def overlap_row(name: str, found: Overlap) -> dict[str, str | int | float | None]:
     """Intersection over union, and what two independent random masks of these counts would give.
 
     By chance, both keep ``first * second / total`` weights on average; the IoU of that count is
     the last column.
     """
-    iou = both / either if either else None
+    first, second, total = found.left, found.right, found.total
     expected = first * second / total if total else 0.0
     union = first + second - expected
-    chance = expected / union if union else None
     return {
         "name": name,
         "first": first,
         "second": second,
-        "both": both,
-        "iou": iou,
-        "chance": chance,
+        "both": found.both,
+        "iou": found.iou,
+        "chance": expected / union if union else None,
     }
 
 

@@ -66,23 +66,43 @@ def apply(weights: Path, mask: Path, out: Path, as_json: bool, quiet: bool) -> N
     show_default=True,
     help="Round to note in the mask file.",
 )
+@click.option(
+    "--entry", metavar="NAME", help="Which state dict in FILE, e.g. state_dict_ema. Default: found."
+)
+@click.option(
+    "--prefix",
+    metavar="TEXT",
+    help="What stands before the network's names in FILE. Default: what PyTorch's own wrappers "
+    "add, such as module.",
+)
 @out_option
 @json_option
-def import_(file: Path, round_: int, out: Path, as_json: bool) -> None:
-    """Make a mask file of FILE: masks in another format, told by its ending.
+def import_(
+    file: Path, round_: int, entry: str | None, prefix: str | None, out: Path, as_json: bool
+) -> None:
+    """Make a mask file of the masks in FILE.
 
-    PyTorch's files (.pth, .pt, .bin, .tar, .ckpt) with NAME_mask, as its pruning writes them, with
-    or without a wrapper and the prefix "module."; safetensors with booleans; .npz. No code from
-    the file is run.
+    FILE is what `dwlt import` opens (what torch.save wrote, safetensors, an index of several), of a
+    network under PyTorch's pruning: NAME_mask is the mask of NAME_orig beside it. Wrappers such as
+    state_dict and prefixes such as module. are taken off. What is only called like a mask is left
+    out and named. Or FILE holds masks alone: safetensors of booleans, or .npz. No code from the
+    file is run.
     """
-    from dwlt.masks.exchange import read_masks
+    from dwlt.masks.exchange import read_arrays
     from dwlt.masks.selection import require_other
     from dwlt.outputs import destination
 
     require_other(out, file)
-    masks = read_masks(file)
+    notes: tuple[str, ...] = ()
+    masks = read_arrays(file)
+    if masks is None:
+        # PyTorch is imported only for files that need it.
+        from dwlt.checkpoints.masks import read_masks
+
+        found = read_masks(file, entry=entry, prefix=prefix)
+        masks, notes = found.masks, found.notes
     masks.save(destination(out), round=round_)
-    _tell(out, masks, as_json)
+    _tell(out, masks, as_json, notes)
 
 
 @click.command()
@@ -110,12 +130,15 @@ def export(mask: Path, weights: Path | None, out: Path, as_json: bool) -> None:
     _tell(out, masks, as_json)
 
 
-def _tell(out: Path, masks: MaskSet, as_json: bool) -> None:
+def _tell(out: Path, masks: MaskSet, as_json: bool, notes: tuple[str, ...] | None = None) -> None:
     from dwlt.cli.show import emit_json
     from dwlt.units import percent
 
     kept, total = masks.kept, masks.total
     if as_json:
-        emit_json({"out": str(out), "kept": kept, "total": total, "digest": masks.digest})
+        told = {} if notes is None else {"notes": list(notes)}
+        emit_json({"out": str(out), "kept": kept, "total": total, "digest": masks.digest, **told})
     else:
+        for note in notes or ():
+            echo(f"  {note}", err=True)
         echo(f"{out}: {kept:,} of {total:,} kept, sparsity {percent(kept, total)}", err=True)

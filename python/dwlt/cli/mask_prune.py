@@ -25,7 +25,9 @@ from dwlt.cli.streams import echo
     multiple=True,
     metavar="GLOB",
     help="Names of the tensors to prune, as in '*.conv?.weight'. Repeatable. Default: those of "
-    "--within, or every floating-point tensor of two dimensions or more.",
+    "--within, or every floating-point tensor of two dimensions or more. With --within: which of "
+    "its tensors to prune further; --rate, --sparsity and --keep then count their weights alone, "
+    "and the others keep their masks.",
 )
 @click.option(
     "--scope",
@@ -62,7 +64,13 @@ def command(
     """
     from dwlt import _core
     from dwlt.cli.show import emit_json, watch
-    from dwlt.masks.selection import bytes_of, prune_checkpoint, require_digest, require_other
+    from dwlt.masks.selection import (
+        bytes_of,
+        prune_checkpoint,
+        require_digest,
+        require_other,
+        unranked,
+    )
     from dwlt.outputs import destination
     from dwlt.units import percent
 
@@ -91,6 +99,8 @@ def command(
         weights=digest,
         parent=None if parent is None else parent.digest,
     )
+    # Where the user has named the tensors, the core refuses such types by name.
+    left = {} if only or parent is not None else unranked(weights)
     empty = [name for name, kept, total in masks.layers() if total and not kept]
     if as_json:
         emit_json(
@@ -100,11 +110,18 @@ def command(
                 "total": masks.total,
                 "digest": masks.digest,
                 "empty": empty,
+                "unranked": left,
             }
         )
     elif not quiet:
         for name in empty:
             echo(f"warning: nothing is kept of {name}", err=True)
+        for dtype, number in left.items():
+            echo(
+                f"warning: {number} tensors of type {dtype} have no mask: only F64, F32, F16 and "
+                "BF16 are pruned by magnitude",
+                err=True,
+            )
         echo(
             f"{out}: {masks.kept:,} of {masks.total:,} kept, "
             f"sparsity {percent(masks.kept, masks.total)}",

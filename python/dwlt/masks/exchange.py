@@ -1,12 +1,11 @@
-"""Masks in the formats of others: PyTorch's pruning, boolean safetensors, NumPy's ``.npz``.
+"""Masks in the formats of others: boolean safetensors and NumPy's ``.npz``; PyTorch's when written.
 
-PyTorch is imported only for its own files, and those are read without running code from them.
+What PyTorch's pruning leaves in a checkpoint is read by ``checkpoints.masks``.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +20,29 @@ TORCH = (".pth", ".pt", ".bin", ".tar", ".ckpt")
 _MASK, _ORIG = "_mask", "_orig"
 
 
-def read_masks(path: Path) -> _core.MaskSet:
-    """The masks in a file of another format, told by its ending.
+def read_arrays(path: Path) -> _core.MaskSet | None:
+    """The masks in a file of arrays: ``.npz``, or safetensors of booleans and nothing else.
+
+    Returns:
+        The masks, or None where the file is of another kind: a checkpoint that may have masks
+        beside its weights.
 
     Raises:
-        FormatError: the file cannot be read as its ending says.
-        MaskError: it has no masks, or values other than 0 and 1.
+        FormatError: the file cannot be read as its ending says, or is a mask file of dwlt.
+        MaskError: an array has values other than 0 and 1.
     """
     if path.suffix == ".npz":
         arrays = _read_npz(path)
-    elif path.suffix == ".safetensors":
+    elif _is_safetensors(path):
+        found = {name: dtype for name, dtype, _ in _core.checkpoint_tensors(path)}
+        _refuse_own(path)
+        if set(found.values()) != {"BOOL"} or any(name.endswith(_MASK) for name in found):
+            return None
         arrays = _read_safetensors(path)
-    elif path.suffix in TORCH:
-        masks = [(key, value) for key, value in _state(path).items() if key.endswith(_MASK)]
-        arrays = {key.removesuffix(_MASK): value.numpy() for key, value in masks}
     else:
-        raise FormatError(f"{path}: masks are imported from .npz, .safetensors and .pth files")
+        return None
     if not arrays:
-        raise MaskError(
-            f"{path} has no masks",
-            hint="PyTorch's pruning calls them NAME_mask, beside NAME_orig",
-        )
+        raise MaskError(f"{path} has no masks: it is empty")
     return _core.MaskSet.from_bools({name: _bools(name, array) for name, array in arrays.items()})
 
 
@@ -85,42 +86,29 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
         raise FormatError(f"{path}: not a plain .npz file: {error}") from error
 
 
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file begins with the length of a header, and the header."""
+    with path.open("rb") as file:
+        head = file.read(9)
+    return head[4:] == b"\0\0\0\0{"
+
+
+def _refuse_own(path: Path) -> None:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as file:
+        if (file.metadata() or {}).get("format") == "dwlt-mask":
+            raise FormatError(f"{path} is a mask file of dwlt already", hint="use it as it is")
+
+
 def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
     from safetensors import SafetensorError, safe_open
 
-    found = {name: dtype for name, dtype, _ in _core.checkpoint_tensors(path)}
     try:
         with safe_open(path, framework="np") as file:
-            if (file.metadata() or {}).get("format") == "dwlt-mask":
-                raise FormatError(f"{path} is a mask file of dwlt already")
-            return {name: file.get_tensor(name) for name, dtype in found.items() if dtype == "BOOL"}
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise FormatError(f"{path}: {error}") from error
-
-
-def _state(path: Path) -> dict[str, Any]:
-    """The tensors of a PyTorch file by plain name: wrappers and ``module.`` taken off."""
-    import torch
-
-    try:
-        value = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # unpickling can fail in any way
-        raise FormatError(
-            f"{path}: not a PyTorch file that can be read without running code from it: "
-            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
-        ) from error
-    while isinstance(value, Mapping):
-        inner = next((value[k] for k in ("state_dict", "model") if k in value), None)
-        if not isinstance(inner, Mapping):
-            break
-        value = inner
-    if not isinstance(value, Mapping):
-        raise FormatError(f"{path} holds {type(value).__name__}, not tensors by name")
-    return {
-        str(key).removeprefix("module."): tensor
-        for key, tensor in value.items()
-        if isinstance(tensor, torch.Tensor)
-    }
 
 
 def _bools(name: str, array: NDArray[Any]) -> NDArray[np.bool_]:

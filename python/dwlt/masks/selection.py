@@ -7,6 +7,7 @@ core's; here arguments become the core's arguments.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from os import PathLike
@@ -35,8 +36,6 @@ Scope: TypeAlias = Literal["global", "tensor"]
 Keep: TypeAlias = int | Mapping[str, int]
 
 _FLOATS = {"F64", "F32", "F16", "BF16"}
-_WIDTHS = {"F64": 8, "I64": 8, "U64": 8, "C64": 8, "F32": 4, "I32": 4, "U32": 4}
-_WIDTHS |= {"F16": 2, "BF16": 2, "I16": 2, "U16": 2}
 _TORCH_FLOATS = {"float64", "float32", "float16", "bfloat16"}
 
 
@@ -122,7 +121,9 @@ def prune_checkpoint(
         path: a safetensors file, an index (``*.safetensors.index.json``), or a folder of such.
         rate, sparsity, keep, within, scope: as in ``prune_magnitude``.
         only: patterns (``*``, ``?``) of the names to prune. By default those of ``within``, or
-            else every floating-point tensor of two dimensions or more.
+            else every floating-point tensor of two dimensions or more. Given with ``within``, they
+            choose among its tensors: those chosen are pruned further, and ``rate``, ``sparsity``
+            and ``keep`` count their weights alone; the others keep their masks.
         progress: grows by the bytes of the weights that were looked at.
 
     Raises:
@@ -136,14 +137,46 @@ def prune_checkpoint(
         if _is_wanted(name, dtype, shape, within, only)
     }
     if not shapes:
+        outside = only and within is not None and any(_fits(name, only) for name, *_ in found)
         raise MaskError(
-            f"{path} has no tensor to prune",
+            "the masks within which to prune cover no tensor that `only` names"
+            if outside
+            else f"{path} has no tensor to prune",
             hint="`only` patterns are compared with whole names, as in '*.weight'",
         )
-    count = count_to_keep(shapes, rate=rate, sparsity=sparsity, keep=keep, within=within)
-    return _core.select_checkpoint(
-        path, list(shapes), keep=count, within=within, scope=scope, progress=progress
+    chosen = within
+    if within is not None and only:
+        there = {name for name, *_ in found}
+        absent = next((name for name in within if name not in there), None)
+        if absent is not None:
+            raise MaskError(f"{path} has no tensor {absent!r}, which the masks cover")
+        chosen = _core.MaskSet.from_bools({name: within[name] for name in within if name in shapes})
+    count = count_to_keep(shapes, rate=rate, sparsity=sparsity, keep=keep, within=chosen)
+    masks = _core.select_checkpoint(
+        path, list(shapes), keep=count, within=chosen, scope=scope, progress=progress
     )
+    if within is None or chosen is within:
+        return masks
+    # The others stay as they are.
+    return _core.MaskSet.from_bools(
+        {name: (masks if name in masks else within)[name] for name in within}
+    )
+
+
+def unranked(path: str | PathLike[str]) -> dict[str, int]:
+    """How many tensors are not pruned by default because their type has no order here, by type.
+
+    These are floating-point weights of two dimensions or more in types of a byte or less.
+
+    Args:
+        path: as for ``prune_checkpoint``.
+
+    Raises:
+        FormatError: it cannot be read.
+    """
+    found = _core.checkpoint_tensors(path)
+    types = [dtype for _, dtype, shape in found if len(shape) >= 2]
+    return dict(Counter(t for t in types if t.startswith("F") and t not in _FLOATS))
 
 
 def _is_wanted(
@@ -153,11 +186,15 @@ def _is_wanted(
     within: _core.MaskSet | None,
     only: Sequence[str] | None,
 ) -> bool:
+    if within is not None and name not in within:
+        return False
     if only:
-        return any(fnmatchcase(name, pattern) for pattern in only)
-    if within is not None:
-        return name in within
-    return dtype in _FLOATS and len(shape) >= 2
+        return _fits(name, only)
+    return within is not None or (dtype in _FLOATS and len(shape) >= 2)
+
+
+def _fits(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def bytes_of(path: Path) -> int:
@@ -170,7 +207,7 @@ def bytes_of(path: Path) -> int:
         FormatError: it cannot be read.
     """
     found = _core.checkpoint_tensors(path)
-    return sum(_numel(shape) * _WIDTHS.get(dtype, 1) for _, dtype, shape in found)
+    return sum(_numel(shape) * (_core.dtype_bits(dtype) or 8) for _, dtype, shape in found) // 8
 
 
 def require_origin(masks: _core.MaskSet, mask: Path, weights: Path) -> None:
@@ -250,7 +287,7 @@ def _shape_of(given: Sequence[int] | Array) -> tuple[int, ...]:
 
 
 def _whole(count: int) -> int:
-    if count < 0:
+    if not 0 <= count < 2**64:
         raise MaskError(f"cannot keep {count} weights")
     return count
 

@@ -16,6 +16,7 @@ from dwlt.models.blueprint import KEY, Blueprint, ImageTask, blueprint_of
 from dwlt.models.build import build_model
 from dwlt.models.model import Model, load_state, state_of
 from dwlt.runs import layout
+from dwlt.sniff import refuse_other_kinds
 from dwlt.spec import ModelSpec
 
 __all__ = [
@@ -108,6 +109,8 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], Mapping[str, str]
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
+        if path.is_file():
+            refuse_other_kinds(path)
         raise FormatError(
             f"{path} cannot be read as safetensors: {error}",
             hint="give a .safetensors model file or a run folder",

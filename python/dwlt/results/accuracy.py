@@ -69,12 +69,14 @@ class Score:
     Attributes:
         attack: the attack's label, for people.
         attack_id: the attack's values, for comparisons; None without an attack.
+        images: digest of the images that were scored; None in older files.
     """
 
     sa: Accuracy
     ra: Accuracy | None = None
     attack: Text | None = None
     attack_id: AttackId | None = None
+    images: Text | None = None
 
     @model_validator(mode="after")
     def _robust_to_something(self) -> Self:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError, to_jsonable_python
 
 Text = Annotated[str, Strict(), Field(min_length=1)]
 Words = Annotated[str, Strict()]
@@ -30,6 +30,11 @@ class Frozen(BaseModel):
     """Base of what is a JSON object of its own; later versions may add keys, which are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+def jsonable(value: object) -> Any:
+    """A value of these models as a result file holds it."""
+    return to_jsonable_python(value, by_alias=True)
 
 
 def fault(text: str) -> PydanticCustomError:

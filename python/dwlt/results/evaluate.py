@@ -106,6 +106,7 @@ class EvaluateResult(RunResult):
         mask: the mask file that was laid on the weights, or None.
         source: (in files ``from``) the model that the attack was made on, where it was another.
         images: digest of the test images; None in results that do not say.
+        outcomes: digest of the file of outcomes image by image; None in older results.
         curve: (in files ``sweep``) RA by eps.
         corrupted: (in files ``corruptions``) SA on corrupted images.
     """
@@ -120,6 +121,7 @@ class EvaluateResult(RunResult):
     test: Score
     attacks: tuple[AttackOutcome, ...] = ()
     samples: Samples | None = None
+    outcomes: Text | None = None
     curve: Annotated[tuple[SweepPoint, ...] | None, Field(alias="sweep")] = None
     corrupted: Annotated[Corruptions | None, Field(alias="corruptions")] = None
 

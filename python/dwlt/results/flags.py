@@ -133,6 +133,12 @@ FLAGS: dict[str, FlagKind] = {
     "masks-left-out": _note(
         "masks of the first {most} searches are compared; not those of {searches}"
     ),
+    "outcomes-missing": _note(
+        "not there: the transfer is known by its counts, and not image by image"
+    ),
+    "outcomes-changed": _warning(
+        "holds other outcomes than its result names ({digest}): counts are used"
+    ),
     "mask-missing": _note("not there: left out of the overlaps"),
     "mask-changed": _warning(
         "holds other masks than its result names ({mask}): left out of the overlaps"

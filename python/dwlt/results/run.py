@@ -9,6 +9,7 @@ from pydantic import PrivateAttr
 
 from dwlt.results.base import Amount, Frozen, Text, Words
 from dwlt.results.flags import Flag, Notice
+from dwlt.results.images import ImageIds
 from dwlt.results.task import Environment, TaskInfo
 
 FORMAT_NAME: Literal["dwlt-result"] = "dwlt-result"
@@ -21,6 +22,7 @@ class RunResult(Frozen):
     Attributes:
         spec: the settings as they were written; a later version may have more of them.
         starts: digests and ids of what the run starts from.
+        ids: which images were used for what; None in older files.
         seconds: time that the last session spent on it.
     """
 
@@ -32,6 +34,7 @@ class RunResult(Frozen):
     id: Text
     name: Text
     spec: Mapping[str, Any]
+    ids: ImageIds | None = None
     starts: Mapping[str, Words] = {}
     task: TaskInfo
     flags: tuple[Flag, ...] = ()
@@ -65,6 +68,10 @@ class RunResult(Frozen):
         """The flags with the place they were raised in."""
         where = f"{self.folder}{self.part}"
         return tuple(Notice(where, one.code, one.text, one.values) for one in self.flags)
+
+    def values(self) -> dict[str, Any]:
+        """What its file holds, JSON-ready: the keys that it was made with."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
     def placed(self, folder: str) -> Self:
         """The same result, as read from a run folder."""

@@ -17,6 +17,7 @@ class TransferResult(TicketResult):
     Attributes:
         mask, weights: digests of the ticket's masks and of the weights they belong to.
         best_sa, best_ra: the checkpoints with the best SA and RA on validation.
+        outcomes: digest of the file of outcomes image by image; None in older results.
     """
 
     STAGE: ClassVar[str] = "transfer"
@@ -30,6 +31,7 @@ class TransferResult(TicketResult):
     prune: SearchRef
     best_sa: Best
     best_ra: Best | None = None
+    outcomes: Text | None = None
 
     def of_one_checkpoint(self, kind: str) -> Accuracy | None:
         """SA or RA on the test set, both of the best-RA checkpoint."""

@@ -121,12 +121,14 @@ def files_of(folder: Path, step: str, result: dict[str, Any]) -> list[str]:
     stage = folder.parent.name
     if stage == "pretrain":
         return [layout.METRICS, layout.MODEL]
+    # Results of before there were outcomes image by image have no such file.
+    outcomes = [layout.OUTCOMES] if result.get("outcomes") is not None else []
     if stage == "transfer":
-        return [layout.METRICS, layout.best("sa"), layout.best("ra")]
+        return [layout.METRICS, layout.best("sa"), layout.best("ra"), *outcomes]
     if stage == "prune":
         trained = [f"{step}/{layout.METRICS}"] if result.get("search") is not None else []
         return [f"{step}/{layout.MASK}", *trained]
-    return []
+    return outcomes
 
 
 def contradictions(folder: Path, step: str, result: dict[str, Any]) -> list[str]:

@@ -12,6 +12,9 @@ METRICS = "metrics.jsonl"
 RESULT = "result.json"
 MODEL = "model.safetensors"
 MASK = "mask.safetensors"
+OUTCOMES = "outcomes.safetensors"
+"""Which test images were classified correctly: one bit each, see ``results.outcomes``."""
+
 STATE = "state.safetensors"
 """The training in progress; gone when its step is done."""
 

@@ -12,10 +12,14 @@ from types import TracebackType
 from typing import Any, Self
 
 import tomli_w
+from pydantic import ValidationError
 
 from dwlt import _core
 from dwlt.errors import DataError, DwltError, InterruptError, LedgerError
-from dwlt.results.files import FORMAT, environment, read_result, to_json
+from dwlt.results import MODELS
+from dwlt.results.base import explain
+from dwlt.results.files import environment, read_result, to_json
+from dwlt.results.run import FORMAT_NAME, VERSION
 from dwlt.runs import layout
 from dwlt.runs.done import Checked, Steps, StepState, check_steps, contradictions, files_of
 from dwlt.runs.folder import read_settings
@@ -145,9 +149,11 @@ class Run:
         Returns:
             The whole result.
         """
-        result = {
-            **FORMAT,
-            "stage": self.folder.parent.name,
+        stage = self.folder.parent.name
+        complete = {
+            "format": FORMAT_NAME,
+            "version": VERSION,
+            "stage": stage,
             "id": self.id,
             "name": self.spec.name,
             "spec": spec_values(self.spec),
@@ -157,6 +163,12 @@ class Run:
             "finished": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
             **values,
         }
+        try:
+            result = MODELS[stage].model_validate(complete).values()
+        except ValidationError as error:
+            raise LedgerError(
+                f"the result of {step} contradicts itself: {explain(error)}"
+            ) from error
         self.ledger.finish(step, list(files), to_json(result))
         self._opened = time.monotonic()
         return result

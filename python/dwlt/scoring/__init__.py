@@ -7,13 +7,13 @@ training flags, gradients, BatchNorm statistics and the global random state are 
 they were.
 """
 
-from dwlt.scoring.accuracy import Accuracy, Flag, wilson
 from dwlt.scoring.checks import PIXEL_SLACK
-from dwlt.scoring.door import Score, score
+from dwlt.scoring.door import Scored, score
 from dwlt.scoring.masking import sweep_flags
 from dwlt.scoring.suite import (
     SHARD,
     Evaluation,
+    NumberedSamples,
     Outcome,
     Samples,
     Steps,
@@ -25,14 +25,13 @@ from dwlt.scoring.threats import AutoAttackPart, Gradient, Threat, Transferred
 __all__ = [
     "PIXEL_SLACK",
     "SHARD",
-    "Accuracy",
     "AutoAttackPart",
     "Evaluation",
-    "Flag",
     "Gradient",
+    "NumberedSamples",
     "Outcome",
     "Samples",
-    "Score",
+    "Scored",
     "Steps",
     "Threat",
     "Transferred",
@@ -40,5 +39,4 @@ __all__ = [
     "evaluate",
     "score",
     "sweep_flags",
-    "wilson",
 ]

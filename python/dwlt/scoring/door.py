@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from dwlt.attacks import predicts, search
 from dwlt.errors import DataError
-from dwlt.scoring.accuracy import Accuracy, Flag
+from dwlt.results import Accuracy, AttackId, Flag, Score
+from dwlt.results.base import jsonable
+from dwlt.results.images import ids_digest
 from dwlt.scoring.checks import measuring, require_inside, require_pixels
 from dwlt.scoring.masking import standard_flags
 from dwlt.spec import AttackSpec, ScoreSpec
@@ -23,13 +25,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Score:
+class Scored:
     """What ``score`` measured.
 
     Attributes:
         sa: standard accuracy.
         ra: robust accuracy: clean-correct and not fooled; None when no attack was asked for.
         attack: the attack's label, or None.
+        attack_id: its values, or None.
+        images: digest of the samples that were scored.
         ids: (n,) int64, the samples in the order they were scored.
         clean: (n,) bool, correct on the clean image.
         robust: (n,) bool, or None.
@@ -43,11 +47,18 @@ class Score:
     clean: NDArray[np.bool_]
     robust: NDArray[np.bool_] | None
     flags: tuple[Flag, ...] = ()
+    attack_id: AttackId | None = None
+    images: str | None = None
+
+    @property
+    def counts(self) -> Score:
+        """What result files say of it."""
+        return Score(self.sa, self.ra, self.attack, self.attack_id, self.images)
 
     def values(self) -> dict[str, Any]:
-        """The score object of result files."""
-        ra = None if self.ra is None else self.ra.values()
-        return {"sa": self.sa.values(), "ra": ra, "attack": self.attack}
+        """The same, JSON-ready."""
+        found: dict[str, Any] = jsonable(self.counts)
+        return found
 
     def samples(self) -> dict[str, Any]:
         """The per-sample outcomes of result files: ids, clean and robust as 0 and 1."""
@@ -63,7 +74,7 @@ def score(
     *,
     device: torch.device | str,
     on_batch: Callable[[int, int], None] | None = None,
-) -> Score:
+) -> Scored:
     """Standard accuracy on a split, and robust accuracy under ``spec.attack``.
 
     The outcome of a sample depends on its image, its id and ``spec.seed``, not on the batch it is
@@ -90,7 +101,7 @@ def score(
             done += len(batch.labels)
             if on_batch is not None:
                 on_batch(done, len(split))
-    return tally.result(spec.attack)
+    return tally.result(spec.attack, split.origin)
 
 
 @dataclass(frozen=True)
@@ -144,15 +155,18 @@ class _Tally:
     def add(self, judged: _Judged) -> None:
         self._batches.append(judged)
 
-    def result(self, attack: AttackSpec | None) -> Score:
+    def result(self, attack: AttackSpec | None, origin: str) -> Scored:
         ids = torch.cat([batch.ids for batch in self._batches]).cpu().numpy()
         clean = self._gather("clean")
         robust = None if attack is None else self._gather("robust")
         n = len(clean)
-        return Score(
-            sa=Accuracy.of(int(clean.sum()), n),
-            ra=None if robust is None else Accuracy.of(int(robust.sum()), n),
+        return Scored(
+            sa=Accuracy(int(clean.sum()), n),
+            ra=None if robust is None else Accuracy(int(robust.sum()), n),
             attack=None if attack is None else attack.label,
+            attack_id=None if attack is None else AttackId.of(attack),
+            # Of the samples that the batches held, not of those that the split lists.
+            images=ids_digest(origin, ids),
             ids=ids,
             clean=clean,
             robust=robust,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from dwlt.scoring.accuracy import Flag
+from dwlt.results import Flag, flag
 
 FACTOR = 4.0
 """How far the variance at the first BatchNorm may be from the one it was trained on. Images that
@@ -27,25 +27,12 @@ def input_flags(model: nn.Module, images: Tensor, logits: Tensor) -> Iterator[Fl
     """
     layers = normalisers(model)
     if len(layers) > 1:
-        yield Flag(
-            code="normalised-twice",
-            text=f"the network normalises its inputs in {len(layers)} places "
-            f"({', '.join(layers)}); dwlt's own layer comes first, so the others get images "
-            "that are normalised already",
-        )
+        yield flag("normalised-twice", layers=tuple(layers))
     ratio, again = _first_variance(model, images)
     if not torch.allclose(again, logits, rtol=1e-3, atol=1e-4, equal_nan=True):
-        yield Flag(
-            code="random-model",
-            text="the model gives other outputs for the same images: it is random, and one look "
-            "at an adversarial example is not enough",
-        )
+        yield flag("random-model")
     if ratio is not None and not 1 / FACTOR <= ratio <= FACTOR:
-        yield Flag(
-            code="input-scale",
-            text=f"the first BatchNorm layer meets {ratio:.2g} times the variance that it was "
-            "trained on: images may be normalised twice, not at all, or be of another kind",
-        )
+        yield flag("input-scale", ratio=ratio)
 
 
 def normalisers(model: nn.Module) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 
-from dwlt.scoring.accuracy import Accuracy, Flag
+from dwlt.results import Accuracy, Flag, flag
 
 SQUARE_SHARE = 0.002
 """Share of samples beyond which a catch of Square's own is flagged; the reference's value."""
@@ -27,23 +27,11 @@ def standard_flags(n: int, *, shares: bool, blind: int, wavering: int) -> Iterat
         wavering: samples that changed sides when their final example was scored again.
     """
     if shares:
-        yield Flag(
-            code="probabilities",
-            text="the model's outputs sum to 1: they look like probabilities, not logits, "
-            "which hides gradients from attacks and can make RA too high",
-        )
+        yield flag("probabilities")
     if blind:
-        yield Flag(
-            code="zero-gradient",
-            text=f"the attack met a gradient of exactly zero on {blind} of {n} samples and "
-            "could not search there: RA may be too high",
-        )
+        yield flag("zero-gradient", blind=blind, n=n)
     if wavering:
-        yield Flag(
-            code="unsteady",
-            text=f"{wavering} of {n} samples changed sides when their final example was scored "
-            "again, and count as fooled: the model is random, or they sit on the boundary",
-        )
+        yield flag("unsteady", wavering=wavering, n=n)
 
 
 def masking_flags(fooled: Mapping[str, int], n: int) -> Iterator[Flag]:
@@ -54,11 +42,7 @@ def masking_flags(fooled: Mapping[str, int], n: int) -> Iterator[Flag]:
     """
     square = fooled.get("square", 0)
     if any(name in fooled for name in GRADIENT_BASED) and square > max(1, SQUARE_SHARE * n):
-        yield Flag(
-            code="square-stronger",
-            text=f"Square, which uses no gradients, fooled {square} of {n} samples that the "
-            "gradient attacks had not: gradients may be masked, and RA too high even so",
-        )
+        yield flag("square-stronger", fooled=square, n=n)
 
 
 def sweep_flags(curve: Sequence[tuple[str, Accuracy]], *, whole: str) -> Iterator[Flag]:
@@ -71,16 +55,8 @@ def sweep_flags(curve: Sequence[tuple[str, Accuracy]], *, whole: str) -> Iterato
     for (small, before), (large, after) in pairwise(curve):
         # One sample in a hundred may be luck of a start; more is a search that fails.
         if after.correct - before.correct > max(1, 0.01 * after.n):
-            yield Flag(
-                code="ra-rises",
-                text=f"RA rises from {before.value:.1%} at eps {small} to {after.value:.1%} at "
-                f"eps {large}: the attack fails at the larger radius, and RA is too high",
-            )
+            yield flag("ra-rises", small=small, before=before.value, large=large, after=after.value)
             break
     last, ra = curve[-1]
     if Fraction(last) >= Fraction(whole) and ra.value > FULL_RANGE_RA:
-        yield Flag(
-            code="robust-at-any-eps",
-            text=f"RA is {ra.value:.1%} at eps {last}, where every image is within reach: the "
-            "attack does not find what must be there, and RA is too high at every eps",
-        )
+        yield flag("robust-at-any-eps", ra=ra.value, eps=last)

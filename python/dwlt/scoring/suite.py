@@ -20,9 +20,11 @@ from dwlt.attacks import predicts
 from dwlt.data import Batch
 from dwlt.errors import DataError
 from dwlt.events import ShardDone
-from dwlt.scoring.accuracy import Accuracy, Flag
+from dwlt.results import Accuracy, AttackId, Flag
+from dwlt.results.base import jsonable
+from dwlt.results.images import ids_digest
 from dwlt.scoring.checks import measuring, require_inside, require_pixels
-from dwlt.scoring.door import Score, could_be_shares
+from dwlt.scoring.door import Scored, could_be_shares
 from dwlt.scoring.inputs import input_flags
 from dwlt.scoring.masking import masking_flags, standard_flags
 from dwlt.scoring.threats import Threat, look
@@ -37,12 +39,20 @@ Saved = dict[str, Any]
 
 
 class Samples(Protocol):
-    """What an evaluation needs of a split."""
+    """What is measured: images with labels and numbers."""
 
     def __len__(self) -> int: ...
 
     def take(self, positions: NDArray[np.int64], *, device: torch.device | str) -> Batch:
         """Some samples, by position in id order."""
+
+
+class NumberedSamples(Samples, Protocol):
+    """Samples whose numbers say which images they are."""
+
+    @property
+    def origin(self) -> str:
+        """The part of the data that the numbers count in."""
 
 
 class Steps(Protocol):
@@ -72,15 +82,6 @@ class Outcome:
     fooled: int
     after: Accuracy
 
-    def values(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {
-            "name": self.name,
-            "tried": self.tried,
-            "fooled": self.fooled,
-            "ra": self.after.values(),
-        }
-
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -92,7 +93,7 @@ class Evaluation:
         broken_by: the attack that fooled each sample; None where it stands or was wrong.
     """
 
-    score: Score
+    score: Scored
     attacks: tuple[Outcome, ...]
     broken_by: tuple[str | None, ...]
 
@@ -100,13 +101,23 @@ class Evaluation:
         """The per-sample outcomes of result files."""
         return {**self.score.samples(), "broken_by": list(self.broken_by)}
 
+    def after(self) -> dict[str, NDArray[np.bool_]]:
+        """(n,) bool by attack: who stands after it and all those before it."""
+        stands = self.score.clean.copy()
+        found = {}
+        for attack in self.attacks:
+            stands = stands & np.array([by != attack.name for by in self.broken_by])
+            found[attack.name] = stands
+        return found
+
 
 def evaluate(
     model: nn.Module,
-    split: Samples,
+    split: NumberedSamples,
     threats: Sequence[Threat],
     *,
     label: str | None,
+    attack_id: AttackId | None = None,
     device: torch.device | str,
     batch_size: int = 256,
     steps: Steps | None = None,
@@ -118,6 +129,7 @@ def evaluate(
         model: logits of images in [0, 1]; already on ``device``.
         threats: in this order; none measures SA alone.
         label: what the attacks together are called.
+        attack_id: their values together, where results are to name them.
         batch_size: the most images that the model is shown at once here; threats have limits of
             their own. No outcome depends on it.
         steps: keeps what is done; steps found there are not done again.
@@ -136,7 +148,7 @@ def evaluate(
         work.clean()
         for index in range(len(threats)):
             work.attack(index)
-    return work.result(label)
+    return work.result(label, attack_id)
 
 
 def accuracy_on(
@@ -173,7 +185,7 @@ def accuracy_on(
             correct += saved["correct"]
             if on_shard is not None:
                 on_shard(ShardDone(step, shard + 1, len(cuts), correct, len(split), None))
-    return Accuracy.of(correct, len(split))
+    return Accuracy(correct, len(split))
 
 
 class _Work:
@@ -182,7 +194,7 @@ class _Work:
     def __init__(
         self,
         model: nn.Module,
-        split: Samples,
+        split: NumberedSamples,
         threats: Sequence[Threat],
         device: torch.device,
         batch_size: int,
@@ -234,7 +246,7 @@ class _Work:
             "right": predicts(logits, batch.labels).int().tolist(),
             "shares": bool(could_be_shares(logits).all()),
             "classes": logits.shape[1],
-            "flags": [flag.values() for flag in flags],
+            "flags": [jsonable(flag) for flag in flags],
         }
 
     def attack(self, index: int) -> None:
@@ -285,7 +297,7 @@ class _Work:
             n = len(self._split)
             self._on_shard(ShardDone(step, shard + 1, len(self._cuts), standing, n, left))
 
-    def result(self, label: str | None) -> Evaluation:
+    def result(self, label: str | None, attack_id: AttackId | None) -> Evaluation:
         n = len(self._split)
         correct = int(self._clean.sum())
         outcomes = []
@@ -293,13 +305,16 @@ class _Work:
         for index, threat in enumerate(self._threats):
             fooled = self._by.count(threat.name)
             left -= fooled
-            outcomes.append(Outcome(threat.name, self._tried[index], fooled, Accuracy.of(left, n)))
+            outcomes.append(Outcome(threat.name, self._tried[index], fooled, Accuracy(left, n)))
         robust = self._stands if self._threats else None
-        found = Score(
-            sa=Accuracy.of(correct, n),
-            ra=None if robust is None else Accuracy.of(left, n),
+        ids = np.array(self._ids, dtype=np.int64)
+        found = Scored(
+            sa=Accuracy(correct, n),
+            ra=None if robust is None else Accuracy(left, n),
             attack=label,
-            ids=np.array(self._ids, dtype=np.int64),
+            attack_id=attack_id,
+            images=ids_digest(self._split.origin, ids),
+            ids=ids,
             clean=self._clean,
             robust=robust,
             flags=(

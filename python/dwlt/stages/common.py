@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from dwlt.data import Task
@@ -15,12 +16,16 @@ from dwlt.data.opened import open_data
 from dwlt.errors import InterruptError
 from dwlt.events import EpochDone, Notice, StepStarted
 from dwlt.models import Model, prunable
+from dwlt.results import AttackId, Flag, Score, SplitSizes, TaskInfo
+from dwlt.results.images import ImageIds
 from dwlt.runs import layout
 from dwlt.runs.context import Context
 from dwlt.runs.store import Run
-from dwlt.scoring import Flag, Score, score
+from dwlt.scoring import Scored, score
 from dwlt.spec import ScoreSpec, StageSpec, TrainSpec
 from dwlt.training import CheckpointSlot, EpochRecord, TrainOutcome, train
+
+_SCORE = TypeAdapter(Score)
 
 
 class Training:
@@ -107,8 +112,8 @@ class Training:
         spec: ScoreSpec | None,
         epochs: int,
         at_epoch: Callable[[int], None] | None,
-    ) -> Callable[[int], Score | None]:
-        def score_epoch(epoch: int) -> Score | None:
+    ) -> Callable[[int], Scored | None]:
+        def score_epoch(epoch: int) -> Scored | None:
             if at_epoch is not None:
                 at_epoch(epoch)
             if spec is None or (epoch % spec.every and epoch != epochs):
@@ -146,28 +151,41 @@ def stopped(where: str) -> InterruptError:
     )
 
 
-def task_values(task: Task) -> dict[str, Any]:
+def task_info(task: Task) -> TaskInfo:
     """The ``task`` part of result files."""
-    return {
-        "name": task.name,
-        "classes": list(task.classes),
-        "shape": list(task.shape),
-        "n": {
-            "train": len(task.train),
-            "validation": len(task.validation),
-            "test": len(task.test),
-        },
-        "fingerprint": task.fingerprint,
-        "notes": list(task.notes),
-    }
+    return TaskInfo(
+        name=task.name,
+        classes=task.classes,
+        shape=task.shape,
+        n=SplitSizes(len(task.train), len(task.validation), len(task.test)),
+        fingerprint=task.fingerprint,
+        notes=task.notes,
+    )
 
 
-def flag_values(flags: Iterable[Flag]) -> list[dict[str, str]]:
+def first_of_each(flags: Iterable[Flag]) -> tuple[Flag, ...]:
     """The ``flags`` part of result files, the first of each code."""
     first: dict[str, Flag] = {}
     for flag in flags:
         first.setdefault(flag.code, flag)
-    return [flag.values() for flag in first.values()]
+    return tuple(first.values())
+
+
+def score_of(values: Mapping[str, Any], spec: ScoreSpec) -> Score:
+    """A score as a record of an epoch has it; checkpoints of earlier versions lack some keys."""
+    known = {"attack_id": None if spec.attack is None else AttackId.of(spec.attack)}
+    return _SCORE.validate_python({**known, **values})
+
+
+def used_images(
+    outcome: TrainOutcome, validation: Score | None = None, test: Score | None = None
+) -> ImageIds:
+    """The ``ids`` part of result files, from what was trained on and scored."""
+    return ImageIds(
+        train=outcome.images,
+        validation=None if validation is None else validation.images,
+        test=None if test is None else test.images,
+    )
 
 
 def open_task(spec: StageSpec, context: Context) -> Task:

@@ -21,6 +21,10 @@ from dwlt.masks.selection import require_origin
 from dwlt.masks.tensors import apply_masks
 from dwlt.models import Model, require_images
 from dwlt.models.files import Blueprint, digest, find_model, read_model
+from dwlt.results import Accuracy, AttackOutcome, Corrupted, Flag, SweepPoint
+from dwlt.results.evaluate import Corruptions
+from dwlt.results.images import ImageIds
+from dwlt.results.outcomes import OutcomeTable, to_bytes
 from dwlt.runs import layout
 from dwlt.runs.complete import Prepared, StepResult, Work, complete
 from dwlt.runs.context import Context
@@ -29,9 +33,7 @@ from dwlt.runs.store import Run
 from dwlt.runs.verify import require_as_committed
 from dwlt.scoring import (
     SHARD,
-    Accuracy,
     Evaluation,
-    Flag,
     Gradient,
     Samples,
     accuracy_on,
@@ -40,11 +42,11 @@ from dwlt.scoring import (
 )
 from dwlt.spec import EvaluateSpec, Experiment, ScoreSpec, TaskSpec, validate_spec
 from dwlt.spec.stages import SuiteAttack
-from dwlt.stages.common import flag_values, open_task, stopped, task_values
+from dwlt.stages.common import first_of_each, open_task, stopped, task_info
 from dwlt.stages.shards import ShardFiles
 from dwlt.stages.threats import (
     attack_at,
-    label,
+    identity,
     protocol_flags,
     sweep_radii,
     threats,
@@ -188,8 +190,12 @@ class _Evaluate(Work):
         task, device = self.task, self.device
         work = _Measurement(run, self.spec, task, model.to(device), device, self.context)
         found = work.measure(None if source is None else source.to(device))
-        own = {"task": task_values(task), "images": test_digest(task.test)}
-        return StepResult({**self.origin, **own, **found})
+        own = {
+            "task": task_info(task),
+            "images": test_digest(task.test),
+            "outcomes": digest(run.folder / layout.OUTCOMES),
+        }
+        return StepResult({**self.origin, **own, **found}, [layout.OUTCOMES])
 
     def clear(self, folder: Path, step: str) -> None:
         ShardFiles(folder / layout.SHARDS, {}).clear()
@@ -230,6 +236,15 @@ def test_digest(split: Split) -> str:
     if isinstance(split, ResidentSplit):
         digest.update(split.pixels.numpy().data)
     return digest.hexdigest()
+
+
+def _outcomes(found: Evaluation) -> OutcomeTable:
+    """Which test images the model got right, and which stood after each attack."""
+    score = found.score
+    bits = {"sa": score.clean} | {f"after.{name}": one for name, one in found.after().items()}
+    if score.robust is not None:
+        bits["ra"] = score.robust
+    return OutcomeTable(score.ids, str(score.images), bits)
 
 
 class _Measurement:
@@ -273,7 +288,8 @@ class _Measurement:
     def measure(self, source: Model | None) -> dict[str, Any]:
         """Everything that the result holds of this evaluation."""
         spec, task = self._spec, self._task
-        named = label(spec, self._classes, transferred=source is not None)
+        attack = identity(spec, self._classes, made_on=self._run.starts.get("from"))
+        named = None if attack is None else attack.label
         title = f"{self._run.spec.name} on {task.name}, {len(task.test):,} images, "
         self._context.observe(StageStarted("evaluate", title + (named or "SA only"), 0))
         found = evaluate(
@@ -281,15 +297,19 @@ class _Measurement:
             task.test,
             threats(spec, self._classes, source),
             label=named,
+            attack_id=attack,
             device=self._device,
             batch_size=self._spec.score.batch_size,
             steps=self.steps,
             on_shard=self._tell,
         )
         flags = [*protocol_flags(spec, self._classes), *found.score.flags]
+        test = found.score.counts
+        self._run.write(layout.OUTCOMES, to_bytes(_outcomes(found)))
         result: dict[str, Any] = {
-            "test": found.score.values(),
-            "attacks": [outcome.values() for outcome in found.attacks],
+            "test": test,
+            "ids": ImageIds(test=test.images),
+            "attacks": [AttackOutcome(a.name, a.tried, a.fooled, a.after) for a in found.attacks],
             "samples": found.samples(),
         }
         if spec.sweep:
@@ -297,9 +317,9 @@ class _Measurement:
             result["sweep"], flags = curve, [*flags, *raised]
         if spec.corruptions is not None:
             result["corruptions"] = self._corruptions()
-        return {**result, "flags": flag_values(flags)}
+        return {**result, "flags": first_of_each(flags)}
 
-    def _sweep(self, found: Evaluation) -> tuple[list[dict[str, Any]], list[Flag]]:
+    def _sweep(self, found: Evaluation) -> tuple[list[SweepPoint], list[Flag]]:
         attack = self._spec.score.attack
         assert attack is not None  # the spec has seen to it
         score = self._spec.score
@@ -319,15 +339,15 @@ class _Measurement:
             assert one.score.ra is not None  # there was an attack
             curve.append((str(radius), one.score.ra))
         whole = str(whole_range(attack.norm, self._task.shape))
-        points = [{"eps": eps, "ra": ra.values()} for eps, ra in curve]
+        points = [SweepPoint(eps, ra) for eps, ra in curve]
         return points, list(sweep_flags(curve, whole=whole))
 
-    def _corruptions(self) -> dict[str, Any]:
+    def _corruptions(self) -> Corruptions:
         asked = self._spec.corruptions
-        rows: list[dict[str, Any]] = []
+        rows: list[Corrupted] = []
         if asked == BUILTIN:
             self._builtin(rows)
-            origin: dict[str, Any] = {"source": BUILTIN, "fingerprint": None}
+            source, fingerprint = BUILTIN, None
         else:
             folder = CorruptedFolder(
                 Path(str(asked)).expanduser(),
@@ -340,11 +360,11 @@ class _Measurement:
                 for severity in SEVERITIES:
                     images = folder.images(name, severity)
                     self._corrupted(rows, images, lambda batch: batch, name, severity)
-            origin = {"source": str(asked), "fingerprint": folder.fingerprint()}
-        mean = sum(row["sa"]["value"] for row in rows) / len(rows)
-        return {**origin, "mean": mean, "rows": rows}
+            source, fingerprint = str(asked), folder.fingerprint()
+        mean = sum(row.sa.value for row in rows) / len(rows)
+        return Corruptions(tuple(rows), source, fingerprint, mean)
 
-    def _builtin(self, rows: list[dict[str, Any]]) -> None:
+    def _builtin(self, rows: list[Corrupted]) -> None:
         seed = self._spec.score.seed
         for name in CORRUPTIONS:
             for severity in SEVERITIES:
@@ -357,7 +377,7 @@ class _Measurement:
 
     def _corrupted(
         self,
-        rows: list[dict[str, Any]],
+        rows: list[Corrupted],
         samples: Samples,
         change: Callable[[Batch], Batch],
         name: str,
@@ -373,7 +393,7 @@ class _Measurement:
             steps=self.steps,
             on_shard=self._tell,
         )
-        rows.append({"name": name, "severity": severity, "sa": found.values()})
+        rows.append(Corrupted(name, severity, found))
 
     def _tell(self, progress: ShardDone) -> None:
         self._context.observe(progress)

@@ -18,7 +18,14 @@ from dwlt.runs.context import Context
 from dwlt.runs.store import Run
 from dwlt.scoring import score
 from dwlt.spec import PretrainSpec
-from dwlt.stages.common import Training, checkpoint_of, flag_values, open_task, task_values
+from dwlt.stages.common import (
+    Training,
+    checkpoint_of,
+    first_of_each,
+    open_task,
+    task_info,
+    used_images,
+)
 from dwlt.stages.rehearsed import rehearse_once
 from dwlt.training.device import choose_device, describe
 
@@ -75,15 +82,17 @@ class _Pretrain(Work):
         }
         run.write(layout.MODEL, model_bytes(model, Blueprint.of(spec.model, task)))
         flags = (*outcome.flags, *scores["validation"].flags, *scores["test"].flags)
+        validation, test = scores["validation"].counts, scores["test"].counts
         return StepResult(
             {
                 "regime": spec.train.regime,
                 "seed": spec.seed,
-                "task": task_values(task),
+                "task": task_info(task),
+                "ids": used_images(outcome, validation, test),
                 "weights": digest(run.folder / layout.MODEL),
-                "validation": scores["validation"].values(),
-                "test": scores["test"].values(),
-                "flags": flag_values(flags),
+                "validation": validation,
+                "test": test,
+                "flags": first_of_each(flags),
             },
             [*training.files, layout.MODEL],
         )

@@ -12,13 +12,14 @@ from dwlt import _core
 from dwlt.data import Task
 from dwlt.errors import DataError, LedgerError
 from dwlt.events import StageStarted, StepDone
+from dwlt.results import Layer
 from dwlt.runs import layout
 from dwlt.runs.complete import Prepared, StepResult, Work, complete
 from dwlt.runs.context import Context
 from dwlt.runs.done import finished
 from dwlt.runs.plan import Search, Source
 from dwlt.runs.store import Run
-from dwlt.stages.common import checkpoint_of, flag_values, open_task, stopped, task_values
+from dwlt.stages.common import checkpoint_of, first_of_each, open_task, stopped, task_info
 from dwlt.stages.methods import METHODS, Rounds, RoundTicket
 from dwlt.stages.pretrain import summary
 from dwlt.stages.rehearsed import rehearse_file
@@ -188,10 +189,11 @@ def _save(work: Rounds, round_: int, ticket: RoundTicket, parent: str | None) ->
             "weights": ticket.weights,
             "weights_file": ticket.weights_file,
             "pretrain": work.source.pretrain,
-            "layers": layer_values(masks, work.shapes()),
+            "layers": layers_of(masks, work.shapes()),
             "search": ticket.search,
-            "task": task_values(work.task),
-            "flags": flag_values(ticket.flags),
+            "task": task_info(work.task),
+            **({} if ticket.ids is None else {"ids": ticket.ids}),
+            "flags": first_of_each(ticket.flags),
         },
         [*ticket.files, f"{layout.round_name(round_)}/{layout.MASK}"],
     )
@@ -204,7 +206,7 @@ def _of(work: Rounds) -> dict[str, str] | None:
     return {"id": layout.id_of(folder), "name": work.search.of.spec.name}
 
 
-def layer_values(masks: _core.MaskSet, names: Iterable[str]) -> list[dict[str, Any]]:
+def layers_of(masks: _core.MaskSet, names: Iterable[str]) -> list[Layer]:
     """The ``layers`` part of result files, in the order of ``names``, which is the network's."""
     counts = {name: (kept, total) for name, kept, total in masks.layers()}
-    return [{"name": n, "kept": counts[n][0], "total": counts[n][1]} for n in names]
+    return [Layer(name, *counts[name]) for name in names]

@@ -10,9 +10,10 @@ from typing import Any, get_args
 
 from torch import nn
 
-from dwlt.attacks.auto import SUITE, suite_for
+from dwlt.attacks.auto import SUITE, VERSION, suite_for
 from dwlt.errors import SpecError
-from dwlt.scoring import AutoAttackPart, Flag, Gradient, Threat, Transferred
+from dwlt.results import AttackId, Flag, flag
+from dwlt.scoring import AutoAttackPart, Gradient, Threat, Transferred
 from dwlt.spec import AttackSpec, EvaluateSpec
 from dwlt.spec.stages import SuiteAttack
 from dwlt.units import Eps, parse_fraction
@@ -92,7 +93,7 @@ def threats(spec: EvaluateSpec, classes: int, source: nn.Module | None) -> list[
     if attack is None:
         return []
     seed, limit = spec.score.seed, spec.score.batch_size
-    own = attack.label.split()[0]
+    own = AttackId.of(attack).short
     found: list[Threat] = []
     if source is not None:
         found.append(Transferred(own, attack, seed, source, limit))
@@ -102,17 +103,26 @@ def threats(spec: EvaluateSpec, classes: int, source: nn.Module | None) -> list[
     return [*found, *(AutoAttackPart(name, attack, seed, limit) for name in suite)]
 
 
-def label(spec: EvaluateSpec, classes: int, *, transferred: bool) -> str | None:
-    """What the result calls the attack. Only the whole standard suite is "autoattack"."""
+def identity(spec: EvaluateSpec, classes: int, *, made_on: str | None) -> AttackId | None:
+    """The attack of an evaluation by its values. Only the whole standard suite is "autoattack".
+
+    Args:
+        classes: how many the model tells apart; too few rule out one of AutoAttack's attacks.
+        made_on: digest of the other model that the attack is made on, if any.
+    """
     attack = spec.score.attack
     if attack is None:
         return None
     if not spec.suite:
-        return f"{attack.label}, transferred" if transferred else attack.label
-    names = suite_for(spec.suite, classes)
-    what = "autoattack" if names == SUITE else "+".join(names)
-    before = f"{attack.label.split()[0]}+" if spec.prefilter else ""
-    return f"{before}{what} {attack.norm} {attack.eps}"
+        return AttackId.of(attack, made_on=made_on)
+    return AttackId(
+        kind="autoattack",
+        norm=attack.norm,
+        eps=str(attack.eps),
+        parts=suite_for(spec.suite, classes),
+        version=VERSION,
+        before=AttackId.of(attack) if spec.prefilter else None,
+    )
 
 
 def protocol_flags(spec: EvaluateSpec, classes: int) -> list[Flag]:
@@ -120,22 +130,9 @@ def protocol_flags(spec: EvaluateSpec, classes: int) -> list[Flag]:
     flags = []
     names = suite_for(spec.suite, classes)
     if names != spec.suite:
-        flags.append(
-            Flag(
-                code="not-standard",
-                text=f"APGD-T needs four classes and this model tells {classes} apart: "
-                f"{', '.join(names)} were run. This is not the standard AutoAttack, and its RA "
-                "does not compare with published ones",
-            )
-        )
+        flags.append(flag("not-standard", classes=classes, attacks=names))
     if spec.prefilter:
-        flags.append(
-            Flag(
-                code="prefilter",
-                text="a PGD of dwlt's own went before AutoAttack and took samples from it: RA is "
-                "the worst case over both, which the standard protocol does not have",
-            )
-        )
+        flags.append(flag("prefilter"))
     return flags
 
 

@@ -14,24 +14,28 @@ from dwlt.errors import LedgerError, SpecError
 from dwlt.events import StepDone
 from dwlt.masks.tensors import to_bool_tensors
 from dwlt.models import Model, swap_head
-from dwlt.models.files import Blueprint, digest_of, model_bytes, read_model
+from dwlt.models.files import Blueprint, digest, digest_of, model_bytes, read_model
+from dwlt.results import Best, Flag
+from dwlt.results.outcomes import OutcomeTable, to_bytes
 from dwlt.runs import layout
 from dwlt.runs.complete import Prepared, StepResult, Work, complete
 from dwlt.runs.context import Context
 from dwlt.runs.plan import Cell
 from dwlt.runs.store import Run
-from dwlt.scoring import Flag, score
+from dwlt.scoring import Scored, score
 from dwlt.spec import TransferSpec
 from dwlt.stages.common import (
     Training,
     checkpoint_of,
-    flag_values,
+    first_of_each,
     open_task,
+    score_of,
     stopped,
-    task_values,
+    task_info,
+    used_images,
 )
 from dwlt.stages.rehearsed import rehearse_file
-from dwlt.training import Best
+from dwlt.training import BestEpoch, TrainOutcome
 from dwlt.training.device import choose_device, describe
 from dwlt.units import derive_seed, percent
 
@@ -98,7 +102,7 @@ class _Transfer(Work):
             raise SpecError("transfer needs at least one epoch", hint="set transfer.train.epochs")
         # Without an attack in the scoring there is no RA to choose by: one checkpoint is both.
         chosen = {kind: outcome.best.get(kind, outcome.best["sa"]) for kind in ("sa", "ra")}
-        tested: dict[int, dict[str, Any]] = {}
+        tested: dict[int, Scored] = {}
         flags: list[Flag] = list(outcome.flags)
         for kind, best in chosen.items():
             training.slot.restore_best(best, model)
@@ -106,22 +110,27 @@ class _Transfer(Work):
             # The test images are looked at once per checkpoint, and never twice for the same one.
             if best.epoch not in tested:
                 model.to(device)
-                found = score(model, task.test, spec.score, device=device)
-                flags += found.flags
-                tested[best.epoch] = found.values()
-        files = [*training.files, *(layout.best(kind) for kind in chosen)]
-        return StepResult(self._values(chosen, tested, flags), files)
+                tested[best.epoch] = score(model, task.test, spec.score, device=device)
+                flags += tested[best.epoch].flags
+        scored = {kind: tested[best.epoch] for kind, best in chosen.items()}
+        run.write(layout.OUTCOMES, to_bytes(_outcomes(scored)))
+        values = {
+            **self._values(outcome, chosen, scored, flags),
+            "outcomes": digest(run.folder / layout.OUTCOMES),
+        }
+        files = [*training.files, *(layout.best(kind) for kind in chosen), layout.OUTCOMES]
+        return StepResult(values, files)
 
     def _values(
-        self, chosen: dict[str, Best], tested: dict[int, dict[str, Any]], flags: list[Flag]
+        self,
+        outcome: TrainOutcome,
+        chosen: dict[str, BestEpoch],
+        tested: dict[str, Scored],
+        flags: list[Flag],
     ) -> dict[str, Any]:
         found = self.ticket.result
-        best: dict[str, dict[str, Any]] = {
-            f"best_{kind}": {
-                "epoch": one.epoch,
-                "validation": one.validation,
-                "test": tested[one.epoch],
-            }
+        best = {
+            kind: Best(one.epoch, score_of(one.validation, self.spec.score), tested[kind].counts)
             for kind, one in chosen.items()
         }
         return {
@@ -137,9 +146,11 @@ class _Transfer(Work):
             # As it is called now: a regime may have been put right since the round was made.
             "pretrain": self.cell.source().pretrain,
             "prune": _search_values(found),
-            "task": task_values(self.task),
-            "flags": flag_values(flags),
-            **best,
+            "task": task_info(self.task),
+            "ids": used_images(outcome, best["sa"].validation, best["sa"].test),
+            "flags": first_of_each(flags),
+            "best_sa": best["sa"],
+            "best_ra": best["ra"],
         }
 
     def clear(self, folder: Path, step: str) -> None:
@@ -155,6 +166,17 @@ class _Transfer(Work):
                 f"test SA {sa['value']:.1%}{robust} (n {sa['n']})",
             )
         )
+
+
+def _outcomes(tested: dict[str, Scored]) -> OutcomeTable:
+    """Which test images each chosen checkpoint got right, without and with the attack."""
+    bits = {}
+    for kind, one in tested.items():
+        bits[f"best_{kind}.sa"] = one.clean
+        if one.robust is not None:
+            bits[f"best_{kind}.ra"] = one.robust
+    first = tested["sa"]
+    return OutcomeTable(first.ids, str(first.images), bits)
 
 
 def _search_values(found: dict[str, Any]) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from dwlt.training.loop import train
 from dwlt.training.objectives import OBJECTIVES, Objective
-from dwlt.training.records import Best, EpochRecord, TrainOutcome
+from dwlt.training.records import BestEpoch, EpochRecord, TrainOutcome
 from dwlt.training.schedule import SCHEDULES, lr_at
 from dwlt.training.slot import CheckpointSlot
 
 __all__ = [
     "OBJECTIVES",
     "SCHEDULES",
-    "Best",
+    "BestEpoch",
     "CheckpointSlot",
     "EpochRecord",
     "Objective",

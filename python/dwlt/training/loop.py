@@ -19,7 +19,8 @@ from torch.nn import Parameter
 from dwlt.attacks import module_flags
 from dwlt.errors import DataError
 from dwlt.masks.tensors import Enforcer
-from dwlt.scoring import Score
+from dwlt.results.images import ids_digest
+from dwlt.scoring import Scored
 from dwlt.spec import TrainSpec
 from dwlt.training.identity import identity_of
 from dwlt.training.meter import Meter
@@ -48,7 +49,7 @@ def train(
     augment: str = "none",
     prunable: Mapping[str, Parameter] | None = None,
     masks: Mapping[str, Tensor] | None = None,
-    score_epoch: Callable[[int], Score | None] | None = None,
+    score_epoch: Callable[[int], Scored | None] | None = None,
     held_out: Split | None = None,
     keep_best: bool = False,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
@@ -65,7 +66,7 @@ def train(
         prunable: the parameters that masks may name, by ordinary name. Needed with ``masks``.
         masks: boolean, True is kept; None trains every weight.
         score_epoch: called with the epoch (from 1) when its training is done, the model in place;
-            the ``Score`` of the validation split, or None when it is not scored.
+            the ``Scored`` of the validation split, or None when it is not scored.
         held_out: samples for the probe of regimes that need watching; usually validation.
         keep_best: keep snapshots of the best epochs by SA and RA of ``score_epoch``.
         on_epoch: told of each epoch once it is saved.
@@ -90,7 +91,8 @@ def train(
         enforcer = Enforcer(prunable or {}, masks or {})
         enforcer.settle(optimizer)
         slot.bind(identity_of(model, spec, split, seed=seed, augment=augment, masks=masks))
-        state = State.resume(slot, model, optimizer)
+        # Of the split that the batches below are drawn from, whatever the caller says it is.
+        state = State.resume(slot, model, optimizer, ids_digest(split.origin, split.ids))
         stepper = Stepper(model, optimizer, spec, objective, precision)
         for epoch in range(state.epochs, spec.epochs):
             began = time.perf_counter()

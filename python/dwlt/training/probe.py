@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from dwlt.attacks import module_flags, predicts, search
-from dwlt.scoring import Flag
+from dwlt.results import Flag, flag
 from dwlt.spec import AttackSpec
 from dwlt.units import Eps, derive_seed
 
@@ -56,12 +56,14 @@ class Probe:
         # The share guards networks of high accuracy, where 20 points can be an honest difference.
         if high - low <= GAP or low >= high / 2:
             return None
-        text = (
-            f"epoch {epoch}: {high:.0%} of held-out samples hold against one step but only "
-            f"{low:.0%} against {self.attack} (n={self.n}), a sign of catastrophic "
-            "overfitting; use a random start, a smaller step or eps, or regime 'adversarial'"
+        return flag(
+            "catastrophic-overfitting",
+            epoch=epoch,
+            one_step=high,
+            multi_step=low,
+            attack=self.attack,
+            n=self.n,
         )
-        return Flag("catastrophic-overfitting", text)
 
 
 class HeldOut:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from dwlt.scoring import Flag, Score
+from dwlt.results import Flag
+from dwlt.results.base import jsonable
+from dwlt.scoring import Scored
 from dwlt.training.probe import Probe
 
 
@@ -41,7 +43,7 @@ class EpochRecord:
         loss: float,
         train_accuracy: float,
         seconds: float,
-        score: Score | None,
+        score: Scored | None,
         probe: Probe | None,
     ) -> EpochRecord:
         """The record of an epoch from what was measured in it."""
@@ -59,7 +61,7 @@ class EpochRecord:
 
     def values(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {**vars(self), "flags": [flag.values() for flag in self.flags]}
+        return {**vars(self), "flags": [jsonable(flag) for flag in self.flags]}
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> EpochRecord:
@@ -68,7 +70,7 @@ class EpochRecord:
 
 
 @dataclass(frozen=True)
-class Best:
+class BestEpoch:
     """The best epoch so far by one measure, ties going to the earlier one.
 
     Attributes:
@@ -96,12 +98,14 @@ class TrainOutcome:
             which is not saved: running again continues from the last complete one.
         records: of every epoch, those before a resume included.
         best: by measure, "sa" and "ra"; empty where snapshots were not asked for.
+        images: digest of the images that it was trained on.
     """
 
     epochs: int
     interrupted: bool
     records: tuple[EpochRecord, ...] = ()
-    best: dict[str, Best] = field(default_factory=dict)
+    best: dict[str, BestEpoch] = field(default_factory=dict)
+    images: str | None = None
 
     @property
     def flags(self) -> tuple[Flag, ...]:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from dwlt import _core
 from dwlt.errors import FormatError, LedgerError
-from dwlt.training.records import Best, EpochRecord
+from dwlt.training.records import BestEpoch, EpochRecord
 
 _KEY = "dwlt-training"
 _VERSION = 1
@@ -41,7 +41,7 @@ class Saved:
     model: dict[str, Tensor]
     momentum: dict[str, Tensor]
     records: list[EpochRecord]
-    best: dict[str, Best]
+    best: dict[str, BestEpoch]
 
 
 class CheckpointSlot:
@@ -93,7 +93,7 @@ class CheckpointSlot:
         meta = self._meta()
         self._require_own(meta)
         tensors = load_file(self.path)
-        best = {kind: Best(**values) for kind, values in meta["best"].items()}
+        best = {kind: BestEpoch(**values) for kind, values in meta["best"].items()}
         for kind, entry in best.items():
             if not self.path.with_name(entry.file).exists():
                 raise FormatError(
@@ -128,7 +128,7 @@ class CheckpointSlot:
         _write(self.path.with_name(name), state, None)
         return name
 
-    def restore_best(self, best: Best, model: nn.Module) -> None:
+    def restore_best(self, best: BestEpoch, model: nn.Module) -> None:
         """Load a snapshot into the model that was trained.
 
         Raises:

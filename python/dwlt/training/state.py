@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dwlt.scoring import Score
-from dwlt.training.records import Best, EpochRecord, TrainOutcome
+from dwlt.scoring import Scored
+from dwlt.training.records import BestEpoch, EpochRecord, TrainOutcome
 from dwlt.training.slot import CheckpointSlot, Saved
 
 
@@ -16,26 +16,38 @@ class State:
     """Model, optimiser and records, saved together."""
 
     def __init__(
-        self, slot: CheckpointSlot, model: nn.Module, optimizer: torch.optim.Optimizer
+        self,
+        slot: CheckpointSlot,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        images: str,
     ) -> None:
         self._slot = slot
+        self._images = images
         self._model = model
         self._optimizer = optimizer
         self._names = {param: name for name, param in model.named_parameters()}
         self._records: list[EpochRecord] = []
-        self._best: dict[str, Best] = {}
+        self._best: dict[str, BestEpoch] = {}
         self.epochs = 0
 
     @classmethod
     def resume(
-        cls, slot: CheckpointSlot, model: nn.Module, optimizer: torch.optim.Optimizer
+        cls,
+        slot: CheckpointSlot,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        images: str,
     ) -> State:
         """What the slot holds, put into model and optimiser; a fresh state for an empty slot.
+
+        Args:
+            images: digest of the images that are trained on.
 
         Raises:
             LedgerError, FormatError: as ``CheckpointSlot.load``.
         """
-        state = cls(slot, model, optimizer)
+        state = cls(slot, model, optimizer, images)
         saved = slot.load()
         if saved is not None:
             model.load_state_dict(saved.model, strict=True)
@@ -46,7 +58,7 @@ class State:
             state.epochs = saved.epochs
         return state
 
-    def complete(self, record: EpochRecord, score: Score | None) -> None:
+    def complete(self, record: EpochRecord, score: Scored | None) -> None:
         """Count an epoch as done and save it.
 
         Args:
@@ -66,7 +78,9 @@ class State:
 
     def outcome(self, *, interrupted: bool) -> TrainOutcome:
         """What to tell the caller."""
-        return TrainOutcome(self.epochs, interrupted, tuple(self._records), dict(self._best))
+        return TrainOutcome(
+            self.epochs, interrupted, tuple(self._records), dict(self._best), self._images
+        )
 
     def _compete(self, kind: str, epoch: int, found: dict[str, Any]) -> None:
         held = self._best.get(kind)
@@ -75,7 +89,7 @@ class State:
         if held is not None and found[kind]["value"] <= held.validation[kind]["value"]:
             return
         file = self._slot.snapshot(kind, epoch, self._model.state_dict())
-        self._best[kind] = Best(epoch, found, file)
+        self._best[kind] = BestEpoch(epoch, found, file)
 
     def _momentum(self) -> dict[str, Tensor]:
         return {

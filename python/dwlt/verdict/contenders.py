@@ -8,25 +8,11 @@ otherwise it is known by its counts.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from dwlt.results import Accuracy, TransferResult
+from dwlt.results.outcomes import Outcomes
 from dwlt.verdict.groups import Group, Network
-from dwlt.verdict.outcomes import NUMBERS, REGIMES, Bits, Contender, Kind, Measured, Number
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcomes:
-    """Which test images a checkpoint got right.
-
-    Attributes:
-        bits: one for each image.
-        images: digest of the images in their order.
-    """
-
-    bits: Bits
-    images: str
-
+from dwlt.verdict.outcomes import NUMBERS, REGIMES, Contender, Kind, Measured, Number
 
 Lookup = Callable[[TransferResult, Kind, bool], Outcomes | None]
 """Of a cell, "sa" or "ra", and whether of one checkpoint for both: its outcomes, or None."""

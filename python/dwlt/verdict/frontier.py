@@ -82,14 +82,8 @@ class Plan:
         locate = 1
         last = settings.max_seeds - locate
         looks = (*(count for count in (3, 5) if count < last), last)
-        return cls(
-            settings.declared(rounds),
-            classes,
-            settings,
-            locate=locate,
-            looks=looks,
-            first_seed=first_seed,
-        )
+        declared = settings.declared(rounds)
+        return cls(declared, classes, settings, locate, looks=looks, first_seed=first_seed)
 
     def __post_init__(self) -> None:
         if not self.rounds or list(self.rounds) != sorted(set(self.rounds)) or self.rounds[0] < 1:
@@ -263,16 +257,13 @@ class _Search:
                 states |= self._states(round_, regime, seeds, confidence)
                 if Match.SHORT in states.values():
                     break
-            verdict = self._verdict(states)
+            # Short counts although a regime was saved: its numbers cannot mend it.
+            short = Match.SHORT in states.values()
+            verdict = Verdict.NOT if short else conclude([*states.values()], [*states], False)
             decision = decide(looks, count, verdict)
             if decision is not Decision.CONTINUE:
                 return Attempt(round_, count, confidence, decision)
         raise AssertionError("the last look always decides")
-
-    def _verdict(self, states: Mapping[Number, Match]) -> Verdict:
-        if Match.SHORT in states.values():
-            return Verdict.NOT
-        return conclude(list(states.values()), list(states), missing=False)
 
     def _states(
         self, round_: int, regime: str, seeds: tuple[int, ...], confidence: float

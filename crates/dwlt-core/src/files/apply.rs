@@ -161,8 +161,7 @@ impl<W: Write> Copy<'_, W> {
 
     /// Copies the next tensor's bytes, with zeros where the mask has none.
     fn masked(&mut self, tensor: &TensorInfo, mask: &Mask, watch: Watch<'_>) -> Result<()> {
-        let width = safetensors::width(&tensor.dtype).expect("the header was checked");
-        let width = usize::try_from(width).expect("at most 8 bytes");
+        let width = safetensors::maskable_width(&tensor.dtype).expect("the masks were checked");
         let mut room = vec![0; PIECE.min(mask.bits().len()) * width];
         let mut left = mask.bits().len();
         for words in mask.bits().words().chunks(PIECE / 64) {

@@ -11,7 +11,8 @@ use crate::digest::{self, Piece};
 use crate::disk::{self, File, folder_of};
 use crate::error::{Error, Result};
 use crate::files::entries::Entries;
-use crate::files::safetensors::{Header, TensorInfo};
+use crate::files::safetensors::{self, Header, TensorInfo};
+use crate::files::sniff;
 use crate::files::unfinished;
 use crate::masks::{self, MaskSet};
 use crate::select::{self, Data, Dtype, Keep, Options, Part};
@@ -92,10 +93,11 @@ impl Checkpoint {
         digest::hash(&pieces, watch)
     }
 
-    /// Refuses masks that cover what the checkpoint does not have, or in another shape.
+    /// Refuses masks that cover what the checkpoint does not have, or has in another shape or in
+    /// a type that cannot be masked.
     pub(crate) fn check_masks(&self, masks: &MaskSet) -> Result<()> {
         for (name, mask) in masks.iter() {
-            let Ok((_, TensorInfo { shape, .. })) = self.find(name) else {
+            let Ok((_, TensorInfo { shape, dtype, .. })) = self.find(name) else {
                 let first = self.shards.first().map_or(Path::new(""), |shard| &shard.path);
                 let path = if self.shards.len() == 1 { first } else { folder_of(first) };
                 let path = path.display();
@@ -107,6 +109,12 @@ impl Checkpoint {
                 let ours = mask.shape();
                 return Err(Error::mask(format!(
                     "{name}: shape {shape:?}, but its mask has {ours:?}"
+                )));
+            }
+            if safetensors::maskable_width(dtype).is_none() {
+                return Err(Error::mask(format!(
+                    "{name}: weights of type {dtype} cannot be masked: they share bytes or have \
+                     no zero; convert the tensor to F16 or wider first"
                 )));
             }
         }
@@ -183,7 +191,11 @@ impl Checkpoint {
         if disk::metadata(path).map_err(read)?.len() > MAX_INDEX {
             return Err(fault("too long for an index".to_owned()));
         }
-        let Index { weight_map } = serde_json::from_slice(&disk::read(path).map_err(read)?)
+        let content = disk::read(path).map_err(read)?;
+        if let Some(remark) = sniff::remark(&content) {
+            return Err(fault(format!("not an index of safetensors files: it {remark}")));
+        }
+        let Index { weight_map } = serde_json::from_slice(&content)
             .map_err(|error| fault(format!("not an index of safetensors files: {error}")))?;
         let map: BTreeMap<String, String> = weight_map.0.into_iter().collect();
         let files: BTreeSet<&String> = map.values().collect();

@@ -5,8 +5,8 @@ pub mod atomic;
 pub mod checkpoint;
 pub mod mask_file;
 pub mod safetensors;
+pub mod sniff;
 
 mod entries;
-mod sniff;
 pub(crate) mod temporary;
 mod unfinished;

@@ -45,16 +45,36 @@ pub struct Header {
     pub data_start: u64,
 }
 
-/// Bytes of one element; None for an element type that this version does not know.
+/// Bits of one element; None for an element type that this version does not know.
+///
+/// These are all types of the format as of its version 0.8. Elements below a byte are packed
+/// without gaps, so a tensor of them must fill whole bytes.
 #[must_use]
-pub fn width(dtype: &str) -> Option<u64> {
+pub fn bits(dtype: &str) -> Option<u64> {
     Some(match dtype {
-        "BOOL" | "U8" | "I8" | "F8_E4M3" | "F8_E5M2" | "F8_E8M0" => 1,
-        "U16" | "I16" | "F16" | "BF16" => 2,
-        "U32" | "I32" | "F32" => 4,
-        "U64" | "I64" | "F64" | "C64" => 8,
+        "F4" => 4,
+        "F6_E2M3" | "F6_E3M2" => 6,
+        "BOOL" | "U8" | "I8" => 8,
+        "F8_E4M3" | "F8_E5M2" | "F8_E4M3FNUZ" | "F8_E5M2FNUZ" | "F8_E8M0" => 8,
+        "U16" | "I16" | "F16" | "BF16" => 16,
+        "U32" | "I32" | "F32" => 32,
+        "U64" | "I64" | "F64" | "C64" => 64,
         _ => return None,
     })
+}
+
+/// Bytes of one element whose zero is all bits zero, so that a mask can be laid on it; None for
+/// types that are unknown, smaller than a byte, or without a zero (`F8_E8M0` holds powers of two).
+pub(crate) fn maskable_width(dtype: &str) -> Option<usize> {
+    let bits = bits(dtype).filter(|bits| bits % 8 == 0 && dtype != "F8_E8M0")?;
+    usize::try_from(bits / 8).ok()
+}
+
+/// Bytes of a tensor; None for an unknown element type, beyond 64 bits, or where the elements
+/// do not fill whole bytes.
+pub(crate) fn data_len(dtype: &str, shape: &[u64]) -> Option<u64> {
+    let bits = numel(shape)?.checked_mul(bits(dtype)?)?;
+    (bits % 8 == 0).then_some(bits / 8)
 }
 
 /// Number of elements of a shape; None beyond 64 bits.
@@ -68,9 +88,9 @@ impl Header {
         let size = file.metadata().map_err(|error| Error::read(path, error))?.len();
         let mut start = Vec::new();
         let read = |error| Error::read(path, error);
-        file.take(32).read_to_end(&mut start).map_err(read)?;
+        file.take(sniff::NEEDED as u64).read_to_end(&mut start).map_err(read)?;
         if let Some(remark) = sniff::remark(&start) {
-            return Err(Error::format(path, format!("not a safetensors file: {remark}")));
+            return Err(Error::format(path, format!("not a safetensors file: it {remark}")));
         }
         let Some((length, begun)) = start.split_first_chunk::<8>() else {
             let message = format!("not a safetensors file: {size} bytes, shorter than any header");
@@ -123,13 +143,14 @@ impl Header {
 fn check_layout(tensors: &[TensorInfo], data: u64) -> std::result::Result<(), String> {
     let mut at = 0;
     for TensorInfo { name, dtype, shape, begin, end } in tensors {
-        let width =
-            width(dtype).ok_or_else(|| format!("{name}: unknown element type {dtype:?}"))?;
+        if bits(dtype).is_none() {
+            return Err(format!("{name}: unknown element type {dtype:?}"));
+        }
         if *begin != at {
             let what = if *begin < at { "overlaps the one before" } else { "leaves a gap" };
             return Err(format!("{name}: {what}: it begins at data byte {begin}, not {at}"));
         }
-        let bytes = numel(shape).and_then(|numel| numel.checked_mul(width));
+        let bytes = data_len(dtype, shape);
         if end.checked_sub(*begin).is_none_or(|length| Some(length) != bytes) {
             return Err(format!(
                 "{name}: data bytes {begin} to {end} do not hold shape {shape:?} of {dtype}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from dwlt.masks.tensors import apply_, magnitude_masks, to_bool_tensors
 from dwlt.models import prunable
 from dwlt.runs import layout
+from dwlt.stages.common import used_images
 from dwlt.stages.methods.round import Rounds, RoundTicket
 
 REWOUND = "rewound.safetensors"
@@ -34,6 +35,7 @@ def imp(rounds: Rounds, round_: int) -> RoundTicket:
     outcome, training = rounds.train(round_, before, spec.train, at_epoch)
     masks = magnitude_masks(prunable(rounds.model), keep=rounds.keep(before), within=before)
     search = rounds.training(round_ - 1, start, outcome)
+    ids = used_images(outcome, search.validation)
     files = training.files
     if spec.rewind == "pretrained":
         weights, file = rounds.source.digest, None
@@ -48,7 +50,7 @@ def imp(rounds: Rounds, round_: int) -> RoundTicket:
         rounds.save(file)
         weights = rounds.bound(file)
         files = [*files, file]
-    return RoundTicket(masks, weights, file, search, outcome.flags, files)
+    return RoundTicket(masks, weights, file, search, outcome.flags, files, ids)
 
 
 def _ended(round_: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dwlt.masks.tensors import magnitude_masks
 from dwlt.models import prunable
+from dwlt.stages.common import used_images
 from dwlt.stages.methods.round import Rounds, RoundTicket
 
 TRAINED = "trained.safetensors"
@@ -26,5 +27,6 @@ def oneshot(rounds: Rounds, round_: int) -> RoundTicket:
     rounds.save(TRAINED)
     masks = magnitude_masks(prunable(rounds.model), keep=rounds.keep(before), within=before)
     search = rounds.training(0, start, outcome)
+    ids = used_images(outcome, search.validation)
     files = [*training.files, TRAINED]
-    return RoundTicket(masks, rounds.source.digest, None, search, outcome.flags, files)
+    return RoundTicket(masks, rounds.source.digest, None, search, outcome.flags, files, ids)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,14 +14,16 @@ from dwlt.errors import LedgerError, ModelError
 from dwlt.masks.tensors import to_bool_tensors
 from dwlt.models import Model, prunable, swap_head
 from dwlt.models.files import Blueprint, digest, digest_of, load_into, model_bytes, read_model
+from dwlt.results import Flag
+from dwlt.results.images import ImageIds
+from dwlt.results.prune import RoundTraining
 from dwlt.runs import layout
 from dwlt.runs.context import Context
 from dwlt.runs.done import finished
 from dwlt.runs.plan import Search, Source
 from dwlt.runs.store import Run
-from dwlt.scoring import Flag
 from dwlt.spec import PruneSpec, TrainSpec
-from dwlt.stages.common import Training
+from dwlt.stages.common import Training, score_of
 from dwlt.training import TrainOutcome
 from dwlt.units import derive_seed
 
@@ -38,14 +39,16 @@ class RoundTicket:
         search: what results say of the round's training; None without one.
         flags: of the training.
         files: what the round has written besides, relative to the run folder.
+        ids: the images that the round used; None where it did not train.
     """
 
     masks: _core.MaskSet
     weights: str
     weights_file: str | None = None
-    search: dict[str, Any] | None = None
+    search: RoundTraining | None = None
     flags: tuple[Flag, ...] = ()
     files: list[str] = field(default_factory=list)
+    ids: ImageIds | None = None
 
 
 def load_masks(folder: Path, round_: int) -> _core.MaskSet:
@@ -196,18 +199,16 @@ class Rounds:
         )
         return outcome, training
 
-    def training(self, under: int, start: str, outcome: TrainOutcome) -> dict[str, Any]:
+    def training(self, under: int, start: str, outcome: TrainOutcome) -> RoundTraining:
         """What results say of a round's training.
 
         Args:
             under: the round whose masks it trained under.
             start: digest of the weights that it started from.
         """
-        return {
-            "under_round": under,
-            "rewound_to": start,
-            "validation": outcome.records[-1].validation if outcome.records else None,
-        }
+        last = outcome.records[-1].validation if outcome.records else None
+        validation = None if last is None else score_of(last, self.spec.score)
+        return RoundTraining(validation, under_round=under, rewound_to=start)
 
     def base(self, round_: int) -> _core.MaskSet:
         """The masks of a round of the search that this control is made from.
