@@ -92,6 +92,12 @@ def images(data: Spec) -> Images:
     return Images(train, validation, test, pixels, torch.from_numpy(labels - low))
 
 
+def digest(ids: Ids) -> str:
+    """How results name images: the part that they come from, then their numbers in it."""
+    hashed = hashlib.blake2b(b"train\0" + ids.astype("<i8").tobytes(), digest_size=16)
+    return f"b2:{hashed.hexdigest()}"
+
+
 class Network(nn.Module):
     """ResNet-8 behind a normaliser, its weights from a seed."""
 

@@ -69,7 +69,7 @@ def read(path: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     runs = tmp_path_factory.mktemp("recomputed")
-    experiment = load_experiment(changes=[f"{key}={value}" for key, value in SETTINGS.items()])
+    experiment = load_experiment("digits", [f"{key}={value}" for key, value in SETTINGS.items()])
     context = Context(runs, runs, "cpu", 0, 1, lambda event: None, lambda: False, {})
     walk(Plan.of(experiment, runs, ["standard", "adversarial"]), context, Policy(), asked=True)
     (pretrain,) = map(read, runs.glob("pretrain/*/result.json"))
@@ -127,6 +127,24 @@ def test_the_experiment_can_tell(made: Made) -> None:
     assert any(sa != ra for sa, ra in epochs)
     assert {epoch for pair in epochs for epoch in pair} >= {2, 4}
     assert sorted(made.cells) == sorted(CELLS)
+
+
+def test_images_are_the_documented_ones_and_disjoint(made: Made) -> None:
+    """By their digests, taken where the images were read."""
+    results = [made.pretrain, *made.rounds[1:], *made.cells.values()]
+    for result in results:
+        data = plain.images(result["spec"]["data"])
+        splits = {name: getattr(data, name) for name in ("train", "validation", "test")}
+        together = np.concatenate(list(splits.values()))
+        assert len(np.unique(together)) == len(together)
+        expected = {name: plain.digest(ids) for name, ids in splits.items()}
+        if result in made.rounds:
+            expected["test"] = None
+        assert result["ids"] == expected
+    for cell in made.cells.values():
+        for best in (cell["best_sa"], cell["best_ra"]):
+            assert best["validation"]["images"] == cell["ids"]["validation"]
+            assert best["test"]["images"] == cell["ids"]["test"]
 
 
 def test_pretraining(
