@@ -25,6 +25,7 @@ Ids = NDArray[np.int64]
 Spec = Mapping[str, Any]
 State = dict[str, Tensor]
 
+MOMENTS = ("mean", "std")
 GOLDEN = 0x9E3779B97F4A7C15
 
 
@@ -104,7 +105,7 @@ class Network(nn.Module):
     def __init__(self, width: int, classes: int, seed: int, mean: float, std: float) -> None:
         super().__init__()
         self.normalise = nn.Module()
-        for name, value in (("mean", mean), ("std", std)):
+        for name, value in zip(MOMENTS, (mean, std), strict=True):
             self.normalise.register_buffer(name, torch.tensor([value]))
         torch.manual_seed(seed_for(seed, "model"))
         self.conv1 = nn.Conv2d(1, width, 3, padding=1, bias=False)
@@ -131,17 +132,19 @@ class Network(nn.Module):
         return block
 
     def forward(self, x: Tensor) -> Tensor:
-        mean, std = self.normalise.mean[:, None, None], self.normalise.std[:, None, None]
+        mean, std = (self.get_buffer(f"normalise.{name}")[:, None, None] for name in MOMENTS)
         x = F.relu(self.bn1(self.conv1((x - mean) / std)))
-        for stage in (self.layer1, self.layer2, self.layer3):
-            (block,) = stage
+        for number in (1, 2, 3):
+            block: Any = self.get_submodule(f"layer{number}.0")
             inner = block.bn2(block.conv2(F.relu(block.bn1(block.conv1(x)))))
             x = F.relu(inner + block.shortcut(x))
-        return self.fc(x.mean(dim=(2, 3)))
+        logits: Tensor = self.fc(x.mean(dim=(2, 3)))
+        return logits
 
     def new_head(self, classes: int, seed: int) -> None:
-        torch.manual_seed(seed_for(seed_for(seed, "head"), "head"))
-        self.fc = nn.Linear(self.fc.in_features, classes)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed_for(seed_for(seed, "head"), "head"))
+            self.fc = nn.Linear(self.fc.in_features, classes)
 
     def state(self) -> State:
         return {name: value.clone() for name, value in self.state_dict().items()}
@@ -230,7 +233,7 @@ def train(
                 start = seed_for(seed, "attack", epoch, step)
                 x = attacked(net, x, y, some, how["attack"], start)
             net.zero_grad()
-            F.cross_entropy(net(x), y).backward()
+            torch.autograd.backward(F.cross_entropy(net(x), y))
             rate = how["lr"] * share_of_lr(how, epoch * steps + step, steps)
             sgd.param_groups[0]["lr"] = rate
             sgd.step()
@@ -242,12 +245,12 @@ def train(
 
 
 def share_of_lr(how: Spec, step: int, steps: int) -> float:
-    warm = how["warmup"] * steps
+    warm = int(how["warmup"]) * steps
     if step < warm:
         return (step + 1) / warm
     if how["schedule"] == "constant":
         return 1.0
-    return 0.5 * (1 + math.cos(math.pi * (step - warm) / (how["epochs"] * steps - warm)))
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / (int(how["epochs"]) * steps - warm)))
 
 
 def cut_masks(net: Network, masks: Mapping[str, Tensor] | None) -> None:

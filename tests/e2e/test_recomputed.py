@@ -89,7 +89,8 @@ def dense(made: Made, source: plain.Images) -> tuple[plain.Network, list[plain.E
     spec = made.pretrain["spec"]
     pixels = source.pixels[source.train].double()
     mean, std = float(pixels.mean()), float(pixels.std(correction=0))
-    net = plain.Network(spec["model"]["width"], 5, spec["seed"], mean, std)
+    with torch.random.fork_rng():
+        net = plain.Network(spec["model"]["width"], 5, spec["seed"], mean, std)
     return net, plain.train(net, source, spec)
 
 
@@ -137,7 +138,7 @@ def test_images_are_the_documented_ones_and_disjoint(made: Made) -> None:
         splits = {name: getattr(data, name) for name in ("train", "validation", "test")}
         together = np.concatenate(list(splits.values()))
         assert len(np.unique(together)) == len(together)
-        expected = {name: plain.digest(ids) for name, ids in splits.items()}
+        expected: dict[str, str | None] = {name: plain.digest(ids) for name, ids in splits.items()}
         if result in made.rounds:
             expected["test"] = None
         assert result["ids"] == expected
