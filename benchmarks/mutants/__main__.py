@@ -169,6 +169,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
     parser.add_argument("--sample", type=int, help="of the automatic mutants, the first so many")
     parser.add_argument("--seed", type=int, default=0, help="of the order of automatic mutants")
+    parser.add_argument("--part", default="1/1", help="2/4: the second of four processes")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds for one mutant")
     parser.add_argument("--log", type=Path, default=LOG)
     parser.add_argument("--report", action="store_true", help="only what the log says")
@@ -178,6 +179,8 @@ def main() -> int:
         parser.error(f"no group {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     jobs = list(named()) if "protocol" in groups else []
     jobs += automatic(groups, options.seed)[: options.sample]
+    part, parts = (int(number) for number in options.part.split("/"))
+    jobs = jobs[part - 1 :: parts]
     done = run(jobs, options.log, 0.0 if options.report else options.seconds, options.timeout)
     report(done, jobs)
     return int(any(x["outcome"] == "survived" and x["group"] == "protocol" for x in done))
