@@ -9,6 +9,7 @@ from dwlt.results.attack import AttackId
 from dwlt.results.collection import ReportData, Unfinished
 from dwlt.results.evaluate import AttackOutcome, Corrupted, EvaluateResult, SweepPoint
 from dwlt.results.flags import FLAGS, Flag, Notice, flag, notice
+from dwlt.results.frontier import FrontierResult, Spent
 from dwlt.results.pretrain import PretrainResult
 from dwlt.results.prune import PruneRound
 from dwlt.results.read import MODELS, parse
@@ -28,6 +29,7 @@ __all__ = [
     "Environment",
     "EvaluateResult",
     "Flag",
+    "FrontierResult",
     "Layer",
     "Notice",
     "Origin",
@@ -38,6 +40,7 @@ __all__ = [
     "RunResult",
     "Score",
     "SearchRef",
+    "Spent",
     "SplitSizes",
     "SweepPoint",
     "TaskInfo",
