@@ -12,6 +12,7 @@ from dwlt.results import FrontierResult
 from dwlt.units import percent
 from dwlt.verdict.judge import TicketVerdict
 from dwlt.verdict.noninferiority import Comparison
+from dwlt.verdict.variance import HEAD, Components, table
 
 
 def show_frontiers(show: Show, found: Sequence[Frontier]) -> None:
@@ -65,6 +66,13 @@ def sentence(result: FrontierResult) -> str:
         f"{answer}; {result.spent.total:,} epochs of training, where the full grid takes "
         f"{result.full.total:,} ({ratio:.1f} times as many)"
     )
+
+
+def show_variance(show: Show, found: Sequence[tuple[str, tuple[Components, ...]]]) -> None:
+    """Of each combination, which stage its luck comes from."""
+    for label, parts in found:
+        title = f"{label}: standard deviations in points, with their share of the variance"
+        show.table(title, HEAD, table(parts))
 
 
 def show_verified(show: Show, found: Sequence[Verified]) -> None:

@@ -43,17 +43,19 @@ def command(
       dwlt run --config study-digits --keep-going
       dwlt run --config study-digits --pretrain-regime fast --fraction 0.1
     """
-    from dwlt.cli.frontiers import show_frontiers, show_verified
+    from dwlt.cli.frontiers import show_frontiers, show_variance, show_verified
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
     from dwlt.grid import walk as grid
     from dwlt.grid.frontier import find_all
+    from dwlt.grid.replicates import variance
     from dwlt.grid.target import targets
     from dwlt.grid.verify import verify
     from dwlt.runs.plan import Plan
 
     experiment = search.experiment(settings, task=task, fraction=fraction)
     cheap = experiment.grid is not None and experiment.grid.strategy == "frontier"
+    replicated = experiment.grid is not None and experiment.grid.replicates > 1
     policy = grid.Policy(keep_going, retry_failed)
     with session(settings, experiment.threads) as (context, show):
         found = find_all(targets(experiment, context.runs), context, policy) if cheap else ()
@@ -69,4 +71,5 @@ def command(
     show_frontiers(show, found)
     if cells or not cheap:
         show.say(f"{len(plan.searches)} searches and {len(cells)} cells; see `dwlt report`")
+    show_variance(show, variance(experiment, settings.runs) if replicated else ())
     show_verified(show, verified)

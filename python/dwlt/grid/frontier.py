@@ -163,11 +163,11 @@ class _Search:
 
     def _tell(self, step: Step) -> None:
         spent, full = self.target.cost(self.cells).total, self.target.full_cost().total
-        seeds = ", ".join(map(str, step.seeds))
+        seeds = f"seed{'s' * (len(step.seeds) > 1)} {', '.join(map(str, step.seeds))}"
         network = f"round {step.round}" if step.round else "the dense network"
         self.context.observe(
             Notice(
-                f"{step.reason} -> {network}, {step.regime} transfer, seed {seeds}; "
+                f"{step.reason} -> {network}, {step.regime} transfer, {seeds}; "
                 f"{spent:,} epochs so far, the full grid has {full:,}"
             )
         )
