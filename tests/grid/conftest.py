@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dwlt.cli.root import run
+
 HUNT = """
 extends = "{tiny}"
 name = "hunt"
@@ -54,3 +56,16 @@ def hunt(tiny: Path) -> Path:
     path = tiny.with_name("hunt.toml")
     path.write_text(HUNT.format(tiny=tiny))
     return path
+
+
+def command(hunt: Path, runs: Path, *options: str) -> list[str]:
+    """A search for the frontier."""
+    return ["frontier", "--config", str(hunt), "--runs", str(runs), "--device", "cpu", *options]
+
+
+@pytest.fixture(scope="session")
+def hunted(hunt: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A runs folder with a search that has ended; to be copied before it is changed."""
+    runs = tmp_path_factory.mktemp("hunted") / "runs"
+    assert run(command(hunt, runs, "--quiet")) == 0
+    return runs

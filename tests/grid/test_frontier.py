@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from dwlt.cli.root import run
 from dwlt.errors import DwltError, LedgerError, SpecError
 from dwlt.grid import frontier
 from dwlt.grid.target import targets
@@ -21,19 +20,8 @@ from dwlt.runs.plan import Cell
 from dwlt.spec import load_experiment
 from dwlt.verdict.frontier import Step
 from tests.conftest import Cli
+from tests.grid.conftest import command
 from tests.results.test_schema import missing
-
-
-def command(hunt: Path, runs: Path, *options: str) -> list[str]:
-    return ["frontier", "--config", str(hunt), "--runs", str(runs), "--device", "cpu", *options]
-
-
-@pytest.fixture(scope="module")
-def hunted(hunt: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A runs folder with a search that has ended."""
-    runs = tmp_path_factory.mktemp("hunted") / "runs"
-    assert run(command(hunt, runs, "--quiet")) == 0
-    return runs
 
 
 def result_of(runs: Path) -> dict[str, Any]:

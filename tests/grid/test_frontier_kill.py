@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_kill import last_write
-from tests.grid.test_frontier import command, lasting
+from tests.grid.conftest import command
+from tests.grid.test_frontier import lasting
 
 KILLS = 10
 
