@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 RUST := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml Cargo.lock
 DEMO := demo
 
-.PHONY: help setup demo test test-rust test-python test-slow bench-masks bench-attacks study schema fuzz lint fmt wheel clean
+.PHONY: help setup demo demo-transfer demo-share test test-rust test-python test-slow bench-masks bench-attacks study schema fuzz lint fmt wheel clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -36,9 +36,17 @@ setup: $(VENV)/.extension
 
 demo: setup
 	$(BIN)/dwlt prune --rounds 20 --runs $(DEMO)/runs
+	$(MAKE) --no-print-directory -j2 demo-transfer demo-share
+	$(BIN)/dwlt report --runs $(DEMO)/runs --out $(DEMO)/report
+
+# Two processes share the transfers. Both are children of make, so that Ctrl-C stops both.
+demo-transfer:
 	$(BIN)/dwlt transfer --runs $(DEMO)/runs
 	$(BIN)/dwlt transfer --adv --runs $(DEMO)/runs
-	$(BIN)/dwlt report --runs $(DEMO)/runs --out $(DEMO)/report
+
+demo-share:
+	@$(BIN)/dwlt transfer --runs $(DEMO)/runs --quiet
+	@$(BIN)/dwlt transfer --adv --runs $(DEMO)/runs --quiet
 
 # The JSON Schema of every result file, after a change to python/dwlt/results.
 schema: setup

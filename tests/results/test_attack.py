@@ -43,6 +43,7 @@ def suite(*parts: str, **over: Any) -> AttackId:
         (suite(), "autoattack linf 8/255"),
         (suite("apgd-ce", "square"), "apgd-ce+square linf 8/255"),
         (suite(before=pgd()), "pgd-20+autoattack linf 8/255"),
+        (suite(before=pgd(iterate="any")), "pgd-20+autoattack linf 8/255"),
         (suite(before=pgd(restarts=2)), "pgd-20+autoattack linf 8/255, before it 2 restarts"),
         (AttackId(kind="other", name="mine"), "mine"),
     ],

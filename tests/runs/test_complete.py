@@ -10,7 +10,7 @@ import pytest
 from dwlt import _core
 from dwlt.errors import BusyError, LedgerError
 from dwlt.events import Event
-from dwlt.runs.plan.state import failure
+from dwlt.runs.state import failure
 from dwlt.runs.store import Run
 from dwlt.runs.verify import verify_run
 from tests.runs.folders import Fake, drop_lines, notices, run_fake, transfer_spec, words

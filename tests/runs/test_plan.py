@@ -10,7 +10,7 @@ import pytest
 from dwlt.errors import SpecError
 from dwlt.runs.done import finished
 from dwlt.runs.plan import Plan, State, matrix, state_of
-from dwlt.runs.plan.state import failure
+from dwlt.runs.state import failure
 from dwlt.runs.store import Run
 from dwlt.spec import Experiment, load_experiment
 from tests.runs.folders import drop_lines, golden

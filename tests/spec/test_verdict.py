@@ -53,7 +53,7 @@ def test_every_preset_fixes_its_margins(name: str) -> None:
     assert part.margin_sa is not None
     assert part.margin_ra is not None
     tested = load_experiment(name).downstream.test
-    if tested is None and name != "digits" and not name.startswith("study-digits"):
+    if tested is None and not name.startswith(("digits", "study-digits", "frontier-digits")):
         tested = 10_000
     if tested is not None and tested >= 10_000:
         assert (part.margin_sa, part.margin_ra) == (1.0, 1.0)

@@ -179,7 +179,7 @@ def cell_text(count: Mapping[Any, int] | None) -> str:
     """``2/3``, with "…" for running ones and "!" for failed ones; "" where there is no cell."""
     if count is None:
         return ""
-    from dwlt.runs.plan import State
+    from dwlt.runs.state import State
 
     marks = "…" * bool(count[State.RUNNING]) + "!" * bool(count[State.FAILED])
     return f"{count[State.DONE]}/{sum(count.values())}{marks}"
@@ -210,7 +210,7 @@ def describe(folder: Path) -> dict[str, Any]:
     from dwlt import _core
 
     stage = folder.parent.name
-    from dwlt.runs.plan.state import failure
+    from dwlt.runs.state import failure
 
     try:
         spec = read_spec(folder)

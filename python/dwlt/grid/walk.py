@@ -16,7 +16,7 @@ from dwlt.errors import BusyError, DwltError, InterruptError
 from dwlt.events import Notice, StageDone, StageStarted
 from dwlt.runs.context import Context
 from dwlt.runs.plan import Cell, Plan, Pretraining, Search
-from dwlt.runs.plan.state import failure
+from dwlt.runs.state import failure
 from dwlt.stages import prune, transfer
 from dwlt.stages.common import open_task, stopped
 from dwlt.stages.source import ensure_source

@@ -102,6 +102,8 @@ class AttackId:
             before, apart = "", ""
             if self.before is not None:
                 first, *rest = self.before.label.split(", ")
+                # A search that goes before AutoAttack judges any point: that is its definition.
+                rest = [text for text in rest if text != "any iterate"]
                 before = f"{first.split()[0]}+"
                 apart = f", before it {', '.join(rest)}" if rest else ""
             return f"{before}{what} {self.norm} {self.eps}{apart}"

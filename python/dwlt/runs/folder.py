@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dwlt import _core
 from dwlt.errors import LedgerError
 from dwlt.runs import layout
-from dwlt.spec import StageSpec
+
+if TYPE_CHECKING:
+    from dwlt.spec import StageSpec
 
 
 def read_spec(folder: Path) -> dict[str, Any]:

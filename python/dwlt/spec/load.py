@@ -19,7 +19,7 @@ from dwlt.spec.variants import variants
 
 S = TypeVar("S", bound=Spec)
 
-DEFAULT_PRESET = "digits"
+DEFAULT_PRESET = "digits-wide"
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
 

@@ -8,8 +8,8 @@ hundreds of cells at once; the stages compute what is described here.
 from dwlt.runs.plan.cells import Cell, rounds_of
 from dwlt.runs.plan.matrix import Matrix, matrix
 from dwlt.runs.plan.nodes import Pretraining, Search, Source, pretrained_source, remember
-from dwlt.runs.plan.state import State, state_of
 from dwlt.runs.plan.whole import Plan
+from dwlt.runs.state import State, state_of
 
 __all__ = [
     "Cell",

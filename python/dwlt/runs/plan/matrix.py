@@ -13,8 +13,8 @@ from dwlt.runs import layout
 from dwlt.runs.done import StepState, check_steps
 from dwlt.runs.plan.cells import Cell
 from dwlt.runs.plan.nodes import Search
-from dwlt.runs.plan.state import State, state_of
 from dwlt.runs.plan.whole import Plan
+from dwlt.runs.state import State, state_of
 
 
 @dataclass
