@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from dwlt.events import Event, Notice
+from dwlt.events import Event, Message
 from dwlt.grid.frontier import find
 from dwlt.grid.measured import Measurements
 from dwlt.grid.target import Target, targets
@@ -21,7 +21,7 @@ from dwlt.results.base import jsonable
 from dwlt.results.files import environment, to_json
 from dwlt.runs.context import Context
 from dwlt.spec import load_experiment
-from dwlt.units import percent
+from dwlt.units import sparsity_text
 from dwlt.verdict.judge import Judged, judge
 
 HERE = Path(__file__).parent
@@ -30,7 +30,7 @@ OUT = HERE / "results" / "frontier.json"
 
 def tell(event: Event) -> None:
     """What a search asks for, and what went wrong."""
-    if isinstance(event, Notice):
+    if isinstance(event, Message):
         print(event.text, flush=True)
 
 
@@ -57,7 +57,7 @@ def grid(target: Target, context: Context) -> dict[str, Any]:
         },
         "estimated": estimated(judged),
         "counted": [number.title for number in judged.counted],
-        "sparsity": {r: percent(one.kept, one.total) for r, one in networks.items()},
+        "sparsity": {r: sparsity_text(one.kept, one.total) for r, one in networks.items()},
         "verdicts": {one.ticket.round: one.verdict.value for one in judged.tickets},
     }
 

@@ -26,7 +26,7 @@ from dwlt.scoring import (
     score,
     shards,
 )
-from dwlt.scoring.suite import Clock
+from dwlt.scoring.shards import Clock
 from dwlt.spec import AttackSpec, ScoreSpec
 from dwlt.stages.shards import ShardFiles
 from dwlt.units import Eps

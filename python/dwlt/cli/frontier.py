@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from dwlt.cli.options import Settings, working
-from dwlt.cli.search import Search, searching
+from dwlt.cli.search import SearchOptions, searching
 
 
 @click.command()
@@ -31,7 +31,7 @@ def command(
     task: str | None,
     fraction: float | None,
     max_seeds: int | None,
-    search: Search,
+    search: SearchOptions,
 ) -> None:
     """The extreme sparsity with as few transfers as possible.
 

@@ -9,7 +9,7 @@ from dwlt.cli.show import Show
 from dwlt.grid.frontier import Frontier
 from dwlt.grid.verify import Verified
 from dwlt.results import FrontierResult
-from dwlt.units import percent
+from dwlt.units import sparsity_text
 from dwlt.verdict.judge import TicketVerdict
 from dwlt.verdict.noninferiority import Comparison
 from dwlt.verdict.variance import HEAD, Components, table
@@ -57,7 +57,7 @@ def sentence(result: FrontierResult) -> str:
         answer = f"No extreme sparsity: {result.reason}"
     else:
         answer = (
-            f"The extreme sparsity is at least {percent(result.kept, result.total)} "
+            f"The extreme sparsity is at least {sparsity_text(result.kept, result.total)} "
             f"(round {result.extreme}), {result.confidence:.0%} confidence, "
             f"RA under {result.attack or 'no attack'}"
         )
@@ -105,7 +105,7 @@ def _row(ticket: TicketVerdict, attack: str | None) -> list[str]:
             cells.append(f"{100 * comparison.estimate.difference:+.1f} ({100 * low:+.1f})")
         else:
             cells.append("-")
-    name = f"round {one.round}, {percent(one.kept, one.total)}"
+    name = f"round {one.round}, {sparsity_text(one.kept, one.total)}"
     return [name, attack or "-", *cells, ticket.verdict.value]
 
 
@@ -124,7 +124,7 @@ def verified_sentence(one: Verified) -> str:
 
 def _named(ticket: TicketVerdict) -> str:
     one = ticket.ticket
-    return f"{percent(one.kept, one.total)} sparsity (round {one.round})"
+    return f"{sparsity_text(one.kept, one.total)} sparsity (round {one.round})"
 
 
 def verified_values(one: Verified) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from dwlt.cli.options import Settings, working
-from dwlt.cli.search import Search, searching
+from dwlt.cli.search import SearchOptions, searching
 
 
 @click.command()
@@ -33,7 +33,7 @@ def command(
     fraction: float | None,
     frontier: bool | None,
     prefilter: bool,
-    search: Search,
+    search: SearchOptions,
 ) -> None:
     """AutoAttack on what the verdict rests on, and on nothing else.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dwlt.errors import BusyError, DwltError, LedgerError
-from dwlt.events import Event, Notice, StageDone
+from dwlt.events import Event, Message, StageDone
 from dwlt.grid.measured import Measurements
 from dwlt.grid.target import Target
 from dwlt.grid.walk import WAIT, Policy, walk
@@ -79,7 +79,7 @@ def find_all(targets: tuple[Target, ...], context: Context, policy: Policy) -> t
             if not policy.keep_going or error.exit_code == 130:
                 raise
             failed.append(f"{target.label}: {error}")
-            context.observe(Notice(failed[-1], warning=True))
+            context.observe(Message(failed[-1], warning=True))
     if failed:
         raise DwltError(
             f"{len(failed)} of {len(targets)} searches for the frontier failed: {failed[0]}",
@@ -166,7 +166,7 @@ class _Search:
         seeds = f"seed{'s' * (len(step.seeds) > 1)} {', '.join(map(str, step.seeds))}"
         network = f"round {step.round}" if step.round else "the dense network"
         self.context.observe(
-            Notice(
+            Message(
                 f"{step.reason} -> {network}, {step.regime} transfer, {seeds}; "
                 f"{spent:,} epochs so far, the full grid has {full:,}"
             )

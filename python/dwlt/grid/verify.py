@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dwlt.errors import BusyError, UserError
-from dwlt.events import Notice
+from dwlt.events import Message
 from dwlt.grid.frontier import find, recorded
 from dwlt.grid.measured import Measurements
 from dwlt.grid.target import Target, targets
@@ -107,7 +107,7 @@ def _attack(
     part = target.experiment.verify
     if part.samples is not None:
         context.observe(
-            Notice("verify.samples: RA is of other images than SA and is not paired", warning=True)
+            Message("verify.samples: RA is of other images than SA and is not paired", warning=True)
         )
     found = evaluate_all(cells, part, context)
     measured = Measurements(context.runs)

@@ -41,7 +41,7 @@ def run(cell: Cell, part: VerifyPart, context: Context) -> tuple[Path, dict[str,
     experiment = cell.variant.experiment
     scoring = experiment.scoring()
     assert scoring.attack is not None  # an experiment always has one
-    wanted = evaluate.Wanted(
+    wanted = evaluate.EvaluationRequest(
         score=scoring.model_copy(update={"attack": ball_of(scoring.attack)}),
         suite=named.suite,
         prefilter=part.prefilter,
