@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from dwlt.errors import SpecError
+from dwlt.errors import SpecError, did_you_mean
 from dwlt.spec.base import Spec
 from dwlt.spec.experiment import Experiment
 from dwlt.spec.explain import explain
@@ -102,7 +101,16 @@ def load_verdict(config: str | None = None, changes: Iterable[str] = ()) -> Verd
 
 
 def validate_spec(kind: type[S], values: Mapping[str, Any], where: str) -> S:
-    """Build any spec from plain values with dwlt's own error text."""
+    """Build any spec from plain values with dwlt's own error text.
+
+    Args:
+        kind: the model to build.
+        values: by key, as TOML or JSON hold them.
+        where: what the values come from, for the message.
+
+    Raises:
+        SpecError: a key is unknown or missing, or a value is not one that it takes.
+    """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -169,8 +177,7 @@ def _find_base(base: str, above: Path) -> Path:
 
 
 def _preset_hint(config: str) -> str:
-    near = difflib.get_close_matches(Path(config).stem, presets(), n=1)
-    meant = f"did you mean {near[0]!r}? " if near else ""
+    meant = did_you_mean(Path(config).stem, presets())
     return f"{meant}presets: {', '.join(presets())}; or give the path of a .toml file"
 
 

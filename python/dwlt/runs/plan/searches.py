@@ -22,10 +22,11 @@ from dwlt.spec import (
     identity_values,
     validate_spec,
 )
+from dwlt.units import share
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceWeights:
     """The pre-trained weights that a search starts from.
 
     Attributes:
@@ -56,7 +57,7 @@ class Pretraining:
     spec: PretrainSpec
     given: tuple[str, str] | None
     runs: Path
-    _found: dict[str, Source] = field(default_factory=dict, compare=False, repr=False)
+    _found: dict[str, SourceWeights] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, experiment: Experiment, runs: Path) -> Pretraining:
@@ -78,7 +79,7 @@ class Pretraining:
 
     @property
     def label(self) -> str:
-        """A few words about it."""
+        """Its name in tables and in progress messages."""
         if self.given is None:
             return self.spec.train.regime
         text, regime = self.given
@@ -89,7 +90,7 @@ class Pretraining:
         """Where the training lives or would live."""
         return layout.run_folder(self.runs, "pretrain", self.spec.name, self.key)
 
-    def source(self) -> Source | None:
+    def source(self) -> SourceWeights | None:
         """The weights, or None where they are still to be made or read."""
         if "source" not in self._found:
             source = self._read_source()
@@ -98,25 +99,25 @@ class Pretraining:
             self._found["source"] = source
         return self._found["source"]
 
-    def set_source(self, source: Source) -> None:
+    def set_source(self, source: SourceWeights) -> None:
         """Take note of the weights, once a stage has made, proven or read them."""
         self._found["proven"] = self._found["source"] = source
 
     @property
-    def proven_source(self) -> Source | None:
+    def proven_source(self) -> SourceWeights | None:
         """The weights, if a stage of this process has made, proven or read them."""
         return self._found.get("proven")
 
-    def _read_source(self) -> Source | None:
+    def _read_source(self) -> SourceWeights | None:
         if self.given is not None:
             return _remembered(self.runs, self.key)
         result = finished(self.folder, *layout.steps("pretrain"))
         return None if result is None else pretrained_source(self.folder, result)
 
 
-def pretrained_source(folder: Path, result: dict[str, Any]) -> Source:
+def pretrained_source(folder: Path, result: dict[str, Any]) -> SourceWeights:
     """The weights of a finished pre-training run."""
-    return Source(
+    return SourceWeights(
         path=folder / layout.MODEL,
         digest=result["weights"],
         model=validate_spec(ModelSpec, result["spec"]["model"], str(folder)),
@@ -125,9 +126,9 @@ def pretrained_source(folder: Path, result: dict[str, Any]) -> Source:
     )
 
 
-def remember(pretraining: Pretraining, source: Source) -> None:
-    """Note what given weights turned out to be, for those who look without reading them again."""
-    path = layout.given(pretraining.runs, pretraining.key)
+def remember(pretraining: Pretraining, source: SourceWeights) -> None:
+    """Note what was found in given weights, so that `dwlt runs` need not read them again."""
+    path = layout.given_weights(pretraining.runs, pretraining.key)
     path.parent.mkdir(parents=True, exist_ok=True)
     values = {
         "path": str(source.path),
@@ -138,12 +139,12 @@ def remember(pretraining: Pretraining, source: Source) -> None:
     _core.write_atomic(str(path), json.dumps(values, indent=1, sort_keys=True).encode())
 
 
-def _remembered(runs: Path, key: str) -> Source | None:
+def _remembered(runs: Path, key: str) -> SourceWeights | None:
     try:
-        values = json.loads(layout.given(runs, key).read_bytes())
-        model = validate_spec(ModelSpec, values["model"], str(layout.given(runs, key)))
+        values = json.loads(layout.given_weights(runs, key).read_bytes())
+        model = validate_spec(ModelSpec, values["model"], str(layout.given_weights(runs, key)))
         path = Path(values["path"])
-        return Source(path, values["digest"], model, None, values["pretrain"])
+        return SourceWeights(path, values["digest"], model, None, values["pretrain"])
     except (OSError, ValueError, KeyError, TypeError):
         # A note and no more: the stage reads the weights themselves.
         return None
@@ -184,18 +185,18 @@ class Search:
         words = f"{self.pretraining.label} pre-training, {self.spec.method}"
         if self.spec.train is not None:
             part = self.spec.data.fraction
-            share = f" {100 * part:.6g}%" if part < 1 else ""
-            words += f"/{self.spec.train.regime} on {self.spec.data.task}{share}"
+            of_it = f" {share(part)}" if part < 1 else ""
+            words += f"/{self.spec.train.regime} on {self.spec.data.task}{of_it}"
         return words
 
-    def starts(self, source: Source) -> dict[str, str]:
+    def starts(self, source: SourceWeights) -> dict[str, str]:
         """Digests and ids of what it starts from."""
         starts = {"weights": source.digest}
         if self.of is not None:
             starts["search"] = layout.id_of(self.of.folder_from(source))
         return starts
 
-    def folder_from(self, source: Source) -> Path:
+    def folder_from(self, source: SourceWeights) -> Path:
         """Where it lives or would live, started from ``source``."""
         spec = self.spec.model_copy(update={"model": source.model})
         run_id = store.run_id("prune", spec, self.starts(source))

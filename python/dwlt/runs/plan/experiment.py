@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dwlt.runs.plan.cells import Cell, rounds_of
-from dwlt.runs.plan.nodes import Pretraining, Search
+from dwlt.runs.plan.searches import Pretraining, Search
 from dwlt.spec import Experiment, TransferRegime, Variant, variants
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Attributes:
-    searches: each with the number of rounds that are needed of it.
-    cells: in the order of variants, rounds and seeds.
+    """Everything that an experiment consists of, each part once.
+
+    Attributes:
+        pretrainings: trained or given ones, in the order of variants.
+        searches: each with the number of rounds that are needed of it.
+        cells: in the order of variants, rounds and seeds.
     """
 
     pretrainings: tuple[Pretraining, ...]
@@ -29,21 +32,21 @@ class Plan:
         runs: Path,
         regimes: Sequence[TransferRegime] | None = None,
         *,
-        whole: bool = True,
+        full_searches: bool = True,
         cells: bool = True,
     ) -> Plan:
         """Everything that an experiment consists of.
 
         Args:
             regimes: transfer regimes to take; None: all of the grid.
-            whole: whether searches go as far as the config says, and not only as far as the
+            full_searches: whether searches go as far as the config says, and not only as far as the
                 cells need them.
             cells: False leaves them out, and does not ask whether the searches reach them.
 
         Raises:
             SpecError: a round is asked for that no search reaches.
         """
-        collected = _Collected(runs, whole=whole, cells=cells)
+        collected = _Collected(runs, full_searches=full_searches, cells=cells)
         for variant in variants(experiment):
             if regimes is None or variant.regime in regimes:
                 collected.add(variant)
@@ -55,9 +58,9 @@ class Plan:
 
 
 class _Collected:
-    def __init__(self, runs: Path, *, whole: bool, cells: bool) -> None:
+    def __init__(self, runs: Path, *, full_searches: bool, cells: bool) -> None:
         self.runs = runs
-        self.whole = whole
+        self.full_searches = full_searches
         self.with_cells = cells
         self.pretrainings: dict[str, Pretraining] = {}
         self.searches: dict[object, Search] = {}
@@ -72,7 +75,7 @@ class _Collected:
         rounds = rounds_of(variant, search) if self.with_cells else variant.rounds or ()
         # A control follows its transferred rounds; a search, the config.
         last = max((1, *rounds))
-        if not rounds or (self.whole and variant.dense):
+        if not rounds or (self.full_searches and variant.dense):
             last = max((search.spec.rounds, *rounds))
         if search.of is not None:
             base = self._take(search.of, last)

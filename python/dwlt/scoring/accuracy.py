@@ -1,4 +1,4 @@
-"""Standard and robust accuracy of a model on a split, under one attack of our own."""
+"""Standard and robust accuracy of a model on a split, under one of dwlt's own attacks."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def score(
     with measuring(model, where):
         done = 0
         for batch in split.batches(batch_size=spec.batch_size, device=where):
-            tally.add(_judge(model, batch, spec))
+            tally.add(_batch_outcome(model, batch, spec))
             done += len(batch.labels)
             if on_batch is not None:
                 on_batch(done, len(split))
@@ -105,7 +105,7 @@ def score(
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _BatchOutcome:
     ids: Tensor
     clean: Tensor
     robust: Tensor | None
@@ -115,7 +115,7 @@ class _Judged:
     wavering: Tensor
 
 
-def _judge(model: nn.Module, batch: Batch, spec: ScoreSpec) -> _Judged:
+def _batch_outcome(model: nn.Module, batch: Batch, spec: ScoreSpec) -> _BatchOutcome:
     images, labels = batch.images.float(), batch.labels
     require_pixels(images)
     with torch.no_grad():
@@ -124,7 +124,7 @@ def _judge(model: nn.Module, batch: Batch, spec: ScoreSpec) -> _Judged:
     shares = could_be_shares(logits)
     none = torch.zeros_like(clean)
     if spec.attack is None:
-        return _Judged(batch.ids, clean, None, shares, none, none)
+        return _BatchOutcome(batch.ids, clean, None, shares, none, none)
     # A sample that is wrong already needs no attack; RA counts it as not robust.
     which = clean.nonzero().flatten()
     robust, blind, wavering = clean.clone(), none.clone(), none
@@ -138,7 +138,7 @@ def _judge(model: nn.Module, batch: Batch, spec: ScoreSpec) -> _Judged:
         robust[which] = ~(found.fooled | again)
         blind[which] = found.blind
         wavering[which] = found.fooled != again
-    return _Judged(batch.ids, clean, robust, shares, blind, wavering)
+    return _BatchOutcome(batch.ids, clean, robust, shares, blind, wavering)
 
 
 def could_be_shares(logits: Tensor) -> Tensor:
@@ -150,9 +150,9 @@ class _Tally:
     """Outcomes per batch, kept on the device until all are in: one transfer, not one per batch."""
 
     def __init__(self) -> None:
-        self._batches: list[_Judged] = []
+        self._batches: list[_BatchOutcome] = []
 
-    def add(self, judged: _Judged) -> None:
+    def add(self, judged: _BatchOutcome) -> None:
         self._batches.append(judged)
 
     def result(self, attack: AttackSpec | None, origin: str) -> Scored:
