@@ -63,6 +63,16 @@ test-python: setup
 test-slow: setup
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
+# Changes to the sources, on a copy, that tests must notice: hours for all; goes on where it stopped.
+# docs/mutants.md says what has been run. MUTANTS="protocol", "masks --seconds 600", ...
+MUTANTS ?=
+mutants: setup
+	$(BIN)/python -m benchmarks.mutants $(MUTANTS)
+
+coverage: setup
+	$(BIN)/python -m coverage run --source=python/dwlt -m pytest -m "not slow"
+	$(BIN)/python -m coverage report --skip-covered --sort=cover
+
 # The tables of benchmarks/README.md: some minutes, 12 GB of memory, 6 GB of disk.
 bench-masks: setup
 	$(BIN)/python -m benchmarks.masks

@@ -152,7 +152,7 @@ def test_every_sign_that_dwlt_prints_can_be_spelled() -> None:
     printed = set[str]().union(
         *(signs(part) for part in root.iterdir() if part.is_dir() and part.name != "report")
     )
-    tables = {sign for sign in signs(root / "report") if sign in "±✓✗≥–…"}
+    tables = {sign for sign in signs(root / "report") if sign in "±✓✗≥–…−→"}
     assert printed | tables <= SPELLED.keys()
     assert all(text.isascii() and text for text in SPELLED.values())
 

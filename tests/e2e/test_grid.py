@@ -6,9 +6,6 @@ import contextlib
 import json
 import random
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +15,7 @@ import pytest
 
 from dwlt import _core
 from tests.conftest import Cli
+from tests.processes import Command
 
 Json = Callable[..., Any]
 
@@ -58,16 +56,8 @@ def whole(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return runs
 
 
-def start(config: Path, runs: Path, *options: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [
-            *(sys.executable, "-m", "dwlt", "run", "--config", str(config)),
-            *("--runs", str(runs), "--device", "cpu", *options),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def start(config: Path, runs: Path, *options: str) -> Command:
+    return Command("run", "--config", config, "--runs", runs, "--device", "cpu", *options)
 
 
 def table(runs: Path, tmp_path: Path) -> dict[str, Any]:
@@ -133,12 +123,11 @@ def test_shared_by_two_and_killed_it_ends_with_the_same_table(
         while written(runs) == before:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        time.sleep(rng.uniform(0.2, 2))
+        time.sleep(rng.uniform(0.1, 1))
         for process in pair:
             if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
+                process.kill()
                 kills += 1
-            process.communicate()
     pair = [start(config, runs), start(config, runs)]
     for process in pair:
         _, err = process.communicate(timeout=300)

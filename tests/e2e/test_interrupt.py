@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.processes import Command
 
-def start(config: Path, runs: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "dwlt", "pretrain", "--device", "cpu"]
-    return subprocess.Popen(
-        [*command, "--config", str(config), "--runs", str(runs)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+
+def start(config: Path, runs: Path) -> Command:
+    return Command("pretrain", "--device", "cpu", "--config", config, "--runs", runs)
 
 
 def wait_for(runs: Path, pattern: str) -> None:
@@ -32,17 +26,17 @@ def wait_for(runs: Path, pattern: str) -> None:
 def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(
     number: signal.Signals, longer: Path, tmp_path: Path
 ) -> None:
-    with start(longer, tmp_path) as process:
-        wait_for(tmp_path, "state.safetensors")
-        process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+    process = start(longer, tmp_path)
+    wait_for(tmp_path, "state.safetensors")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "run the same command again to continue" in err
     assert "Traceback" not in err
     assert out == ""
     assert not list(tmp_path.rglob("result.json"))
-    with start(longer, tmp_path) as again:
-        _, err = again.communicate(timeout=120)
+    again = start(longer, tmp_path)
+    _, err = again.communicate(timeout=120)
     assert again.returncode == 0, err
     assert "resuming after epoch" in err
     assert len(list(tmp_path.rglob("result.json"))) == 1
@@ -50,17 +44,17 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(
 
 
 def test_the_second_process_says_who_works_and_leaves(longer: Path, tmp_path: Path) -> None:
-    with start(longer, tmp_path) as first:
-        wait_for(tmp_path, "state.safetensors")
-        # Held still, so that it cannot finish before the second one has looked.
-        first.send_signal(signal.SIGSTOP)
-        try:
-            with start(longer, tmp_path) as second:
-                _, err = second.communicate(timeout=60)
-        finally:
-            first.send_signal(signal.SIGCONT)
-        assert second.returncode == 1
-        assert str(first.pid) in err
-        assert "Traceback" not in err
-        _, err = first.communicate(timeout=120)
-        assert first.returncode == 0, err
+    first = start(longer, tmp_path)
+    wait_for(tmp_path, "state.safetensors")
+    # Held still, so that it cannot finish before the second one has looked.
+    first.send_signal(signal.SIGSTOP)
+    try:
+        second = start(longer, tmp_path)
+        _, err = second.communicate(timeout=60)
+    finally:
+        first.send_signal(signal.SIGCONT)
+    assert second.returncode == 1
+    assert str(first.pid) in err
+    assert "Traceback" not in err
+    _, err = first.communicate(timeout=120)
+    assert first.returncode == 0, err

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import random
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+
+from tests.processes import Command
 
 KILLS_PER_STAGE = 4
 LONGEST_DELAY = 0.5
@@ -22,23 +21,15 @@ COMMANDS = {
 }
 
 
-def command(stage: str, config: Path, runs: Path) -> list[str]:
+def start(stage: str, config: Path, runs: Path) -> Command:
     verb, *options = COMMANDS[stage]
-    return [
-        *(sys.executable, "-m", "dwlt", verb, "--config", str(config), "--runs", str(runs)),
-        *("--device", "cpu", *options),
-    ]
+    return Command(verb, "--config", config, "--runs", runs, "--device", "cpu", *options)
 
 
 def run_whole(stage: str, config: Path, runs: Path) -> None:
-    done = subprocess.run(
-        command(stage, config, runs),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = start(stage, config, runs)
+    _, err = done.communicate(timeout=120)
+    assert done.returncode == 0, err
 
 
 def last_write(runs: Path, stage: str) -> int:
@@ -54,21 +45,16 @@ def last_write(runs: Path, stage: str) -> int:
 def run_and_kill(stage: str, config: Path, runs: Path, delay: float) -> bool:
     """Start the stage, kill it ``delay`` seconds after it first writes. True: it was killed."""
     before = last_write(runs, stage)
-    with subprocess.Popen(
-        command(stage, config, runs),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        deadline = time.monotonic() + 60
-        while process.poll() is None and last_write(runs, stage) == before:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        time.sleep(delay)
-        if process.poll() is not None:
-            return False
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        return True
+    process = start(stage, config, runs)
+    deadline = time.monotonic() + 60
+    while process.poll() is None and last_write(runs, stage) == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    time.sleep(delay)
+    if process.poll() is not None:
+        return False
+    process.kill()
+    return True
 
 
 def final_bytes(runs: Path) -> dict[str, bytes]:

@@ -26,6 +26,7 @@ from dwlt.scoring import (
     score,
     shards,
 )
+from dwlt.scoring.shards import Clock
 from dwlt.spec import AttackSpec, ScoreSpec
 from dwlt.stages.shards import ShardFiles
 from dwlt.units import Eps
@@ -283,3 +284,11 @@ def test_eps_is_reached_and_not_passed() -> None:
     found = run(Traps(4), *trapped(15), [AutoAttackPart("apgd-ce", BALL, 0, 99)])
     assert found.attacks[0].fooled > 0
     assert BALL.eps.value == EPS
+
+
+def test_the_time_left_is_told_from_passes_of_this_session() -> None:
+    clock = Clock()
+    assert clock.left(3) is None
+    clock.worked(2, 3.0)
+    clock.worked(2, 5.0)
+    assert clock.left(3) == 6.0

@@ -15,6 +15,7 @@ from dwlt.spec.experiment import Experiment
 from dwlt.spec.explain import explain
 from dwlt.spec.merge import merged
 from dwlt.spec.variants import variants
+from dwlt.spec.verdict import VerdictPart
 
 S = TypeVar("S", bound=Spec)
 
@@ -60,11 +61,7 @@ def load_experiment(
     raw = _read_config(config or DEFAULT_PRESET)
     for key, value in under.items():
         _assign(raw, key, value)
-    for change in changes:
-        key, separator, text = change.partition("=")
-        if not separator or not key.strip():
-            raise SpecError(f"--set {change!r} has no '='", hint="write --set prune.rate=0.3")
-        _assign(raw, key.strip(), _read_value(text.strip()))
+    _change(raw, changes)
     for key, value in overrides.items():
         _assign(raw, key, value)
     _require_text(raw, "")
@@ -75,6 +72,32 @@ def load_experiment(
     # Every combination of a grid, for the same reason as every stage: a mistake must show early.
     variants(experiment)
     return experiment
+
+
+def load_verdict(config: str | None = None, changes: Iterable[str] = ()) -> VerdictPart:
+    """How tickets are judged, as a config says and changes to it.
+
+    Args:
+        config: as ``load_experiment`` takes it. None names no config, not even the embedded
+            default: its margins were fixed for its own task, and the results may be of another.
+        changes: texts ``verdict.key=value``.
+
+    Raises:
+        SpecError: as ``load_experiment``; or a change is about something else than the verdict.
+    """
+    texts = tuple(changes)
+    for change in texts:
+        key = change.partition("=")[0].strip()
+        if not key.startswith("verdict."):
+            raise SpecError(
+                f"--set {key} changes nothing about a verdict on results that are there",
+                hint=f"keys: {', '.join(f'verdict.{name}' for name in VerdictPart.model_fields)}",
+            )
+    if config is not None:
+        return load_experiment(config, texts).verdict
+    raw: dict[str, Any] = {}
+    _change(raw, texts)
+    return validate_spec(VerdictPart, raw.get("verdict", {}), "--set verdict")
 
 
 def validate_spec(kind: type[S], values: Mapping[str, Any], where: str) -> S:
@@ -185,6 +208,14 @@ def _require_text(values: Any, place: str) -> None:
     elif isinstance(values, (list, tuple)):
         for value in values:
             _require_text(value, place)
+
+
+def _change(raw: dict[str, Any], changes: Iterable[str]) -> None:
+    for change in changes:
+        key, separator, text = change.partition("=")
+        if not separator or not key.strip():
+            raise SpecError(f"--set {change!r} has no '='", hint="write --set prune.rate=0.3")
+        _assign(raw, key.strip(), _read_value(text.strip()))
 
 
 def _read_value(text: str) -> Any:
