@@ -43,13 +43,15 @@ def test_cells_are_rounds_times_seeds_times_regimes(tmp_path: Path) -> None:
 
 
 def test_a_control_brings_the_search_that_it_is_made_from(tmp_path: Path) -> None:
-    plan = Plan.of(experiment("prune.method=shuffled", "prune.rounds=4"), tmp_path)
+    plan = Plan.of(
+        experiment("prune.method=shuffled", "prune.rounds=4", "transfer.rounds=[0,4]"), tmp_path
+    )
     assert [(s.spec.method, last) for s, last in plan.searches] == [("imp", 4), ("shuffled", 4)]
     assert plan.searches[1][0].of is plan.searches[0][0]
 
 
 def test_before_anything_is_done_everything_is_to_do(tmp_path: Path) -> None:
-    found = matrix(Plan.of(experiment("transfer.rounds=[0,2]"), tmp_path))
+    found = matrix(Plan.of(experiment("transfer.rounds=[0,2]", "transfer.seeds=3"), tmp_path))
     assert found.totals == {State.TODO: 12}
     assert {state for *_, state in found.searches} == {State.TODO}
     assert (found.workers, found.seconds_left) == (0, None)
