@@ -16,8 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dwlt.report import write_report
-from dwlt.report.tables import terminal_tables
+from dwlt.report import plain_tables, write_report
 from dwlt.results.files import to_json
 from dwlt.runs.layout import STAGES
 
@@ -102,10 +101,10 @@ def main() -> None:
     parser.add_argument("name")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        paths = write_report(arguments.runs, Path(folder))
+        paths = write_report(arguments.runs, Path(folder), figures=True)
         report = json.loads(paths.json.read_bytes())
         keep_figures(Path(folder) / "figures", arguments.name)
-        tables = terminal_tables(paths.data)
+        tables = plain_tables(paths.data)
     target = ROOT / "benchmarks" / "results" / f"{arguments.name}.json"
     target.parent.mkdir(exist_ok=True)
     target.write_bytes(to_json(condense(arguments.runs, report)))

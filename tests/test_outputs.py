@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from dwlt.errors import UserError
-from dwlt.outputs import destination, write_file
+from dwlt.outputs import require_writable, write_file
 from tests.conftest import Cli
 
 
@@ -86,7 +86,7 @@ def test_a_pipe_gets_the_bytes_and_stays(tmp_path: Path) -> None:
     assert bytes_of(pipe, lambda: write_file(link, b"content")) == b"content"
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert link.is_symlink()
-    assert destination(Path(os.devnull)) == Path(os.devnull)
+    assert require_writable(Path(os.devnull)) == Path(os.devnull)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwlt.errors import SpecError
-from dwlt.units import Eps, derive_seed, parse_epochs, parse_fraction, percent
+from dwlt.units import Eps, derive_seed, parse_epochs, parse_fraction, share, sparsity_text
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,11 @@ def test_seeds_fit_a_generator(seed: int, part: int) -> None:
     assert 0 <= derive_seed(seed, part) < 2**63
 
 
-def test_percent_comes_from_integers() -> None:
-    assert percent(1074, 10000) == "89.26%"
-    assert percent(0, 0) == "0.00%"
-    assert percent(5, 5) == "0.00%"
+def test_a_share_has_no_trailing_zeros() -> None:
+    assert (share(0.1), share(1), share(0.125)) == ("10%", "100%", "12.5%")
+
+
+def test_sparsity_comes_from_integers() -> None:
+    assert sparsity_text(1074, 10000) == "89.26%"
+    assert sparsity_text(0, 0) == "0.00%"
+    assert sparsity_text(5, 5) == "0.00%"

@@ -6,6 +6,8 @@ callers never meet two hierarchies. A message names the culprit; ``hint`` is the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class DwltError(Exception):
     """Something failed that is not the user's mistake. Exit code 1.
@@ -64,3 +66,16 @@ class InterruptError(DwltError):
     """The user stopped the work; everything up to the last epoch is saved. Exit code 130."""
 
     exit_code = 130
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The name that a misspelt one was probably meant to be, for a hint; None if none is near."""
+    import difflib  # only where something is wrong already
+
+    return next(iter(difflib.get_close_matches(name, list(names), n=1)), None)
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The question for a hint, with a blank behind it: "did you mean 'digits'? "; "" if none."""
+    near = nearest(name, names)
+    return "" if near is None else f"did you mean {near!r}? "

@@ -1,4 +1,4 @@
-"""What stages tell whoever watches them. Stages never print; the CLI decides what is shown."""
+"""Events: how stages report what they do. Stages never print; the CLI decides what is shown."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ class StageDone:
 
 
 @dataclass(frozen=True)
-class Notice:
+class Message:
     """Something the user should read; ``warning`` when it can spoil a result."""
 
     text: str
     warning: bool = False
 
 
-Event = StageStarted | StepStarted | EpochDone | ShardDone | StepDone | StageDone | Notice
+Event = StageStarted | StepStarted | EpochDone | ShardDone | StepDone | StageDone | Message
 Observer = Callable[[Event], None]

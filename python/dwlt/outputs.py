@@ -1,8 +1,8 @@
-"""Where a file goes that the user named: links are followed, and only plain files are replaced.
+"""Files whose name the user gave: what cannot be written is refused before the work begins.
 
-Files appear by renaming a finished one into place. Under a name that is a link, that would replace
-the link; so the file it leads to is replaced instead. A pipe or a device such as a terminal gets
-the bytes and stays. What can be neither is refused, before any work.
+The core writes them (``_core.write_atomic`` and the like): it follows links, replaces plain files
+by renaming a finished one into place, and gives a pipe or a terminal the bytes. Here the name is
+looked at before hours of work are spent, with a message that says what to do.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ KINDS = (
 )
 
 
-def destination(path: Path) -> Path:
-    """The file that writing to ``path`` makes or replaces: where its links lead.
+def require_writable(path: Path) -> Path:
+    """Refuse a name under which no file can be written.
 
-    A pipe or a character device is given back as it was named: what ``/dev/stdout`` leads to may
-    have no name of its own.
+    Returns:
+        The path, as it was named.
 
     Raises:
         UserError: it is a folder, socket or disk; its folder is not there; or its links lead round
@@ -36,7 +36,7 @@ def destination(path: Path) -> Path:
     with suppress(OSError):
         mode = path.stat().st_mode
         if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
-            return path
+            return path  # what /dev/stdout leads to may have no name of its own
     try:
         target = path.resolve()
     except (RuntimeError, OSError) as error:  # RuntimeError: a circle, up to Python 3.12
@@ -47,7 +47,7 @@ def destination(path: Path) -> Path:
         raise UserError(f"{path}: a part of that path is a file, not a folder") from error
     except FileNotFoundError as error:
         if target.parent.is_dir():
-            return target
+            return path
         leads = f"{path} is a link to {target}, and" if target != path.absolute() else f"{path}:"
         raise UserError(
             f"{leads} there is no folder {target.parent}", hint="make the folder first"
@@ -55,14 +55,24 @@ def destination(path: Path) -> Path:
     for is_kind, name in KINDS:
         if is_kind(mode):
             raise UserError(f"{path} is {name}, not a file to write", hint="name another file")
-    return target
+    return path
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a temporary sibling, fsync, rename. See above for others.
+    """Write a file that the user named, whole or not at all.
 
     Raises:
-        UserError: as ``destination``.
+        UserError: as ``require_writable``.
         OSError, DwltError: it cannot be written.
     """
-    _core.write_atomic(os.fspath(destination(path)), content)
+    _core.write_atomic(os.fspath(require_writable(path)), content)
+
+
+def require_other(out: Path, *given: Path | None) -> None:
+    """Refuse an output that is also an input.
+
+    Raises:
+        UserError: it is.
+    """
+    if out.exists() and any(path is not None and out.samefile(path) for path in given):
+        raise UserError(f"{out} would be overwritten by itself", hint="name another -o file")

@@ -24,6 +24,16 @@ def head_of(path: Path) -> bytes:
     return head
 
 
+def kind_of(head: bytes) -> str | None:
+    """What a file that begins so is, such as "a web page: the download failed"; None: unknown.
+
+    Args:
+        head: its first bytes, at best ``HEAD`` of them.
+    """
+    remark = _core.sniff_file(head)
+    return None if remark is None else remark.removeprefix("is ")
+
+
 def refuse_other_kinds(path: Path, head: bytes | None = None) -> None:
     """Refuse a file whose first bytes say that it is none of the files that dwlt reads.
 

@@ -18,7 +18,7 @@ _EPOCHS = re.compile(r"\s*([0-9]+)\s*(?:ep|epochs?)?\s*")
 
 
 def parse_fraction(text: str | float) -> Fraction:
-    """Read "8/255", "16/(3*255)"-free plain fractions, decimals and numbers, exactly.
+    """Read plain fractions such as "8/255", decimals and numbers, exactly.
 
     Args:
         text: a number, or text of the form ``A`` or ``A/B`` with non-negative decimals.
@@ -86,9 +86,14 @@ def derive_seed(seed: int, *parts: int | str) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-def percent(kept: int, total: int) -> str:
-    """Sparsity as every page of dwlt shows it: 1 - kept/total with two decimals, "89.26%"."""
+def sparsity_text(kept: int, total: int) -> str:
+    """Sparsity as text, from the integers: 1 - kept/total with two decimals, "89.26%"."""
     return f"{100 * (1 - kept / total):.2f}%" if total else "0.00%"
+
+
+def share(fraction: float) -> str:
+    """A share, such as that of a task's images, as percent without trailing zeros: "10%"."""
+    return f"{100 * fraction:.6g}%"
 
 
 _Z95 = 1.959963984540054
@@ -96,10 +101,19 @@ _Z95 = 1.959963984540054
 
 
 def wilson(correct: int, n: int, z: float = _Z95) -> tuple[float, float]:
-    """The score interval of E. B. Wilson (1927) for a binomial share: fit for 0, n and small n."""
-    share, square = correct / n, z * z
-    centre = share + square / (2 * n)
-    spread = z * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
+    """The score interval of E. B. Wilson (1927) for a binomial share: fit for 0, n and small n.
+
+    Args:
+        correct: successes, 0 to ``n``.
+        n: trials, at least 1.
+        z: standard normal quantile of the confidence; by default of a two-sided 95%.
+
+    Returns:
+        Lower and upper end, shares in [0, 1].
+    """
+    part, square = correct / n, z * z
+    centre = part + square / (2 * n)
+    spread = z * math.sqrt(part * (1 - part) / n + square / (4 * n * n))
     scale = 1 + square / n
     low = 0.0 if correct == 0 else (centre - spread) / scale
     high = 1.0 if correct == n else (centre + spread) / scale

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dwlt.attacks import SEARCHES, Found, perturb, search
+from dwlt.attacks import SEARCHES, SearchResult, perturb, search
 from dwlt.spec import AttackSpec
 from dwlt.units import Eps
 
@@ -23,7 +23,7 @@ def spec(norm: Norm = "linf", **changes: Any) -> AttackSpec:
     return AttackSpec(norm=norm, **values)
 
 
-def run(model: nn.Module, images: Tensor, labels: Tensor, attack: AttackSpec) -> Found:
+def run(model: nn.Module, images: Tensor, labels: Tensor, attack: AttackSpec) -> SearchResult:
     return search(model, images, labels, attack, seed=0, ids=torch.arange(len(labels)))
 
 

@@ -14,7 +14,7 @@ from dwlt.errors import ModelError, UserError
 from dwlt.models.blueprint import Blueprint
 from dwlt.models.files import digest, read_model
 from dwlt.runs.context import Context
-from dwlt.runs.plan import Source
+from dwlt.runs.plan import SourceWeights
 from dwlt.spec import ModelSpec, TaskSpec
 from tests.checkpoints.make import LAYOUTS, MEAN, STD, cache_torchvision
 from tests.conftest import Cli
@@ -38,7 +38,7 @@ def context(tmp_path: Path) -> Context:
     )
 
 
-def id8(source: Source) -> str:
+def id8(source: SourceWeights) -> str:
     """What stands for a run's id: the first digits of the weights' digest."""
     return source.digest.rpartition(":")[2][:8]
 

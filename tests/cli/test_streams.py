@@ -121,12 +121,12 @@ def test_settings_stay_what_they_are(
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_progress_comes_in_every_encoding(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dwlt.events import Notice
+    from dwlt.events import Message
 
     err = Terminal(encoding)
     monkeypatch.setattr(sys, "stderr", err)
     with guarded(), show.Show() as view:
-        view.event(Notice("class 'größe → 日本' \udcff is empty…"))
+        view.event(Message("class 'größe → 日本' \udcff is empty…"))
     assert r"\u65e5\u672c' \xff is empty" in err.text
 
 
@@ -152,7 +152,7 @@ def test_every_sign_that_dwlt_prints_can_be_spelled() -> None:
     printed = set[str]().union(
         *(signs(part) for part in root.iterdir() if part.is_dir() and part.name != "report")
     )
-    tables = {sign for sign in signs(root / "report") if sign in "±✓✗≥–…"}
+    tables = {sign for sign in signs(root / "report") if sign in "±✓✗≥–…−→"}
     assert printed | tables <= SPELLED.keys()
     assert all(text.isascii() and text for text in SPELLED.values())
 
@@ -363,10 +363,10 @@ def test_what_children_and_c_code_print_is_no_data() -> None:
     code = (
         "import atexit, ctypes, os, sys\n"
         "from dwlt.cli import root\n"
-        "from dwlt.cli.streams import echo, strangers_talk\n"
+        "from dwlt.cli.streams import echo, others_to_stderr\n"
         "def work(args):\n"
         "    with root.guarded():\n"
-        "        with strangers_talk():\n"
+        "        with others_to_stderr():\n"
         "            print('python')\n"
         "            os.system('echo child')\n"
         "            ctypes.CDLL(None).puts(b'c')\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dwlt.data.opened import open_data
-from dwlt.events import Event, Notice
+from dwlt.events import Event, Message
 from dwlt.runs.context import Context
 from dwlt.spec import TaskSpec
 
@@ -32,7 +32,7 @@ def test_what_is_left_out_is_said_once(tmp_path: Path) -> None:
         "train/ is taken for a class: images lie directly in it, and beside it is bus",
         "images of kinds that are not read: 1 left out (bus/a.avif)",
     ]
-    assert said == [Notice(f"imagefolder:set: {text}") for text in texts]
+    assert said == [Message(f"imagefolder:set: {text}") for text in texts]
     # Notes on the protocol are for the report alone.
     assert task.readings == tuple(texts)
     assert task.notes[2].startswith("no test part: a quarter of each class is held out")

@@ -168,7 +168,7 @@ def test_class_names_that_differ_between_files(tmp_path: Path) -> None:
         (b"", "not a readable Parquet file"),
         (b"PAR1 and then nothing", "not a readable Parquet file"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
-        (b"<html><body>404</body></html>", "HTML page"),
+        (b"<html><body>404</body></html>", "web page"),
     ],
 )
 def test_files_that_are_no_parquet(tmp_path: Path, content: bytes, reason: str) -> None:

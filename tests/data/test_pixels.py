@@ -62,7 +62,7 @@ GOOD = encoded(picture(0, 0, side=32), "JPEG")
         (b"", "empty"),
         (b"hello", "cannot identify image file"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer"),
-        (b"<!DOCTYPE html><html>", "HTML page"),
+        (b"<!DOCTYPE html><html>", "web page"),
         (GOOD[: len(GOOD) // 2], "truncated"),
         (GOOD[:20], "not a readable image"),
         (encoded(picture(0, 0, side=32))[:200], "not a readable image"),

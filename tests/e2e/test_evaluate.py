@@ -117,7 +117,9 @@ def test_a_sweep_draws_its_curve(
     assert curve[0]["ra"] == found["result"]["test"]["sa"]
     for kind, head in (("png", b"\x89PNG"), ("svg", b"<?xml")):
         assert (Path(found["folder"]) / f"eps-sweep.{kind}").read_bytes().startswith(head)
-    code, _, err = cli("report", "--runs", tmp_path / "runs", "--out", tmp_path / "report")
+    code, _, err = cli(
+        "report", "--figures", "--runs", tmp_path / "runs", "--out", tmp_path / "report"
+    )
     assert code == 0, err
     assert len(list((tmp_path / "report" / "figures").glob("sweep-*.svg"))) == 1
     assert "RA as eps grows" in (tmp_path / "report" / "report.html").read_text()

@@ -18,7 +18,8 @@ from torch.nn.utils import prune
 import dwlt
 from dwlt import _core
 from dwlt.errors import FormatError, MaskError, ModelError
-from dwlt.masks.selection import Elsewhere, bytes_of
+from dwlt.masks.arrays import DeviceWeights
+from dwlt.masks.selection import bytes_of
 
 
 def weights() -> dict[str, Any]:
@@ -174,7 +175,7 @@ def test_to_torch_gives_ones_and_zeros_of_any_type(dtype: torch.dtype) -> None:
     assert tensors["empty"].shape == (0, 2)
 
 
-class Counted(Elsewhere):
+class Counted(DeviceWeights):
     """Remembers the largest stretch that was asked for."""
 
     largest = 0
@@ -195,8 +196,8 @@ def test_weights_on_another_device_are_copied_in_stretches(
     }
     here = dwlt.prune_magnitude(weights, rate=0.2)
     again = dwlt.prune_magnitude(weights, rate=0.2, within=here)
-    monkeypatch.setattr("dwlt.masks.selection._is_elsewhere", lambda array: True)
-    monkeypatch.setattr("dwlt.masks.selection.Elsewhere", Counted)
+    monkeypatch.setattr("dwlt.masks.arrays._is_on_device", lambda array: True)
+    monkeypatch.setattr("dwlt.masks.arrays.DeviceWeights", Counted)
     Counted.largest = 0
     assert dwlt.prune_magnitude(weights, rate=0.2) == here
     assert dwlt.prune_magnitude(weights, rate=0.2, within=here) == again

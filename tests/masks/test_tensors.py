@@ -96,7 +96,7 @@ def test_masked_weights_never_revive(seed: int, nesterov: bool) -> None:
     enforcer = Enforcer({"w": param}, {"w": mask})
     # Momentum from before the mask, as a pruning step in mid-training would leave it.
     optimizer.state[param]["momentum_buffer"] = torch.randn(3, 4, generator=generator)
-    enforcer.settle(optimizer)
+    enforcer.zero_masked(optimizer)
     for _ in range(4):
         param.grad = torch.randn(3, 4, generator=generator)
         optimizer.step()
@@ -110,7 +110,7 @@ def test_a_kept_weight_of_zero_trains() -> None:
     param = weight(0.0, 1.0, 1.0, 2.0)
     optimizer = torch.optim.SGD([param], lr=0.5)
     enforcer = Enforcer({"w": param}, {"w": MASK})
-    enforcer.settle(optimizer)
+    enforcer.zero_masked(optimizer)
     param.grad = torch.ones_like(param)
     optimizer.step()
     enforcer.after_step(optimizer)
@@ -123,7 +123,7 @@ def test_settling_leaves_plus_zero() -> None:
     enforcer = Enforcer({"w": param}, {"w": MASK})
     enforcer.after_step(optimizer)
     assert bits(param)[1] == "80000000"
-    enforcer.settle(optimizer)
+    enforcer.zero_masked(optimizer)
     assert bits(param)[1] == "00000000"
 
 

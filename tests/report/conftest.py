@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dwlt.report import ReportPaths, write_report
-from tests.report.make import Maker, make_study
+from tests.report.make import PAPER, Maker, make_study
 
 
 @pytest.fixture
@@ -35,4 +35,4 @@ def study_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def written(study_runs: Path) -> ReportPaths:
     """The small study's report, written once: drawing takes most of the time of these tests."""
-    return write_report(study_runs, study_runs.parent / "deep" / "out")
+    return write_report(study_runs, study_runs.parent / "deep" / "out", PAPER, figures=True)

@@ -10,8 +10,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from dwlt.spec.verdict import VerdictPart
+
 # total 1000 in two layers; kept after r rounds of 20%, by round half to even as prune counts.
 TOTAL = 1000
+PAPER = VerdictPart(rule="paper")
+"""The rule that needs few seeds and images; hand-made files have few of both."""
+
 KEPT = {0: 1000, 1: 800, 3: 512, 6: 262, 10: 107, 15: 35, 20: 11}
 ATTACK = "pgd-20 linf 8/255"
 

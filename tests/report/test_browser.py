@@ -106,7 +106,7 @@ def test_the_page_shows_its_table_and_loads_nothing(page: Path, tmp_path: Path) 
         heard = [
             line for line in server.heard if b"GET" in line and not any(o in line for o in own)
         ]
-    assert "double-win, sparsest" in shown
+    assert "the extreme sparsity" in shown
     assert "94.00 ± 1.00" in shown
     assert shown.count("<svg") == 4
     assert heard == []

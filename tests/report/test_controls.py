@@ -8,31 +8,29 @@ from math import sqrt
 
 import pytest
 
-from dwlt.report import Report, Verdict, assess, collect, terminal_tables
-from dwlt.report.controls import ControlTable, Lead, control_tables, difference
-from dwlt.report.export import json_text
+from dwlt.report import Report, assess, collect, plain_tables
+from dwlt.report.controls import ControlTable, Lead, difference
+from dwlt.report.export import csv_files, json_text
 from dwlt.report.page import render
-from dwlt.report.spreadsheet import csv_files
-from dwlt.results import Accuracy
-from dwlt.verdict.rule import NUMBERS
-from dwlt.verdict.stats import Level
-from tests.report.make import ATTACK, Maker, attack_settings, id8
+from dwlt.verdict.judge import Verdict
+from dwlt.verdict.outcomes import NUMBERS, Measured
+from tests.report.make import ATTACK, PAPER, Maker, attack_settings, id8
 
 DENSE = ([90], [20], [85], [50])
 IMP = id8("prune", "digits", "imp")
 
 
 def report_of(make: Maker) -> Report:
-    return assess(collect(make.root))
+    return assess(collect(make.root), settings=PAPER)
 
 
 def only_table(make: Maker) -> ControlTable:
-    (table,) = control_tables(report_of(make))
+    (table,) = report_of(make).controls
     return table
 
 
-def level(*correct: int, n: int = 100) -> Level:
-    return Level(tuple(Accuracy(count, n) for count in correct))
+def level(*correct: int, n: int = 100) -> Measured:
+    return Measured.of_counts(dict(enumerate(correct)), n)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +69,7 @@ def test_every_control_stands_beside_the_ticket_of_its_round(make: Maker) -> Non
         make.network(6, ([60], [1], [85], [50]), method=method)
     table = only_table(make)
     (round_,) = table.rounds
-    assert round_.ticket.network.round == 6
+    assert round_.ticket.ticket.round == 6
     assert [control.name for control in round_.controls] == [
         *("oneshot", "random", "layerwise-random", "shuffled", "reinit", "new-idea"),
     ]
@@ -107,7 +105,7 @@ def test_a_control_made_from_a_search_is_held_against_that_one_alone(make: Maker
         "of": {"id": "0therone", "name": "digits"},
     }
     make.network(6, DENSE, prune=shuffled, salt="shuffled", mask="b3:shuffled")
-    (table,) = control_tables(report_of(make))
+    (table,) = report_of(make).controls
     assert table.group.group.prune.id == "0therone"
 
 
@@ -117,7 +115,7 @@ def test_oneshot_is_held_against_the_search_under_its_regime(make: Maker) -> Non
     standard = {"id": "standard", "name": "digits", "method": "imp", "regime": "standard"}
     make.network(6, DENSE, prune=standard, salt="standard", mask="b3:standard")
     make.network(6, DENSE, method="oneshot")  # adversarial too
-    (table,) = control_tables(report_of(make))
+    (table,) = report_of(make).controls
     assert table.group.group.prune.id == IMP
 
 
@@ -128,7 +126,7 @@ def test_random_masks_are_held_against_every_search(make: Maker) -> None:
     make.network(6, DENSE, prune=standard, salt="standard", mask="b3:standard")
     drawn = {"id": "randomly", "name": "digits", "method": "random", "regime": "none"}
     make.network(6, DENSE, prune=drawn, salt="random", mask="b3:random")
-    assert len(control_tables(report_of(make))) == 2
+    assert len(report_of(make).controls) == 2
 
 
 def test_other_tasks_fractions_and_measures_are_not_compared(make: Maker) -> None:
@@ -136,7 +134,7 @@ def test_other_tasks_fractions_and_measures_are_not_compared(make: Maker) -> Non
     make.network(6, DENSE)
     make.network(6, DENSE, method="random", fraction=0.1, salt="tenth")
     make.network(6, DENSE, method="oneshot", attack="autoattack linf 8/255")
-    assert control_tables(report_of(make)) == ()
+    assert report_of(make).controls == ()
 
 
 def test_other_training_settings_make_no_difference_to_report(make: Maker) -> None:
@@ -160,7 +158,7 @@ def test_reinit_is_held_against_the_dense_network_of_its_pretraining(make: Maker
     make.network(6, ([60], [1], [60], [1]), method="reinit", weights="b3:fresh")
     group = next(g for g in report_of(make).groups if g.group.prune.method == "reinit")
     assert group.group.dense is not None
-    assert group.dense[0] == level(90)
+    assert group.dense()[NUMBERS[0]].correct == (90,)
     assert group.tickets[0].verdict is Verdict.NOT
 
 
@@ -184,10 +182,10 @@ def test_controls_on_the_terminal_the_page_and_in_files(make: Maker) -> None:
     make.network(6, DENSE)
     make.network(6, ([60], [1], [85], [50]), method="random")
     report = report_of(make)
-    tables = terminal_tables(report)
+    tables = plain_tables(report)
     # The control's group has no table of its own.
     assert len(tables) == 3
-    assert tables[-1].rows == (("adversarial", "digits:5-9", "random", "2", "2", "0"),)
+    assert tables[-1].rows == (("adversarial → digits:5-9", "random", "2", "2", "0"),)
     text = render(report)
     assert "Tickets against controls" in text
     assert "−30.00 worse" in text

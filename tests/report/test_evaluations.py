@@ -6,12 +6,19 @@ from typing import Any
 
 import pytest
 
-from dwlt.report import assess, collect, evaluation_tables
-from dwlt.report.evaluations import comparable, corruption_rows, interval
+from dwlt.report import assess, collect
+from dwlt.report.evaluations import (
+    comparable,
+    corruption_table,
+    evaluation_table,
+    interval,
+    sweep_points,
+)
+from dwlt.report.figures import sweep_figure
 from dwlt.report.page import render
-from dwlt.report.sweep import draw, points
+from dwlt.report.table import PlainTable, plain
 from dwlt.results import Accuracy, EvaluateResult
-from tests.report.make import Maker, accuracy, score
+from tests.report.make import PAPER, Maker, accuracy, score
 
 
 def evaluation(make: Maker, run_id: str, **over: Any) -> None:
@@ -25,6 +32,10 @@ def read(make: Maker) -> tuple[EvaluateResult, ...]:
     data = collect(make.root)
     assert data.warnings == ()
     return data.evaluate
+
+
+def tables_of(make: Maker) -> list[PlainTable]:
+    return [plain(evaluation_table(group)) for group in comparable(collect(make.root))]
 
 
 def test_other_n_and_other_images_are_other_tables(make: Maker) -> None:
@@ -43,7 +54,7 @@ def test_other_n_and_other_images_are_other_tables(make: Maker) -> None:
     ]
     assert [len(group.results) for group in groups] == [2, 1, 2]
     assert groups[0].notes == ("100 of 224 test images are used",)
-    tables = evaluation_tables(collect(make.root))
+    tables = tables_of(make)
     assert [len(table.rows) for table in tables] == [2, 1, 2]
     assert tables[1].title == "Evaluations on digits:5-9, n = 10"
 
@@ -56,15 +67,16 @@ def test_attacks_masks_and_sources_are_named(make: Maker) -> None:
     named = {"mask": "k.safetensors", "from": "other.safetensors"}
     flags = [{"code": "square-stronger", "text": "Square is stronger"}]
     evaluation(make, "0a0a0a01", attacks=attacks, flags=flags, **named)
-    (table,) = evaluation_tables(collect(make.root))
-    model, attack, sa, ra, after = table.rows[0]
+    (table,) = tables_of(make)
+    model, attack, sa, ra, after, flags_shown = table.rows[0]
+    assert flags_shown == "square-stronger"
     assert model == ("0a0a0a01.safetensors, masks k.safetensors, attack made on other.safetensors")
     assert attack == "pgd-20 linf 8/255"
     # Wilson: (80 + 1.92 -+ 1.96 sqrt(16 + 0.96)) / 103.84.
     assert sa == "80.00 [71.12, 86.66]"
     assert ra == "20.00 [13.34, 28.88]"
     assert after == "apgd-ce 30.00, square 20.00"
-    page = render(assess(collect(make.root)))
+    page = render(assess(collect(make.root), settings=PAPER))
     assert "square-stronger" in page
     assert "apgd-ce 30.00, square 20.00" in page
 
@@ -79,21 +91,21 @@ def test_a_sweep_and_corruptions_are_on_the_page(make: Maker) -> None:
         make, "0a0a0a01", sweep=sweep, corruptions={"source": "x", "mean": 0.5, "rows": rows}
     )
     (result,) = read(make)
-    assert corruption_rows(result) == [
-        ("fog", "70.00", "60.00", "50.00", "40.00", "30.00", "50.00")
-    ]
-    page = render(assess(collect(make.root)))
+    assert plain(corruption_table(result)).rows == (
+        ("fog", "70.00", "60.00", "50.00", "40.00", "30.00", "50.00"),
+    )
+    page = render(assess(collect(make.root), settings=PAPER))
     assert "RA over eps: 80.0% at 0, 40.0% at 1/8, 0.0% at 1" in page
     assert "severity" in page
-    drawn = draw(points(result), attack="pgd-20")
+    drawn = sweep_figure(sweep_points(result), "pgd-20")
     assert drawn.keys() == {"png", "svg", "pdf"}
-    assert drawn["svg"] == draw(points(result), attack="pgd-20")["svg"]
+    assert drawn["svg"] == sweep_figure(sweep_points(result), "pgd-20")["svg"]
 
 
 def test_nothing_evaluated_is_no_section(study: Maker) -> None:
     for path in (study.root / "evaluate").glob("*/result.json"):
         path.unlink()
-    assert "<h2>Evaluations</h2>" not in render(assess(collect(study.root)))
+    assert "<h2>Evaluations</h2>" not in render(assess(collect(study.root), settings=PAPER))
 
 
 @pytest.mark.parametrize(

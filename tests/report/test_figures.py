@@ -9,23 +9,29 @@ import xml.etree.ElementTree as ET
 import matplotlib as mpl
 import pytest
 
-from dwlt.report import Report, assess, canvas, collect
+from dwlt.report import Report, assess, collect
 from dwlt.report import figures as drawing
-from dwlt.report.axis import choose_ticks, position
-from dwlt.report.densities import density_tables
+from dwlt.report.masks import DensityTable, LayersOf, density_tables
+from dwlt.report.plots import choose_ticks, group_panels, layout, position
 from dwlt.results import Layer
-from dwlt.verdict.rule import NUMBERS
-from tests.report.make import Maker
+from dwlt.verdict.outcomes import NUMBERS
+from tests.report.make import PAPER, Maker
 
 
 @pytest.fixture
 def report(study: Maker) -> Report:
-    return assess(collect(study.root))
+    return assess(collect(study.root), settings=PAPER)
+
+
+def only(make: Maker) -> dict[str, bytes]:
+    """The figure of the only group."""
+    (verdict,) = assess(collect(make.root), settings=PAPER).groups
+    return drawing.group_figure(verdict)
 
 
 def test_curves_in_all_formats(report: Report) -> None:
-    made = drawing.curves(report.groups[0])
-    assert set(made) == set(canvas.FORMATS)
+    made = drawing.group_figure(report.groups[0])
+    assert set(made) == set(drawing.FORMATS)
     assert made["png"].startswith(b"\x89PNG")
     assert made["pdf"].startswith(b"%PDF")
     assert ET.fromstring(made["svg"]).tag == "{http://www.w3.org/2000/svg}svg"
@@ -35,32 +41,33 @@ def test_curves_in_all_formats(report: Report) -> None:
 
 
 def test_the_same_report_gives_the_same_bytes(report: Report) -> None:
-    assert drawing.panels(report.groups[0]) == drawing.panels(report.groups[0])
+    assert drawing.group_figure(report.groups[0]) == drawing.group_figure(report.groups[0])
 
 
 def test_the_callers_settings_come_back(report: Report) -> None:
     with mpl.rc_context({"font.size": 33.0}):
-        drawing.panels(report.groups[0])
+        drawing.group_figure(report.groups[0])
         assert mpl.rcParams["font.size"] == 33.0
 
 
 def test_settings_of_the_user_do_not_change_a_figure(report: Report) -> None:
-    before = drawing.panels(report.groups[0])
+    before = drawing.group_figure(report.groups[0])
     with mpl.rc_context({"font.size": 33.0, "axes.grid": True, "lines.linewidth": 9}):
-        assert drawing.panels(report.groups[0]) == before
+        assert drawing.group_figure(report.groups[0]) == before
 
 
 def test_panels_for_all_four_numbers(report: Report) -> None:
-    made = drawing.panels(report.groups[0])
-    assert tuple(made) == NUMBERS
-    assert "RA after adversarial transfer" in made[NUMBERS[3]]
+    made = group_panels(report.groups[0])
+    assert len(made) == len(NUMBERS)
+    assert made[3].title == "RA after adversarial transfer"
 
 
 def test_labels_of_the_sparsity_axis_do_not_touch(report: Report) -> None:
-    with canvas.style():
-        figure = canvas.blank(7.0, 5.3)
+    panel = group_panels(report.groups[0])[1]
+    with drawing.style():
+        figure = drawing.blank(7.0, 5.4)
         ax = figure.subplots(2, 2)[1][0]
-        drawing._panel(ax, report.groups[0], NUMBERS[1])
+        drawing.draw(ax, panel)
         figure.draw_without_rendering()
         boxes = [label.get_window_extent() for label in ax.get_xticklabels()]
         # At least half a digit (7.5 points high, 0.32 em wide, 100 dpi) lies between two labels.
@@ -68,48 +75,56 @@ def test_labels_of_the_sparsity_axis_do_not_touch(report: Report) -> None:
     assert len(boxes) == 6
     gaps = [right.x0 - left.x1 for left, right in itertools.pairwise(boxes)]
     assert min(gaps) > least
+    # On the page a digit is 6 units wide.
+    placed = [place for place, text in layout(panel)["x_ticks"] if text]
+    assert len(placed) == 6
+    assert min(b - a for a, b in itertools.pairwise(placed)) > 5 * 6 + 6
 
 
 def test_a_figure_with_the_dense_network_alone(make: Maker) -> None:
     make.network(0, ([90], [20], [85], [50]))
-    assert len(drawing.curves(assess(collect(make.root)).groups[0])["png"]) > 5000
+    assert len(only(make)["png"]) > 5000
 
 
 def test_a_figure_without_the_dense_network(make: Maker) -> None:
     make.cell(6, "standard", 90, 20)
-    assert len(drawing.curves(assess(collect(make.root)).groups[0])["png"]) > 5000
+    assert len(only(make)["png"]) > 5000
 
 
 def test_dollar_signs_are_not_mathematics(make: Maker) -> None:
     ref = {"id": "x", "name": "n", "regime": "$\\frac{"}
     make.cell(6, "standard", 90, 20, pretrain=ref)
-    assert drawing.curves(assess(collect(make.root)).groups[0])["svg"]
+    assert only(make)["svg"]
 
 
 def test_layer_densities(report: Report) -> None:
-    (table,) = density_tables(report)
+    (table,) = report.densities
     assert [column.round for column in table.columns] == [1, 3, 6, 10, 15, 20]
-    made = drawing.layers(table.title, [(c.kept, c.total, c.layers) for c in table.columns])
-    assert set(made) == set(canvas.FORMATS)
+    made = drawing.layer_figure(table)
+    assert set(made) == set(drawing.FORMATS)
     assert min(map(len, made.values())) > 5000
+
+
+def densities(title: str, stack: tuple[Layer, ...], count: int = 1) -> DensityTable:
+    """So many tickets with these layers."""
+    return DensityTable(title, "t", False, (LayersOf(1, 10, 20, stack),) * count)
 
 
 def test_a_collapsed_layer_is_drawn() -> None:
     stack = (Layer("a", 5, 10), Layer("b", 0, 10), Layer("c", 0, 0))
-    assert len(drawing.layers("t", [(5, 20, stack)])["svg"]) > 3000
+    assert len(drawing.layer_figure(densities("t", stack))["svg"]) > 3000
 
 
 def test_long_names_and_many_tickets_are_drawn() -> None:
     # Warnings are errors here, and a map without room for itself gives one.
     stack = (Layer("block." * 40, 5, 10), Layer("b", 5, 10))
-    tickets = [(10, 20, stack)] * 60
-    assert len(drawing.layers("title " * 40, tickets)["svg"]) > 3000
-    assert drawing.layers("title " * 40, tickets[:1])["png"]
+    assert len(drawing.layer_figure(densities("title " * 40, stack, 60))["svg"]) > 3000
+    assert drawing.layer_figure(densities("title " * 40, stack))["png"]
 
 
 def test_densities_come_from_transfers_where_no_prune_run_is_at_hand(make: Maker) -> None:
     make.cell(6, "standard", 90, 20)
-    (table,) = density_tables(assess(collect(make.root)))
+    (table,) = density_tables(collect(make.root))
     assert [layer.kept for layer in table.columns[0].layers] == [27, 235]
 
 

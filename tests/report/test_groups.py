@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dwlt.report import Report, Verdict, assess, collect
-from tests.report.make import ATTACK, KEPT, Maker, attack_settings, id8
+from dwlt.report import Report, assess, collect
+from dwlt.verdict.judge import Verdict
+from tests.report.make import ATTACK, KEPT, PAPER, Maker, attack_settings, id8
 
 GONE = {"name": "b", "kept": 0, "total": 1}
 NUMBERS = ([90], [20], [85], [50])
 
 
 def report_of(make: Maker) -> Report:
-    return assess(collect(make.root))
+    return assess(collect(make.root), settings=PAPER)
 
 
 def codes(report: Report) -> list[str]:
@@ -77,7 +78,7 @@ def test_other_training_settings_are_left_out_by_name(make: Maker) -> None:
     odd = make.cell(10, "standard", 99, 99, spec=spec)
     report = report_of(make)
     (group,) = report.groups
-    assert [t.network.round for t in group.tickets] == [6]
+    assert [t.ticket.round for t in group.tickets] == [6]
     (warning,) = report.warnings
     assert (warning.code, warning.where) == ("mixed-settings", odd.parent.name)
 

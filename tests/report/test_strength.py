@@ -8,7 +8,7 @@ import pytest
 
 from dwlt.report import assess, collect
 from dwlt.results import Notice
-from tests.report.make import Maker, attack_settings, id8, score
+from tests.report.make import PAPER, Maker, attack_settings, id8, score
 
 
 def evaluation(
@@ -38,7 +38,7 @@ def evaluation(
 
 
 def flags(make: Maker) -> list[Notice]:
-    found = assess(collect(make.root)).flags
+    found = assess(collect(make.root), settings=PAPER).flags
     return [flag for flag in found if flag.code == "weak-attack-stronger"]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dwlt import _core
-from dwlt.events import Event, Notice
+from dwlt.events import Event, Message
 from dwlt.runs.complete import Completed, Prepared, StepResult, Work, complete
 from dwlt.runs.context import Context
 from dwlt.runs.store import Run
@@ -31,7 +31,7 @@ def context(runs: Path, events: list[Event] | None = None) -> Context:
 
 
 def notices(events: list[Event]) -> list[str]:
-    return [event.text for event in events if isinstance(event, Notice)]
+    return [event.text for event in events if isinstance(event, Message)]
 
 
 def found_by(stage: str) -> dict[str, Any]:

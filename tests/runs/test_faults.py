@@ -57,7 +57,7 @@ class Command:
         walk(plan, context, Policy(), asked=True)
         folder = plan.cells[0].folder()
         assert folder is not None
-        wanted = evaluate.Wanted(ScoreSpec())
+        wanted = evaluate.EvaluationRequest(ScoreSpec())
         evaluate.run(self.experiment, wanted, folder / "best-sa.safetensors", context)
         self.memo.update(context.memo)
 

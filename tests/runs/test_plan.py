@@ -23,7 +23,9 @@ def experiment(*changes: str) -> Experiment:
 def test_a_search_goes_as_far_as_its_cells_need(tmp_path: Path) -> None:
     plan = Plan.of(experiment("transfer.rounds=[0,2]", "prune.rounds=5"), tmp_path)
     assert [last for _, last in plan.searches] == [5]
-    only = Plan.of(experiment("transfer.rounds=[0,2]", "prune.rounds=5"), tmp_path, whole=False)
+    only = Plan.of(
+        experiment("transfer.rounds=[0,2]", "prune.rounds=5"), tmp_path, full_searches=False
+    )
     assert [last for _, last in only.searches] == [2]
     with pytest.raises(SpecError, match="round 7 is beyond"):
         Plan.of(experiment("transfer.rounds=[7]", "prune.rounds=5"), tmp_path)

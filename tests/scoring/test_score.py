@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import dwlt.scoring.door
-from dwlt.attacks import Found
+import dwlt.scoring.accuracy
+from dwlt.attacks import SearchResult
 from dwlt.errors import DataError, DwltError
 from dwlt.results.images import ids_digest
 from dwlt.scoring import Scored, score
@@ -138,11 +138,11 @@ def test_a_model_that_changes_its_mind_is_flagged_and_gets_no_credit() -> None:
 
 
 def test_an_attack_that_leaves_its_ball_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def cheat(model: nn.Module, images: Tensor, *args: Any, **kwargs: Any) -> Found:
+    def cheat(model: nn.Module, images: Tensor, *args: Any, **kwargs: Any) -> SearchResult:
         none = torch.zeros(len(images), dtype=torch.bool)
-        return Found(images - 0.11, none, none)
+        return SearchResult(images - 0.11, none, none)
 
-    monkeypatch.setattr(dwlt.scoring.door, "search", cheat)
+    monkeypatch.setattr(dwlt.scoring.accuracy, "search", cheat)
     with pytest.raises(DwltError, match=r"pgd-4 linf 0\.1, step 0\.05 left its bounds"):
         measure(Threshold())
 

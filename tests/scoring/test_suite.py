@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dwlt.attacks import Found
+from dwlt.attacks import SearchResult
 from dwlt.attacks.auto import SUITE, package
 from dwlt.data import Batch
 from dwlt.errors import DataError, DwltError, LedgerError
@@ -24,7 +24,7 @@ from dwlt.scoring import (
     accuracy_on,
     evaluate,
     score,
-    suite,
+    shards,
 )
 from dwlt.scoring.suite import _Clock
 from dwlt.spec import AttackSpec, ScoreSpec
@@ -42,7 +42,7 @@ BALL = AttackSpec(eps=Eps("0.05"), step=Eps("0.0125"), steps=5)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(package, "QUERIES", 60)
     monkeypatch.setattr(package, "STEPS", 10)
-    monkeypatch.setattr(suite, "SHARD", 15)
+    monkeypatch.setattr(shards, "SHARD", 15)
 
 
 def four(limit: int = 256) -> list[Threat]:
@@ -144,7 +144,7 @@ class Counting:
     def passes(self, classes: int) -> int:
         return self._threat.passes(classes)
 
-    def run(self, model: nn.Module, batch: Batch, shard: int) -> Found:
+    def run(self, model: nn.Module, batch: Batch, shard: int) -> SearchResult:
         self._log.append(f"{self.name} {shard}")
         return self._threat.run(model, batch, shard)
 
@@ -230,9 +230,9 @@ def test_progress_tells_who_stands_and_how_long() -> None:
 
 def test_points_outside_the_ball_are_an_error() -> None:
     class Cheat(Counting):
-        def run(self, model: nn.Module, batch: Batch, shard: int) -> Found:
+        def run(self, model: nn.Module, batch: Batch, shard: int) -> SearchResult:
             none = torch.zeros(len(batch.labels), dtype=torch.bool)
-            return Found(batch.images + 0.06, none, none)
+            return SearchResult(batch.images + 0.06, none, none)
 
     with pytest.raises(DwltError, match="left its bounds"):
         run(

@@ -75,7 +75,7 @@ def make(runs: Path) -> Made:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     found = make(tmp_path_factory.mktemp("results") / "runs")
     model = found.path("transfer").parent / "best-sa.safetensors"
-    wanted = evaluate.Wanted(found.experiment.scoring())
+    wanted = evaluate.EvaluationRequest(found.experiment.scoring())
     evaluate.run(found.experiment, wanted, model, found.context)
     return found
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from dwlt.data import load_task
 from dwlt.errors import SpecError
 from dwlt.spec import REGIMES, AttackSpec, TaskSpec, TrainSpec
-from dwlt.training import OBJECTIVES, CheckpointSlot, train
-from dwlt.training.probe import HeldOut, Probe, probe_fast
+from dwlt.training import OBJECTIVES, CheckpointSlot, TrainJob, train
+from dwlt.training.probe import HeldOut, OverfittingProbe, probe_fast
 from dwlt.units import Eps
 from tests.training.memory import blobs, small_net, split_of
 
@@ -94,22 +94,23 @@ def test_a_collapse_is_seen_and_flagged() -> None:
     [(80, 39, True), (80, 41, False), (20, 1, False), (30, 5, True), (0, 0, False)],
 )
 def test_the_rule_for_a_collapse(one_step: int, multi_step: int, flagged: bool) -> None:
-    assert (Probe(one_step, multi_step, 100, "pgd-10").flag(1) is not None) == flagged
+    assert (OverfittingProbe(one_step, multi_step, 100, "pgd-10").flag(1) is not None) == flagged
 
 
 def test_one_step_training_without_a_random_start_raises_the_flag(tmp_path: Path) -> None:
     # Real digits, at an eps of almost a third of the pixel range.
     task = load_task(TaskSpec(task="digits:0-4", validation=0.2), data_dir=tmp_path)
     attack = AttackSpec(eps=Eps("0.3"), step=Eps("0.3"), steps=1, random_start=False)
-    outcome = train(
-        digits_net(),
-        task.train,
-        TrainSpec(regime="fast", epochs=5, batch_size=64, lr=0.1, attack=attack),
+    job = TrainJob(
+        model=digits_net(),
+        split=task.train,
+        spec=TrainSpec(regime="fast", epochs=5, batch_size=64, lr=0.1, attack=attack),
         seed=0,
         device="cpu",
         slot=CheckpointSlot(tmp_path / "state.safetensors", {}),
         held_out=task.validation,
     )
+    outcome = train(job)
     assert "catastrophic-overfitting" in {flag.code for flag in outcome.flags}
     assert outcome.records[-1].values()["probe"]["n"] == 128
 

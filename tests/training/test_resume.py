@@ -16,7 +16,7 @@ import dwlt._core
 from dwlt.errors import LedgerError
 from dwlt.scoring import Scored, score
 from dwlt.spec import AttackSpec, ScoreSpec, TrainSpec
-from dwlt.training import CheckpointSlot, TrainOutcome, train
+from dwlt.training import CheckpointSlot, TrainJob, TrainOutcome, train
 from dwlt.units import Eps
 from tests.training.memory import blobs, small_net
 
@@ -44,18 +44,20 @@ def attempt(
     def score_epoch(epoch: int) -> Scored:
         return score(net, blobs(12, seed=7), SCORE, device="cpu")
 
-    outcome = train(
-        net,
-        blobs(),
-        spec,
-        seed=seed,
-        device="cpu",
-        slot=CheckpointSlot(folder / "state.safetensors", {"run": "x"}),
-        **{"prunable": prunable, "masks": masks, **options},
-        score_epoch=score_epoch,
-        held_out=blobs(12, seed=7),
-        keep_best=True,
-    )
+    hooks = {name: options.pop(name) for name in ("on_epoch", "stop") if name in options}
+    values = {
+        "model": net,
+        "split": blobs(),
+        "spec": spec,
+        "seed": seed,
+        "device": "cpu",
+        "slot": CheckpointSlot(folder / "state.safetensors", {"run": "x"}),
+        "prunable": prunable,
+        "masks": masks,
+        "held_out": blobs(12, seed=7),
+        "keep_best": True,
+    }
+    outcome = train(TrainJob(**{**values, **options}), score_epoch=score_epoch, **hooks)
     return outcome, net
 
 

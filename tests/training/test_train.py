@@ -17,10 +17,11 @@ from dwlt.masks.tensors import Enforcer
 from dwlt.results import Accuracy, Flag
 from dwlt.scoring import Scored, score
 from dwlt.spec import AttackSpec, ScoreSpec, TrainSpec
-from dwlt.training import CheckpointSlot, EpochRecord, TrainOutcome, train
+from dwlt.training import CheckpointSlot, EpochRecord, TrainJob, TrainOutcome, train
 from dwlt.units import Eps
 from tests.training.memory import blobs, small_net, split_of
 
+HOOKS = ("score_epoch", "on_epoch", "stop")
 ATTACK = AttackSpec(eps=Eps("0.1"), step=Eps("0.05"), steps=2)
 
 
@@ -30,9 +31,9 @@ def spec(**changes: Any) -> TrainSpec:
 
 def run(folder: Path, model: nn.Module, train_spec: TrainSpec, **options: Any) -> TrainOutcome:
     values = {"seed": 1, "device": "cpu", "split": blobs(), **options}
-    split = values.pop("split")
     slot = CheckpointSlot(folder / "state.safetensors", {"run": "test"})
-    return train(model, split, train_spec, slot=slot, **values)
+    hooks = {name: values.pop(name) for name in HOOKS if name in values}
+    return train(TrainJob(model=model, spec=train_spec, slot=slot, **values), **hooks)
 
 
 def head(net: nn.Sequential) -> nn.Linear:

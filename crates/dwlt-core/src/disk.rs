@@ -1,5 +1,5 @@
-//! The one way to the file system: every operation of the core on files goes through here, so that
-//! tests can let any one of them fail (see `fault`). Outside of tests nothing is added to the
+//! Access to the file system: every operation of the core on files goes through here, so that tests
+//! can make any one of them fail (see `fault`). Outside of tests nothing is added to the
 //! standard library's functions but the rule on refused fsyncs ([`File::sync`]).
 
 use std::fs::{self, Metadata, OpenOptions, ReadDir, TryLockError};

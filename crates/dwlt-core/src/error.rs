@@ -47,7 +47,7 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// Whoever watches the call asked it to stop.
+    /// The caller's [`Watch`](crate::Watch) asked to stop.
     Stopped,
     /// The operating system refused something else.
     Io {

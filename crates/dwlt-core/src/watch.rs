@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-/// How often a call that cannot look up from its work is looked after.
+/// How often a call that is waited for in another thread is checked for the wish to stop.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Who follows a call that takes long, and may stop it. The default is nobody.
+/// Progress of a call that takes long, and a way to stop it. The default has neither.
 #[derive(Clone, Copy, Default)]
 pub struct Watch<'a> {
     /// Grows by the bytes that are done.

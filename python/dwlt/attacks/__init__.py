@@ -7,14 +7,14 @@ model as they found it: parameters, gradients and each module's own training fla
 from dwlt.attacks.geometry import BALLS, Ball, ball_around
 from dwlt.attacks.guard import frozen, module_flags
 from dwlt.attacks.noise import noise
-from dwlt.attacks.search import SEARCHES, Found, predicts, search, summed_cross_entropy
+from dwlt.attacks.search import SEARCHES, SearchResult, predicts, search, summed_cross_entropy
 from dwlt.attacks.training import perturb
 
 __all__ = [
     "BALLS",
     "SEARCHES",
     "Ball",
-    "Found",
+    "SearchResult",
     "ball_around",
     "frozen",
     "module_flags",

@@ -51,5 +51,5 @@ def _mix(state: Tensor) -> Tensor:
 
 
 def _high(state: Tensor, bits: int) -> Tensor:
-    """The top ``bits`` bits as a non-negative number: a shift that does not drag the sign."""
+    """The top ``bits`` bits as a non-negative number, without copies of the sign bit."""
     return (state >> (64 - bits)).bitwise_and_((1 << bits) - 1)

@@ -29,7 +29,7 @@ LossFn = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What a search found, one row per sample.
 
     Attributes:
@@ -73,11 +73,19 @@ def search(
     seed: int,
     ids: Tensor,
     loss_fn: LossFn = summed_cross_entropy,
-) -> Found:
+) -> SearchResult:
     """Attack every sample in evaluation mode; the outcome of one does not depend on the others.
 
-    The clean image is not judged, only points that the search reaches. Arguments as for
-    ``perturb``.
+    The clean image is not judged, only points that the search reaches.
+
+    Args:
+        model: logits of images in [0, 1]; left as it was found.
+        images: (B, C, H, W) float32 in [0, 1].
+        labels: (B,) int64.
+        attack: norm, eps, step length, steps and restarts; which points are judged (``iterate``).
+        seed: of the random starts, together with each sample's id and the restart's number.
+        ids: (B,) int64.
+        loss_fn: (logits, labels) -> scalar, a sum over samples that do not touch one another.
     """
     images = images.detach()
     points = images.clone()
@@ -94,7 +102,7 @@ def search(
             tried = run(model, walk, attack, loss_fn)
             points[left], fooled[left] = tried.points, tried.fooled
             blind[left] |= tried.blind
-    return Found(points, fooled, blind)
+    return SearchResult(points, fooled, blind)
 
 
 @dataclass
@@ -109,7 +117,7 @@ class _Walk:
     points: Tensor
     labels: Tensor
     left: Tensor
-    found: Found
+    found: SearchResult
 
     @classmethod
     def begin(
@@ -119,10 +127,10 @@ class _Walk:
         points = ball.start(seed, ids) if attack.random_start else images
         none = torch.zeros_like(labels, dtype=torch.bool)
         left = torch.arange(len(labels), device=labels.device)
-        return cls(ball, points, labels, left, Found(points.clone(), none, none.clone()))
+        return cls(ball, points, labels, left, SearchResult(points.clone(), none, none.clone()))
 
     def leave(self, stands: Tensor) -> None:
-        """Let the samples go that do not stand any more: their points are final."""
+        """Take fooled samples out of the batch: their points are final."""
         gone = self.left[~stands]
         self.found.points[gone], self.found.fooled[gone] = self.points[~stands], True
         self.ball, self.points = self.ball.take(stands), self.points[stands]
@@ -136,8 +144,8 @@ def _walk(
     loss_fn: LossFn,
     *,
     judge_all: bool,
-) -> Found:
-    """``attack.steps`` steps uphill, then a look at the points that are left.
+) -> SearchResult:
+    """Take ``attack.steps`` steps up the loss; judge the last points of those that still take part.
 
     Args:
         judge_all: judge every point on the way, and let fooled samples leave the batch.
@@ -164,7 +172,7 @@ def _is_zero(gradient: Tensor) -> Tensor:
     return (gradient == 0).flatten(1).all(1)
 
 
-SEARCHES: dict[str, Callable[..., Found]] = {
+SEARCHES: dict[str, Callable[..., SearchResult]] = {
     "last": partial(_walk, judge_all=False),
     "any": partial(_walk, judge_all=True),
 }

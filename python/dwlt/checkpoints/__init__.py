@@ -2,7 +2,7 @@
 
 from dwlt.checkpoints.choose import Choice, choose
 from dwlt.checkpoints.entries import Entry, entries_of
-from dwlt.checkpoints.names import Match, find_match, head_rows
+from dwlt.checkpoints.names import NameMatch, find_match, head_rows
 from dwlt.checkpoints.normaliser import Lifted, check_units, lift
 from dwlt.checkpoints.read import read_checkpoint
 
@@ -10,7 +10,7 @@ __all__ = [
     "Choice",
     "Entry",
     "Lifted",
-    "Match",
+    "NameMatch",
     "check_units",
     "choose",
     "entries_of",

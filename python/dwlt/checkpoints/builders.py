@@ -46,18 +46,19 @@ class TensorClass(LeftOut):
     """A class whose instances are tensors and mean what plain tensors mean."""
 
     def called(self) -> LeftOut:
-        """Tensors have not been made so since PyTorch 0.4."""
+        """Refuse a call of the class itself, which has made no tensor in a file since PyTorch
+        0.4."""
         raise DamagedError(f"it holds a {self.name} as PyTorch before 0.4 wrote them")
 
 
-class Layout(str):
+class TensorLayout(str):
     """``torch.sparse_coo`` and the like."""
 
     __slots__ = ()
 
 
 def is_harmless(name: str) -> bool:
-    """Whether an object of this name may be left out of a file without a word of refusal."""
+    """Whether an object of this name may be left out; any other name makes a file refused."""
     module, _, attribute = name.rpartition(".")
     if module in ("builtins", "__builtin__"):
         return attribute in BUILTINS
@@ -118,7 +119,7 @@ def _rebuild_sparse(layout: Any, parts: Any) -> SavedTensor:
 
 
 def _same(data: Any, *_: Any) -> Any:
-    """Of a parameter, its tensor."""
+    """A parameter is read as its tensor."""
     return data
 
 
@@ -192,7 +193,7 @@ _REBUILT: dict[str, Callable[..., Any]] = {
     ),
     "torch._tensor._rebuild_from_type": _rebuild_subclass,
     "torch._tensor._rebuild_from_type_v2": _rebuild_subclass,
-    "torch.serialization._get_layout": Layout,
+    "torch.serialization._get_layout": TensorLayout,
     "torch.Size": _container(tuple),
     "torch.device": lambda *given: ":".join(str(one) for one in given),
     "collections.OrderedDict": _container(_pairs),

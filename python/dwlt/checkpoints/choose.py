@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dwlt.checkpoints.entries import Entry
-from dwlt.checkpoints.names import Match, coverage, find_match, same_tensor
+from dwlt.checkpoints.names import NameMatch, coverage, find_match, same_tensor
 from dwlt.errors import ModelError
 
 
@@ -26,7 +26,7 @@ class Choice:
     ignore: tuple[str, ...] = ()
 
 
-def choose(path: Path, entries: Sequence[Entry], own: Iterable[str], choice: Choice) -> Match:
+def choose(path: Path, entries: Sequence[Entry], own: Iterable[str], choice: Choice) -> NameMatch:
     """The one whole network in a file.
 
     Where a training's weights and their averages both are there, the averages are taken: they are
@@ -47,7 +47,7 @@ def choose(path: Path, entries: Sequence[Entry], own: Iterable[str], choice: Cho
             raise ModelError(
                 f"{path} has no entry {choice.entry!r}", hint="leave --entry out to see what it has"
             )
-    found: list[Match] = []
+    found: list[NameMatch] = []
     failed: list[tuple[int, ModelError]] = []
     for entry in entries:
         try:
@@ -69,6 +69,6 @@ def choose(path: Path, entries: Sequence[Entry], own: Iterable[str], choice: Cho
     return pool[0]
 
 
-def _equal(one: Match, other: Match) -> bool:
+def _equal(one: NameMatch, other: NameMatch) -> bool:
     mine, theirs = one.tensors(), other.tensors()
     return all(name in theirs and same_tensor(mine[name], theirs[name]) for name in mine)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dwlt.checkpoints import Match, check_units
+from dwlt.checkpoints import NameMatch, check_units
 from dwlt.errors import ModelError
 from dwlt.models import Model, state_of
 from dwlt.spec import ModelSpec
@@ -21,7 +21,7 @@ Normalisation = tuple[tuple[float, ...], tuple[float, ...], tuple[str, ...]]
 """Mean and standard deviation per channel, and the names of where they are from."""
 
 
-def normalisation(path: Path, spec: ModelSpec, match: Match, width: int) -> Normalisation:
+def normalisation(path: Path, spec: ModelSpec, match: NameMatch, width: int) -> Normalisation:
     """The file's, else the spec's, for ``width`` channels."""
     given, lifted = None, match.lifted
     if spec.mean is not None and spec.std is not None:
@@ -55,7 +55,7 @@ def _spread(values: tuple[float, ...], width: int, path: Path) -> tuple[float, .
     return values if len(values) == width else values * width
 
 
-def fitted(path: Path, match: Match, model: Model) -> tuple[dict[str, Tensor], dict[str, int]]:
+def fitted(path: Path, match: NameMatch, model: Model) -> tuple[dict[str, Tensor], dict[str, int]]:
     """The file's tensors in the network's types and shapes, and how many of a type were converted.
 
     Raises:

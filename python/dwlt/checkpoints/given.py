@@ -6,18 +6,18 @@ import hashlib
 from pathlib import Path
 
 from dwlt import _core
-from dwlt.checkpoints.importing import TORCHVISION, Imported, Wanted, checked, load
+from dwlt.checkpoints.importing import TORCHVISION, Imported, ImportRequest, checked, load
 from dwlt.data.opened import open_data
 from dwlt.models.blueprint import KEY, Blueprint, blueprint_of
 from dwlt.models.files import digest, find_model, model_bytes, read_metadata
 from dwlt.runs import layout
 from dwlt.runs.context import Context
-from dwlt.runs.plan import Source
+from dwlt.runs.plan import SourceWeights
 from dwlt.runs.verify import require_as_committed
 from dwlt.spec import ModelSpec, TaskSpec
 
 
-def given_weights(text: str, spec: ModelSpec, data: TaskSpec, context: Context) -> Source:
+def given_weights(text: str, spec: ModelSpec, data: TaskSpec, context: Context) -> SourceWeights:
     """Weights given as text (``--weights``) as the source of a search.
 
     A model file that dwlt wrote, or a run folder with one, is taken as it is. Everything else is
@@ -45,18 +45,18 @@ def given_weights(text: str, spec: ModelSpec, data: TaskSpec, context: Context) 
         return _source(file, blueprint, Path(text).stem)
     task = open_data(data, context)
     channels, size, _ = task.shape
-    wanted = Wanted(classes=task.classes, channels=channels, size=size)
+    wanted = ImportRequest(classes=task.classes, channels=channels, size=size)
     imported = load(text if file is None else str(file), spec, wanted)
     name = text.replace(":", "-") if file is None else Path(text).stem
     return _source(_keep(imported, name, context), imported.blueprint, name)
 
 
-def _source(file: Path, blueprint: Blueprint, name: str) -> Source:
+def _source(file: Path, blueprint: Blueprint, name: str) -> SourceWeights:
     found = digest(file)
     # Not a run, so it has no id of its own; the weights' digest tells as much.
     id8 = found.rpartition(":")[2][:8]
     pretrain = {"id": id8, "name": name, "regime": blueprint.regime or "given"}
-    return Source(file, found, blueprint.model, images=None, pretrain=pretrain)
+    return SourceWeights(file, found, blueprint.model, images=None, pretrain=pretrain)
 
 
 def _keep(imported: Imported, name: str, context: Context) -> Path:

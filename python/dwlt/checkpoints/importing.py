@@ -12,7 +12,7 @@ import torch
 from dwlt.checkpoints import (
     Choice,
     Entry,
-    Match,
+    NameMatch,
     choose,
     entries_of,
     head_rows,
@@ -38,7 +38,7 @@ _LARGE, _SMALL = 224, 32
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ImportRequest:
     """What the user says about a checkpoint; None leaves it to the file.
 
     Attributes:
@@ -73,7 +73,7 @@ class Imported:
     notes: tuple[str, ...]
 
 
-def load(text: str, spec: ModelSpec, wanted: Wanted) -> Imported:
+def load(text: str, spec: ModelSpec, wanted: ImportRequest) -> Imported:
     """Import a file, or ``torchvision:NAME[:WEIGHTS]``.
 
     Args:
@@ -118,7 +118,7 @@ def checked(imported: Imported, *, to_train: bool = False) -> Imported:
     return replace(imported, notes=(*imported.notes, *found), origin=origin)
 
 
-def _from_torchvision(text: str, wanted: Wanted) -> Imported:
+def _from_torchvision(text: str, wanted: ImportRequest) -> Imported:
     name, _, which = text.removeprefix(TORCHVISION).partition(":")
     from dwlt.models import zoo
 
@@ -142,7 +142,7 @@ def _from_torchvision(text: str, wanted: Wanted) -> Imported:
     )
 
 
-def _from_file(path: Path, spec: ModelSpec, wanted: Wanted) -> Imported:
+def _from_file(path: Path, spec: ModelSpec, wanted: ImportRequest) -> Imported:
     if KEY in read_metadata(path):
         raise UserError(f"{path} is a model file of dwlt already", hint="use it as it is")
     value, not_built = read_checkpoint(path)
@@ -183,7 +183,7 @@ def _from_file(path: Path, spec: ModelSpec, wanted: Wanted) -> Imported:
 
 
 def _first(
-    spec: ModelSpec, entries: Sequence[Entry], wanted: Wanted, channels: int, size: int
+    spec: ModelSpec, entries: Sequence[Entry], wanted: ImportRequest, channels: int, size: int
 ) -> tuple[int, Model]:
     """The network with as many classes as the file's head seems to have, whose names are needed.
 
@@ -221,7 +221,7 @@ def _names(model: Model) -> list[str]:
     return [name for name in state_of(model) if name not in NORMALISER]
 
 
-def _agreed(count: int, wanted: Wanted, where: str) -> int:
+def _agreed(count: int, wanted: ImportRequest, where: str) -> int:
     if wanted.num_classes not in (None, count):
         raise ModelError(
             f"the head in {where} has {count} outputs, --num-classes says {wanted.num_classes}",
@@ -230,7 +230,7 @@ def _agreed(count: int, wanted: Wanted, where: str) -> int:
     return count
 
 
-def _input_channels(match: Match, model: Model) -> int | None:
+def _input_channels(match: NameMatch, model: Model) -> int | None:
     """Colour channels that the first convolution in the file takes."""
     for own, tensor in state_of(model).items():
         if tensor.dim() == 4 and own in match.names:
@@ -240,7 +240,12 @@ def _input_channels(match: Match, model: Model) -> int | None:
 
 
 def _blueprint(
-    spec: ModelSpec, count: int, wanted: Wanted, channels: int, size: int, regime: Regime | None
+    spec: ModelSpec,
+    count: int,
+    wanted: ImportRequest,
+    channels: int,
+    size: int,
+    regime: Regime | None,
 ) -> Blueprint:
     names = wanted.classes
     named = names is not None and len(names) == count
@@ -254,7 +259,7 @@ def _blueprint(
     )
 
 
-def _notes(match: Match, origin: dict[str, Any]) -> Iterator[str]:
+def _notes(match: NameMatch, origin: dict[str, Any]) -> Iterator[str]:
     prefix = f" behind {match.prefix!r}" if match.prefix else " under their own names"
     yield f"{match.entry}: {len(match.names)} tensors{prefix}"
     for copy in match.copies:

@@ -40,7 +40,7 @@ class FoundMasks:
 
 
 @dataclass(frozen=True)
-class _Pick:
+class _MaskNames:
     """Of one entry, the names of masks by the names of their weights, and what was not taken."""
 
     entry: Entry
@@ -76,7 +76,7 @@ def read_masks(path: Path, *, entry: str | None = None, prefix: str | None = Non
         entries = [one for one in entries if one.label == entry]
         if not entries:
             raise MaskError(f"{path} has no entry {entry!r}", hint="leave --entry out")
-    picks = [_pick(one, prefix or "") for one in entries]
+    picks = [_mask_names(one, prefix or "") for one in entries]
     found = [pick for pick in picks if pick.names]
     if not found:
         raise _none(path, picks, prefix)
@@ -90,7 +90,7 @@ def read_masks(path: Path, *, entry: str | None = None, prefix: str | None = Non
     return FoundMasks(sets[0], tuple(_notes(found[0], sets[0])))
 
 
-def _pick(entry: Entry, prefix: str) -> _Pick:
+def _mask_names(entry: Entry, prefix: str) -> _MaskNames:
     there = set(entry.names)
     candidates = [name for name in entry.names if name.endswith(_MASK) and name != _MASK]
     alone = len(candidates) == len(entry.names)
@@ -108,7 +108,7 @@ def _pick(entry: Entry, prefix: str) -> _Pick:
             plain.append(base)
         else:
             left.append(f"{name!r} (no {base + _ORIG!r} beside it)")
-    return _Pick(entry, names, tuple(left), alone, tuple(plain))
+    return _MaskNames(entry, names, tuple(left), alone, tuple(plain))
 
 
 def _same_shape(entry: Entry, one: str, other: str) -> bool:
@@ -116,7 +116,7 @@ def _same_shape(entry: Entry, one: str, other: str) -> bool:
     return found[0] is not None and found[1] is not None and found[0].shape == found[1].shape
 
 
-def _masks(path: Path, pick: _Pick, prefix: str | None) -> _core.MaskSet:
+def _masks(path: Path, pick: _MaskNames, prefix: str | None) -> _core.MaskSet:
     tensors = pick.entry.tensors
     arrays: dict[str, NDArray[np.bool_]] = {}
     for base, own in zip(pick.names, _own_names(list(pick.names), prefix), strict=True):
@@ -160,7 +160,7 @@ def _own_names(names: list[str], prefix: str | None) -> list[str]:
         names = [name.removeprefix(_PARALLEL) for name in names]
 
 
-def _none(path: Path, picks: Sequence[_Pick], prefix: str | None) -> MaskError:
+def _none(path: Path, picks: Sequence[_MaskNames], prefix: str | None) -> MaskError:
     left = [one for pick in picks for one in pick.left]
     why = f": not taken are {_few(left)}" if left else ""
     behind = f" behind {prefix!r}" if prefix else ""
@@ -170,7 +170,7 @@ def _none(path: Path, picks: Sequence[_Pick], prefix: str | None) -> MaskError:
     )
 
 
-def _notes(pick: _Pick, masks: _core.MaskSet) -> Iterator[str]:
+def _notes(pick: _MaskNames, masks: _core.MaskSet) -> Iterator[str]:
     yield f"{pick.entry}: {len(pick.names)} masks"
     if pick.alone:
         yield "without weights beside them: the file holds masks alone"

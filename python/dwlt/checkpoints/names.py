@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from dwlt.checkpoints.entries import Entry
 from dwlt.checkpoints.normaliser import Lifted, lift
-from dwlt.errors import ModelError
+from dwlt.errors import ModelError, nearest
 
 COUNTERS = "num_batches_tracked"
 """BatchNorm's count of batches, which files from before 2018 lack and which no forward pass uses
@@ -20,7 +19,7 @@ at PyTorch's default momentum. It is the one thing that may be missing."""
 
 
 @dataclass(frozen=True)
-class Match:
+class NameMatch:
     """A whole network found in an entry.
 
     Attributes:
@@ -48,7 +47,7 @@ class Match:
 
 def find_match(
     entry: Entry, own: Iterable[str], *, prefix: str | None = None, ignore: Iterable[str] = ()
-) -> Match:
+) -> NameMatch:
     """Find all of a network's names in an entry, behind one prefix.
 
     Args:
@@ -93,7 +92,7 @@ def find_match(
     extra = [key for key in left if lifted is None or key not in lifted.names]
     if extra:
         raise _unexpected(entry, extra, chosen, wanted)
-    return Match(
+    return NameMatch(
         entry=entry,
         prefix=chosen,
         names={name: chosen + name for name in wanted if chosen + name in given},
@@ -104,7 +103,7 @@ def find_match(
     )
 
 
-def head_rows(match: Match, head: str) -> int | None:
+def head_rows(match: NameMatch, head: str) -> int | None:
     """Outputs of the layer called ``head`` in the file, or None where it has no such weight."""
     theirs = match.names.get(f"{head}.weight")
     weight = None if theirs is None else match.entry.tensors[theirs]
@@ -157,7 +156,7 @@ def _missing(
     # Of all prefixes, the one with the most names is what the user means; the shortest, if equal.
     prefix = max(found, key=lambda p: (found[p], -len(p))) if found else ""
     absent = [name for name in needed if prefix + name not in given]
-    near = _nearest(prefix + absent[0], [k for k in given if k.removeprefix(prefix) not in needed])
+    near = nearest(prefix + absent[0], [k for k in given if k.removeprefix(prefix) not in needed])
     close = f"; the nearest there is {near!r}" if near else ""
     behind = f" behind {prefix!r}" if prefix else ""
     found_as = entry.objects.get(prefix + absent[0])
@@ -177,17 +176,12 @@ def _missing(
 
 
 def _unexpected(entry: Entry, extra: list[str], prefix: str, own: list[str]) -> ModelError:
-    near = _nearest(extra[0].removeprefix(prefix), own)
+    near = nearest(extra[0].removeprefix(prefix), own)
     close = f"; the network's nearest is {near!r}" if near else ""
     return ModelError(
         f"{entry} has {len(extra)} tensors that the network does not: {_list(extra)}{close}",
         hint=f"check --model; or leave them out on purpose with --ignore {extra[0]}",
     )
-
-
-def _nearest(name: str, names: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return near[0] if near else None
 
 
 def _list(names: list[str]) -> str:

@@ -168,7 +168,7 @@ class Reader:
             self._change(name, argument)
 
     def _change(self, name: str, argument: Any) -> None:
-        """Operations on what is there already."""
+        """Operations on values that have been read already."""
         stack = self._stack
         match name:
             case "PUT" | "BINPUT" | "LONG_BINPUT":

@@ -11,12 +11,12 @@ from torch import nn
 
 from dwlt import _core
 from dwlt.errors import LedgerError, MaskError, ModelError
-from dwlt.masks.selection import require_origin
+from dwlt.masks.origin import require_origin
 from dwlt.masks.tensors import apply_masks
 from dwlt.models import Model, load_state
 from dwlt.models.files import read_tensors
 from dwlt.runs import layout
-from dwlt.runs.plan import Source
+from dwlt.runs.plan import SourceWeights
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,15 @@ class Ticket:
     result: dict[str, Any]
 
     @classmethod
-    def of(cls, source: Source, folder: Path, result: dict[str, Any]) -> Ticket:
-        """The ticket of a finished round of the search in ``folder``."""
+    def of(cls, source: SourceWeights, folder: Path, result: dict[str, Any]) -> Ticket:
+        """The ticket of a finished round.
+
+        Args:
+            source: the weights that the search started from; the ticket's own, unless the round
+                wrote others (``weights_file``).
+            folder: the search's run folder.
+            result: the round's result file, read.
+        """
         own = result.get("weights_file")
         mask = layout.round_folder(folder, result["round"]) / layout.MASK
         return cls(source.path if own is None else folder / own, mask, result)

@@ -101,7 +101,7 @@ def command(settings: Settings, model: Path, **options: Any) -> None:
     if settings.seed is not None:
         score = score.model_copy(update={"seed": settings.seed})
     score = score.model_copy(update={"attack": _attack(experiment, named, options)})
-    wanted = evaluate.Wanted(
+    wanted = evaluate.EvaluationRequest(
         score=score,
         suite=() if named is None else named.suite,
         prefilter=options["prefilter"],

@@ -17,11 +17,15 @@ def figures(folder: Path, result: Mapping[str, Any]) -> list[Path]:
     if not result.get("sweep"):
         return []
     from dwlt.outputs import write_file
-    from dwlt.report.sweep import draw
+    from dwlt.report.figures import sweep_figure
 
     paths = {kind: folder / f"{CURVE}.{kind}" for kind in ("png", "svg")}
     if not all(path.exists() for path in paths.values()):
-        drawn = draw(result["sweep"], attack=str(result["test"]["attack"]))
+        points = [
+            (point["eps"], *(point["ra"][key] for key in ("value", "low", "high")))
+            for point in result["sweep"]
+        ]
+        drawn = sweep_figure(points, str(result["test"]["attack"]))
         for kind, path in paths.items():
             write_file(path, drawn[kind])
     return list(paths.values())

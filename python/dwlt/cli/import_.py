@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dwlt.cli.options import config_options, data_dir_option, json_option, out_option
-from dwlt.cli.streams import echo, strangers_talk
+from dwlt.cli.streams import echo, others_to_stderr
 
 if TYPE_CHECKING:
     from dwlt.checkpoints.importing import Imported
@@ -104,10 +104,9 @@ def command(
       dwlt import a.pth --model resnet18-32 --mean 0.5 --std 0.2 -o my.safetensors
     """
     from dwlt.checkpoints import Choice
-    from dwlt.checkpoints.importing import TORCHVISION, Wanted, checked, load
-    from dwlt.masks.selection import require_other
+    from dwlt.checkpoints.importing import TORCHVISION, ImportRequest, checked, load
     from dwlt.models.files import digest_of, model_bytes
-    from dwlt.outputs import write_file
+    from dwlt.outputs import require_other, write_file
 
     require_other(out, Path(source))
     if source.startswith(TORCHVISION):
@@ -122,7 +121,7 @@ def command(
         }
         _require_none(source, [name for name, value in given.items() if value])
     spec = _network(source, model, config, changes, mean, std)
-    wanted = Wanted(
+    wanted = ImportRequest(
         choice=Choice(entry, prefix, ignore),
         num_classes=num_classes,
         classes=None if task is None else _classes(task, data_dir),
@@ -130,7 +129,7 @@ def command(
         size=size,
         regime=regime,
     )
-    with strangers_talk():
+    with others_to_stderr():
         imported = checked(load(source, spec, wanted))
         content = model_bytes(imported.model, imported.blueprint)
     if wanted.classes is not None and not imported.blueprint.named:

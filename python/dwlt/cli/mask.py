@@ -36,7 +36,7 @@ def show(mask: Path, as_json: bool) -> None:
     """Counts per tensor, sparsity, and what the masks belong to."""
     from dwlt import _core
     from dwlt.cli.show import Show, emit_json
-    from dwlt.units import percent
+    from dwlt.units import sparsity_text
 
     masks = _core.MaskSet.load(str(mask))
     layers = masks.layers()
@@ -51,8 +51,13 @@ def show(mask: Path, as_json: bool) -> None:
             }
         )
         return
-    rows = [[name, f"{kept:,}", f"{total:,}", percent(kept, total)] for name, kept, total in layers]
-    rows.append(["all", f"{masks.kept:,}", f"{masks.total:,}", percent(masks.kept, masks.total)])
+    rows = [
+        [name, f"{kept:,}", f"{total:,}", sparsity_text(kept, total)]
+        for name, kept, total in layers
+    ]
+    rows.append(
+        ["all", f"{masks.kept:,}", f"{masks.total:,}", sparsity_text(masks.kept, masks.total)]
+    )
     Show().table(str(mask), ["tensor", "kept", "of", "sparsity"], rows)
     for key, value in {"digest": masks.digest, **masks.meta}.items():
         echo(f"{key}: {value}")

@@ -35,8 +35,9 @@ def apply(weights: Path, mask: Path, out: Path, as_json: bool, quiet: bool) -> N
     """
     from dwlt import _core
     from dwlt.cli.show import watch
-    from dwlt.masks.selection import bytes_of, require_digest, require_other
-    from dwlt.outputs import destination
+    from dwlt.masks.origin import require_digest
+    from dwlt.masks.selection import bytes_of
+    from dwlt.outputs import require_other, require_writable
 
     require_other(out, weights, mask)
     masks = _core.MaskSet.load(mask)
@@ -49,8 +50,9 @@ def apply(weights: Path, mask: Path, out: Path, as_json: bool, quiet: bool) -> N
     with watch("masked weights", size, lambda: written.bytes, quiet=quiet):
         # A folder, or a name that is free, is left to the core: it knows which of both is needed.
         plain = out.is_file() or out.is_symlink()
-        target = destination(out) if plain and not out.is_dir() else out
-        _core.apply_to_file(weights, masks, target, progress=written)
+        if plain and not out.is_dir():
+            require_writable(out)
+        _core.apply_to_file(weights, masks, out, progress=written)
     if as_json or not quiet:
         _tell(out, masks, as_json)
 
@@ -89,8 +91,7 @@ def import_(
     file is run.
     """
     from dwlt.masks.exchange import read_arrays
-    from dwlt.masks.selection import require_other
-    from dwlt.outputs import destination
+    from dwlt.outputs import require_other, require_writable
 
     require_other(out, file)
     notes: tuple[str, ...] = ()
@@ -101,7 +102,7 @@ def import_(
 
         found = read_masks(file, entry=entry, prefix=prefix)
         masks, notes = found.masks, found.notes
-    masks.save(destination(out), round=round_)
+    masks.save(require_writable(out), round=round_)
     _tell(out, masks, as_json, notes)
 
 
@@ -120,7 +121,8 @@ def export(mask: Path, weights: Path | None, out: Path, as_json: bool) -> None:
     """
     from dwlt import _core
     from dwlt.masks.exchange import write_masks
-    from dwlt.masks.selection import require_origin, require_other
+    from dwlt.masks.origin import require_origin
+    from dwlt.outputs import require_other
 
     require_other(out, mask, weights)
     masks = _core.MaskSet.load(mask)
@@ -132,7 +134,7 @@ def export(mask: Path, weights: Path | None, out: Path, as_json: bool) -> None:
 
 def _tell(out: Path, masks: MaskSet, as_json: bool, notes: tuple[str, ...] | None = None) -> None:
     from dwlt.cli.show import emit_json
-    from dwlt.units import percent
+    from dwlt.units import sparsity_text
 
     kept, total = masks.kept, masks.total
     if as_json:
@@ -141,4 +143,4 @@ def _tell(out: Path, masks: MaskSet, as_json: bool, notes: tuple[str, ...] | Non
     else:
         for note in notes or ():
             echo(f"  {note}", err=True)
-        echo(f"{out}: {kept:,} of {total:,} kept, sparsity {percent(kept, total)}", err=True)
+        echo(f"{out}: {kept:,} of {total:,} kept, sparsity {sparsity_text(kept, total)}", err=True)

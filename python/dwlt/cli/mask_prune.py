@@ -64,15 +64,10 @@ def command(
     """
     from dwlt import _core
     from dwlt.cli.show import emit_json, watch
-    from dwlt.masks.selection import (
-        bytes_of,
-        prune_checkpoint,
-        require_digest,
-        require_other,
-        unranked,
-    )
-    from dwlt.outputs import destination
-    from dwlt.units import percent
+    from dwlt.masks.origin import require_digest
+    from dwlt.masks.selection import bytes_of, prune_checkpoint, unranked
+    from dwlt.outputs import require_other, require_writable
+    from dwlt.units import sparsity_text
 
     require_other(out, weights, within)
     parent = _core.MaskSet.load(within) if within else None
@@ -94,7 +89,7 @@ def command(
             progress=looked,
         )
     masks.save(
-        destination(out),
+        require_writable(out),
         round=(parent.meta.get("round", 0) if parent is not None else 0) + 1,
         weights=digest,
         parent=None if parent is None else parent.digest,
@@ -124,6 +119,6 @@ def command(
             )
         echo(
             f"{out}: {masks.kept:,} of {masks.total:,} kept, "
-            f"sparsity {percent(masks.kept, masks.total)}",
+            f"sparsity {sparsity_text(masks.kept, masks.total)}",
             err=True,
         )

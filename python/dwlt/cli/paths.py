@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
-from dwlt.outputs import destination
+from dwlt.outputs import require_writable
 
 
 class _Given(click.ParamType[Path]):
@@ -74,7 +74,7 @@ class OutFile(_Given):
     def check(self, path: Path) -> None:
         free = not path.exists() and not path.is_symlink()
         if not (self._folder and (free or path.is_dir())):
-            destination(path)
+            require_writable(path)
 
 
 def _is_text(path: Path) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from dwlt.cli.options import Settings, grid_options, sharing, working
-from dwlt.cli.search import Search, searching
+from dwlt.cli.search import SearchOptions, searching
 
 
 @click.command()
@@ -30,7 +30,7 @@ def command(
     settings: Settings,
     rounds: int | None,
     fraction: float | None,
-    search: Search,
+    search: SearchOptions,
     keep_going: bool,
     retry_failed: bool,
 ) -> None:
@@ -97,12 +97,12 @@ HEAD = ("round", "sparsity", "kept", "of", "SA before pruning", "RA", "n", "atta
 def rows(results: list[dict[str, Any]]) -> list[list[str]]:
     """The rounds of a search as lines of a table."""
     from dwlt.cli.cells import score_row
-    from dwlt.units import percent
+    from dwlt.units import sparsity_text
 
     return [
         [
             str(result["round"]),
-            percent(result["kept"], result["total"]),
+            sparsity_text(result["kept"], result["total"]),
             f"{result['kept']:,}",
             f"{result['total']:,}",
             *score_row((result["search"] or {}).get("validation")),

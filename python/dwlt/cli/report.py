@@ -10,17 +10,9 @@ from dwlt.cli.options import json_option, quiet_option, runs_option
 from dwlt.cli.paths import Folder
 from dwlt.cli.streams import echo
 
-SHORT = {
-    "SA, standard transfer": "SA std",
-    "RA, standard transfer": "RA std",
-    "SA, adversarial transfer": "SA adv",
-    "RA, adversarial transfer": "RA adv",
-}
-"""Heads that let the table fit into 80 columns."""
-
 
 def shorten(cell: str) -> str:
-    """ "97.77 ± 0.89 ?" as "97.77±0.89?"."""
+    """ "97.77 ± 0.89 ?" as "97.77±0.89?", so that the table fits into 80 columns."""
     return cell.replace(" ± ", "±").replace(" ✓", "✓").replace(" ✗", "✗").replace(" ?", "?")
 
 
@@ -33,19 +25,46 @@ def shorten(cell: str) -> str:
     show_default=True,
     help="Folder for the page, tables and figures.",
 )
+@click.option("--figures", is_flag=True, help="Also draw figures as PNG, SVG and PDF files.")
+@click.option(
+    "--config",
+    "-c",
+    metavar="PRESET|FILE",
+    envvar="DWLT_CONFIG",
+    help="The config whose [verdict] judges. Default: margins by the number of test images.",
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change how to judge, e.g. --set verdict.margin_sa=1. Repeatable.",
+)
 @runs_option
 @json_option
 @quiet_option
-def command(out: Path, runs: Path, as_json: bool, quiet: bool) -> None:
-    """The double-win table, figures and one self-contained HTML page.
+def command(
+    out: Path,
+    figures: bool,
+    config: str | None,
+    changes: tuple[str, ...],
+    runs: Path,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """The double-win table and one self-contained HTML page.
 
     Reads result and mask files only; works on a machine without PyTorch.
 
-    The headline is the extreme sparsity of every pre-training (rows) on every
-    task and share of the data (columns). The page adds, where the runs allow:
-    data-efficiency curves (two fractions or more), tickets against controls
-    (one-shot, random, shuffled, re-initialised), overlaps of masks between
-    searches, densities of layers, a one-checkpoint verdict, and all flags.
+    First comes one sentence: what was found, and what to run next. The headline
+    is the extreme sparsity of every pre-training on every task and share of the
+    data: tested, estimated, by the paper's rule, and of one checkpoint. The page
+    adds, where the runs allow: every rule, data-efficiency curves (two fractions
+    or more), tickets against controls, overlaps of masks between searches,
+    densities of layers, evaluations, and all flags.
+
+    Margins belong fixed before results are looked at: in the [verdict] table of
+    the experiment's config, which --config names.
 
     \b
     Files in the folder:
@@ -54,36 +73,33 @@ def command(out: Path, runs: Path, as_json: bool, quiet: bool) -> None:
       report.csv      one line per network
       headline.csv, controls.csv, efficiency.csv, overlaps.csv
                       where there is something to put in
-      figures/        curves-*, data-*, layers-* as PNG, SVG and PDF
+      figures/        with --figures: curves-*, data-*, layers-*, sweep-*
 
     \b
     Examples:
       dwlt report
-      dwlt report --runs /data/runs --out paper/figures
+      dwlt report --config experiment.toml --figures --out paper
+      dwlt report --set verdict.rule=paper
       dwlt report --json
     """
     from dwlt.cli.show import Show
-    from dwlt.report import evaluation_tables, terminal_tables, write_report
+    from dwlt.report import plain_tables, summary, write_report
+    from dwlt.spec import load_verdict
 
-    paths = write_report(runs, out)
+    settings = load_verdict(config, changes)
+    paths = write_report(runs, out, settings, figures=figures)
     if as_json:
         echo(paths.json.read_text(encoding="utf-8"), end="")
         return
     show = Show(quiet=quiet)
-    tables = terminal_tables(paths.data)
-    if not tables:
-        show.say(f"{runs} holds no transferred ticket yet; run `dwlt transfer`, then with --adv")
-    for table in [] if quiet else tables:
+    show.say(summary(paths.data).sentence)
+    tables = [] if quiet else plain_tables(paths.data)
+    for table in tables:
         rows = [[shorten(cell) for cell in row] for row in table.rows]
-        head = [SHORT.get(name, name) for name in table.head]
-        show.table(table.title, head, rows, left=table.left, optional=("kept", "seeds"))
+        show.table(table.title, table.head, rows, left=table.left, optional=table.optional)
         if table.note:
             show.say(table.note)
-    if tables:
+    if paths.data.groups:
         show.say("std, adv: after standard, adversarial transfer; percent, mean±spread over seeds")
         show.say("✓ matches the dense network, ? unclear, ✗ falls short")
-    for table in [] if quiet else evaluation_tables(paths.data.data):
-        show.table(
-            table.title, table.head, table.rows, left=table.left, optional=("after each attack",)
-        )
     show.say(f"page: {paths.page}")

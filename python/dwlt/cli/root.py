@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import keyword
 import os
@@ -14,7 +13,7 @@ from typing import Any
 import click
 
 from dwlt.cli.streams import echo, fill_descriptors, guarded
-from dwlt.errors import DwltError
+from dwlt.errors import DwltError, nearest
 
 COMMANDS = {
     "pretrain": "Train the whole network on the source task.",
@@ -58,8 +57,8 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in COMMANDS:
-            near = difflib.get_close_matches(name, COMMANDS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            near = nearest(name, COMMANDS)
+            hint = "" if near is None else f" Did you mean {near!r}?"
             ctx.fail(f"No such command {name!r}.{hint}")
         return super().resolve_command(ctx, args)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from dwlt.cli.options import Settings, grid_options, sharing, working
-from dwlt.cli.search import Search, searching
+from dwlt.cli.search import SearchOptions, searching
 
 
 @click.command()
@@ -23,7 +23,7 @@ def command(
     settings: Settings,
     task: str | None,
     fraction: float | None,
-    search: Search,
+    search: SearchOptions,
     keep_going: bool,
     retry_failed: bool,
 ) -> None:

@@ -71,7 +71,7 @@ search_options = (
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchOptions:
     """What the options of a search said; see ``search_options``."""
 
     rate: float | None
@@ -174,7 +174,7 @@ def searching(function: F) -> Callable[..., Any]:
 
     @wraps(function)
     def inner(**arguments: Any) -> Any:
-        values = {name: arguments.pop(name) for name in Search.__dataclass_fields__}
-        return function(search=Search(**values), **arguments)
+        values = {name: arguments.pop(name) for name in SearchOptions.__dataclass_fields__}
+        return function(search=SearchOptions(**values), **arguments)
 
     return sharing(*search_options)(inner)

@@ -11,7 +11,7 @@ from types import FrameType
 
 from dwlt.cli.options import Settings
 from dwlt.cli.show import Show
-from dwlt.cli.streams import strangers_talk
+from dwlt.cli.streams import others_to_stderr
 from dwlt.runs.context import Context
 
 STOPS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
@@ -41,7 +41,7 @@ def session(settings: Settings, threads: int | None) -> Iterator[tuple[Context, 
         observe=show.event,
         stop=lambda: asked,
     )
-    with answering(ask), show, strangers_talk():
+    with answering(ask), show, others_to_stderr():
         yield context, show
 
 

@@ -32,7 +32,7 @@ from dwlt.cli.streams import echo, on_terminal, printable
 from dwlt.events import (
     EpochDone,
     Event,
-    Notice,
+    Message,
     ShardDone,
     StageDone,
     StageStarted,
@@ -106,7 +106,7 @@ class Show:
                 self.say(f"  {event.label}: {event.summary}")
             case StageDone():
                 self._end(event)
-            case Notice():
+            case Message():
                 self.say(f"{'warning: ' if event.warning else ''}{event.text}")
 
     def clear_line(self) -> None:

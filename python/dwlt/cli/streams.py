@@ -33,6 +33,7 @@ SPELLED = {
     "✗": "x",
     "±": "+-",
     "×": "x",
+    "−": "-",
     "≥": ">=",
     "≤": "<=",
     "‘": "'",
@@ -177,14 +178,14 @@ def on_terminal(stream: TextIO | None) -> bool:
 
 
 @contextmanager
-def strangers_talk() -> Iterator[None]:
+def others_to_stderr() -> Iterator[None]:
     """Send to stderr what other code prints: stdout is for dwlt's data alone."""
-    with _descriptors_talk(), redirect_stdout(sys.stderr):
+    with _descriptors_to_stderr(), redirect_stdout(sys.stderr):
         yield
 
 
 @contextmanager
-def _descriptors_talk() -> Iterator[None]:
+def _descriptors_to_stderr() -> Iterator[None]:
     """The same below Python, for what child processes and C code print."""
     out, err = _descriptor(sys.stdout), _descriptor(sys.stderr)
     if out is None or err is None:

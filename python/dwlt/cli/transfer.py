@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dwlt.cli.options import Settings, grid_options, sharing, working
-from dwlt.cli.search import Search, searching
+from dwlt.cli.search import SearchOptions, searching
 
 if TYPE_CHECKING:
     from dwlt.spec import Experiment, TransferRegime
@@ -43,7 +43,7 @@ def command(
     fraction: float | None,
     rounds: str | None,
     seeds: int | None,
-    search: Search,
+    search: SearchOptions,
     keep_going: bool,
     retry_failed: bool,
 ) -> None:
@@ -80,14 +80,14 @@ def command(
     regime: TransferRegime = "adversarial" if adv else "standard"
     _require_cells(experiment, regime)
     with session(settings, experiment.threads) as (context, show):
-        plan = Plan.of(experiment, context.runs, [regime], whole=False)
+        plan = Plan.of(experiment, context.runs, [regime], full_searches=False)
         grid.walk(plan, context, grid.Policy(keep_going, retry_failed), asked=False)
         cells = grid.cells(plan)
     if settings.as_json:
         emit_json([{"folder": str(folder), "result": result} for folder, result in cells])
         return
     from dwlt.cli.cells import accuracy
-    from dwlt.units import percent
+    from dwlt.units import sparsity_text
 
     show.table(
         f"{'adversarial' if adv else 'standard'} transfer to {experiment.downstream.task}",
@@ -95,7 +95,7 @@ def command(
         [
             [
                 str(result["round"]),
-                percent(result["kept"], result["total"]),
+                sparsity_text(result["kept"], result["total"]),
                 str(result["seed"]),
                 accuracy(result["best_sa"]["test"]["sa"]),
                 accuracy(result["best_ra"]["test"]["ra"]),

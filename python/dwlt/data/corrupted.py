@@ -88,7 +88,15 @@ class CorruptedFolder:
             self._rows = select.cut(labels, self._rows, limit, 0)[1]
 
     def images(self, name: str, severity: int) -> CorruptedImages:
-        """The images of one corruption at one severity."""
+        """The images of one corruption at one severity.
+
+        Args:
+            name: the corruption, as its file is called.
+            severity: 1 to 5.
+
+        Raises:
+            DataError: the file cannot be read, or is not uint8 of the expected shape.
+        """
         path = self.folder / f"{name}.npy"
         pixels = _open(path)
         channels, height, width = self._shape

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dwlt.data import names
 from dwlt.data.parts import PARTS, hinted, rest, told
-from dwlt.data.walk import Found
+from dwlt.data.walk import FolderContents
 from dwlt.errors import DataError
 
 _RENAME = "rename or move a folder, or name the one that is meant after the colon"
@@ -52,7 +52,7 @@ class _Folder:
         return self.direct + self.inner.total()
 
 
-def read_layout(found: Found) -> Layout:
+def read_layout(found: FolderContents) -> Layout:
     """Decide how a tree of images is laid out.
 
     Raises:
@@ -77,7 +77,7 @@ def read_layout(found: Found) -> Layout:
     return Layout({"train": found.root}, True, tuple(notes))
 
 
-def _count(found: Found) -> tuple[list[_Folder], int]:
+def _count(found: FolderContents) -> tuple[list[_Folder], int]:
     """The folders below the root with their images, and how many images lie in the root itself."""
     top = {path.name: _Folder(path) for path in sorted(found.folders) if path.parent == found.root}
     depth = len(found.root.parts)

@@ -10,7 +10,7 @@ from dwlt.data import names
 from dwlt.data.folders import Layout, check_below, read_layout
 from dwlt.data.request import Request, find_folder
 from dwlt.data.source import Dataset, FileSource
-from dwlt.data.walk import Found, Identity, walk
+from dwlt.data.walk import FolderContents, Identity, walk
 from dwlt.errors import DataError
 
 EXTENSIONS = frozenset(
@@ -58,7 +58,11 @@ def load(request: Request) -> Dataset:
 
 
 def _part(
-    found: Found, folder: Path, layout: Layout, owners: dict[Identity, Path], notes: list[str]
+    found: FolderContents,
+    folder: Path,
+    layout: Layout,
+    owners: dict[Identity, Path],
+    notes: list[str],
 ) -> dict[str, list[Path]]:
     """The images of each class folder of one part, sorted by path."""
     depth = len(folder.parts)
@@ -86,7 +90,11 @@ def _part(
 
 
 def _once(
-    found: Found, owner: Path, images: list[Path], owners: dict[Identity, Path], notes: list[str]
+    found: FolderContents,
+    owner: Path,
+    images: list[Path],
+    owners: dict[Identity, Path],
+    notes: list[str],
 ) -> list[Path]:
     """The images without those of folders that this class reads already through another path.
 
@@ -148,7 +156,7 @@ def _source(
     return FileSource(paths, labels)
 
 
-def _refuse_lost_classes(found: Found, layout: Layout) -> None:
+def _refuse_lost_classes(found: FolderContents, layout: Layout) -> None:
     """Refuse links that lead nowhere where class or part folders are: a class would be gone.
 
     A link with an ending was rather a file; it is counted in the notes.

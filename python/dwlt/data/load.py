@@ -15,10 +15,10 @@ from dwlt.data.order import Ints, shuffled
 from dwlt.data.registry import FOLDER_LOADERS, find_loader
 from dwlt.data.request import Request
 from dwlt.data.resident import ResidentSplit, decode_all
-from dwlt.data.source import Dataset, Source
+from dwlt.data.source import Dataset, ImageSource
 from dwlt.data.stream import StreamSplit
 from dwlt.data.types import Split, Task
-from dwlt.data.view import View
+from dwlt.data.view import CommonShape
 from dwlt.errors import DataError
 from dwlt.spec import TaskSpec
 from dwlt.units import derive_seed
@@ -39,7 +39,7 @@ RESIDENT_BYTES = 2 * 1024**3
 class Rows(NamedTuple):
     """Some samples of one source: their ids and renumbered labels."""
 
-    source: Source
+    source: ImageSource
     origin: str
     ids: Ints
     labels: Ints
@@ -80,7 +80,9 @@ def load_task(
     """
     dataset, chosen = _open(spec, data_dir)
     parts = split_dataset(dataset, spec, chosen)
-    view = View.of(parts.train.source, parts.train.ids, size=spec.size, channels=spec.channels)
+    view = CommonShape.of(
+        parts.train.source, parts.train.ids, size=spec.size, channels=spec.channels
+    )
     rows = {"train": parts.train, "validation": parts.validation, "test": parts.test}
     size = sum(len(one.ids) for one in rows.values()) * int(np.prod(view.shape))
     common = {"num_classes": len(parts.classes), "shape": view.shape}
@@ -221,7 +223,7 @@ def _chosen(
     return select.choose_classes(dataset.classes, classes, derive_seed(spec.subset_seed, "classes"))
 
 
-def _rows(source: Source, origin: str, kept: list[int]) -> Rows:
+def _rows(source: ImageSource, origin: str, kept: list[int]) -> Rows:
     return _keep(Rows(source, origin, np.arange(len(source)), source.labels), kept)
 
 
@@ -240,7 +242,7 @@ def _cut(rows: Rows, amount: float, purpose: str) -> tuple[Rows, Rows]:
 
 
 def _statistics(
-    rows: Rows, train: Split, view: View
+    rows: Rows, train: Split, view: CommonShape
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and std of the training pixels per channel, from exact integer counts."""
     if isinstance(train, ResidentSplit):
@@ -259,7 +261,7 @@ def _statistics(
     return tuple(means), tuple(stds)
 
 
-def _fingerprint(parts: Splits, view: View, splits: dict[str, Split]) -> str:
+def _fingerprint(parts: Splits, view: CommonShape, splits: dict[str, Split]) -> str:
     """Digest of class names, shape, ids and labels in order, and the pixels of resident sets."""
     head = {"classes": parts.classes, "shape": view.shape, "levels": parts.train.source.levels}
     digest = hashlib.blake2b(json.dumps(head).encode(), digest_size=16)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dwlt.data.load import load_task
 from dwlt.data.types import Task
-from dwlt.events import Notice
+from dwlt.events import Message
 from dwlt.runs.context import Context
 from dwlt.spec import TaskSpec
 
@@ -25,7 +25,7 @@ def open_data(data: TaskSpec, context: Context) -> Task:
     if task is None:
         task = load_task(data, data_dir=context.data_dir, workers=context.workers)
         for note in task.readings:
-            context.observe(Notice(f"{data.task}: {note}"))
+            context.observe(Message(f"{data.task}: {note}"))
     while len(opened) >= OPEN_TASKS:
         del opened[next(iter(opened))]
     opened[data] = task

@@ -74,7 +74,7 @@ class Labels:
         for row, text in enumerate(self.values):
             label = looked[text]
             if label is None:
-                path, below = self._place(row)
+                path, below = self._file_and_row(row)
                 raise DataError(
                     f"{path}, row {below}: label {text!r} is no training class",
                     hint="add training images of that class, or remove the row",
@@ -92,7 +92,7 @@ class Labels:
             return names.distinct(self.values)
         largest = int(self.values.max(initial=-1))
         if largest >= max(MOST_CLASSES, CLASSES_PER_IMAGE * len(self.values)):
-            path, row = self._place(int(self.values.argmax()))
+            path, row = self._file_and_row(int(self.values.argmax()))
             raise DataError(
                 f"{path}, row {row}: label {largest} among {len(self.values)} images; labels count "
                 "classes from 0, so this looks like an id",
@@ -101,7 +101,7 @@ class Labels:
             )
         return tuple(str(label) for label in range(largest + 1))
 
-    def _place(self, row: int) -> tuple[Path, int]:
+    def _file_and_row(self, row: int) -> tuple[Path, int]:
         for path, count in zip(self.paths, self.rows, strict=True):
             if row < count:
                 return path, row

@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 from dwlt.data.order import Ints
 from dwlt.data.parquet_schema import open_file
 from dwlt.data.pixels import Pixels, decode
-from dwlt.data.source import Loader, Source, check_count, read_bytes
+from dwlt.data.source import ImageSource, Loader, check_count, read_bytes
 from dwlt.errors import DataError
 
 
-class ParquetSource(Source):
+class ParquetSource(ImageSource):
     """Images in one or more files; ids count rows through all files in name order."""
 
     def __init__(
@@ -92,7 +92,7 @@ class ParquetSource(Source):
             hint="remove the row, or write the file with the images embedded",
         )
 
-    def random_access(self, cache: Path) -> Source:
+    def random_access(self, cache: Path) -> ImageSource:
         """Copy the encoded bytes into one flat file that can be mapped.
 
         A Parquet row can only be had by reading its whole row group, which a random order would
@@ -131,7 +131,7 @@ class ParquetSource(Source):
             part.unlink(missing_ok=True)
 
 
-class FlatSource(Source):
+class FlatSource(ImageSource):
     """Encoded images one after another in a mapped file."""
 
     def __init__(self, flat: Path, offsets: Ints, origin: ParquetSource) -> None:

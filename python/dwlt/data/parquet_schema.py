@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from dwlt.data import names as naming
 from dwlt.errors import DataError
+from dwlt.sniff import HEAD, kind_of
 
 _LABELS = ("label", "labels", "fine_label", "target")
 _IMAGES = ("image", "img")
@@ -121,12 +122,9 @@ def open_file(path: Path) -> pq.ParquetFile:
     except (pa.ArrowException, OSError) as error:
         head = b""
         with contextlib.suppress(OSError), path.open("rb") as file:
-            head = file.read(64)
-        reason = str(error)
-        if head.startswith(b"version https://git-lfs"):
-            reason = "a Git LFS pointer, not the file itself; run `git lfs pull`"
-        elif head.lstrip().lower().startswith((b"<!doctype", b"<html")):
-            reason = "an HTML page, probably an error page of a download"
+            head = file.read(HEAD)
+        # What begins as a Parquet file does is a damaged one, and the error says how.
+        reason = (None if head.startswith(b"PAR1") else kind_of(head)) or str(error)
         raise DataError(
             f"{path}: not a readable Parquet file ({reason})", hint="download the file anew"
         ) from error

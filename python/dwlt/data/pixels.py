@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dwlt.errors import DataError
+from dwlt.sniff import HEAD, kind_of
 
 Pixels = NDArray[np.uint8]
 """One image: (H, W) grey or (H, W, 3) colour."""
@@ -50,12 +51,7 @@ def _what_it_is(data: bytes) -> str | None:
     """Files that often stand where an image should be."""
     if not data:
         return "empty"
-    head = data[:256].lstrip().lower()
-    if head.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer; fetch the file itself with `git lfs pull`"
-    if head.startswith((b"<!doctype", b"<html")):
-        return "an HTML page, probably an error page of a download"
-    return None
+    return kind_of(data[:HEAD])
 
 
 def from_pil(image: Image.Image, where: str) -> Pixels:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 
 from dwlt.data import digits, imagefolder, parquet
 from dwlt.data.request import Request
 from dwlt.data.source import Dataset
 from dwlt.data.torchsets import TORCH_SETS
-from dwlt.errors import DataError
+from dwlt.errors import DataError, did_you_mean
 
 LOADERS: dict[str, Callable[[Request], Dataset]] = {
     "digits": digits.load,
@@ -38,6 +37,5 @@ def find_loader(kind: str) -> Callable[[Request], Dataset]:
     loaders = {**LOADERS, **FOLDER_LOADERS}
     if kind in loaders:
         return loaders[kind]
-    near = difflib.get_close_matches(kind, loaders, n=1)
-    meant = f"did you mean {near[0]!r}? " if near else ""
+    meant = did_you_mean(kind, loaders)
     raise DataError(f"there is no task {kind!r}", hint=f"{meant}tasks: {', '.join(list_tasks())}")

@@ -1,4 +1,4 @@
-"""What a loader of a data set is asked, and how it finds a folder."""
+"""What the loader of a data set is asked for, and how it finds a folder."""
 
 from __future__ import annotations
 

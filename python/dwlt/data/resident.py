@@ -15,9 +15,9 @@ from torch import Tensor
 
 from dwlt.data.order import Ints
 from dwlt.data.pixels import Pixels
-from dwlt.data.source import Loader, Source
+from dwlt.data.source import ImageSource, Loader
 from dwlt.data.types import Split
-from dwlt.data.view import View
+from dwlt.data.view import CommonShape
 
 _CHUNK = 256
 
@@ -41,8 +41,9 @@ class ResidentSplit(Split):
         return {**self.__dict__, "_on_device": {self.pixels.device: self.pixels}}
 
 
-def _threads(view: View) -> int:
-    """Pillow decodes without the interpreter's lock, but a small image is mostly Python around it.
+def _threads(view: CommonShape) -> int:
+    """How many threads decode. Pillow decodes without the interpreter's lock, but of a small image
+    most of the time goes to the Python code around that.
 
     Measured on 2 cores: 10,000 JPEGs of 32x32 take 1.0 s in one thread and 1.1 s in two.
     """
@@ -50,7 +51,7 @@ def _threads(view: View) -> int:
     return 1 if small else min(8, os.cpu_count() or 1)
 
 
-def decode_all(source: Source, indices: Ints, view: View) -> Tensor:
+def decode_all(source: ImageSource, indices: Ints, view: CommonShape) -> Tensor:
     """Decode samples with several threads into one (n, C, H, W) uint8 tensor.
 
     Raises:

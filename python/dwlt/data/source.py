@@ -19,7 +19,7 @@ Loader = Callable[[], Pixels]
 """Decodes one image; what it needs has been fetched, so that it can run in any thread."""
 
 
-class Source(ABC):
+class ImageSource(ABC):
     """The labelled images of one part of a data set.
 
     Attributes:
@@ -45,7 +45,7 @@ class Source(ABC):
             DataError: an image's bytes cannot be had.
         """
 
-    def random_access(self, cache: Path) -> Source:
+    def random_access(self, cache: Path) -> ImageSource:
         """A source of the same images that is quick in any order; may write to ``cache``."""
         del cache
         return self
@@ -62,13 +62,13 @@ class Dataset:
     """
 
     classes: tuple[str, ...]
-    train: Source
-    validation: Source | None = None
-    test: Source | None = None
+    train: ImageSource
+    validation: ImageSource | None = None
+    test: ImageSource | None = None
     notes: tuple[str, ...] = field(default=())
 
 
-class ArraySource(Source):
+class ArraySource(ImageSource):
     """Images that are in memory: (n, H, W) or (n, H, W, 3) uint8."""
 
     def __init__(self, name: str, images: Pixels, labels: Ints, *, levels: int = 255) -> None:
@@ -86,7 +86,7 @@ class ArraySource(Source):
             yield partial(np.asarray, self.images[index])
 
 
-class FileSource(Source):
+class FileSource(ImageSource):
     """One image file per sample."""
 
     def __init__(self, paths: Sequence[Path], labels: Ints) -> None:
@@ -120,7 +120,7 @@ def _read_file(path: Path) -> Pixels:
     return decode(read_bytes(path), str(path))
 
 
-class IndexedSource(Source):
+class IndexedSource(ImageSource):
     """A torchvision data set that only gives Pillow images, one index at a time."""
 
     def __init__(self, name: str, images: Sequence[tuple[object, int]], labels: Ints) -> None:

@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.utils import data as torch_data
 
 from dwlt.data.order import Ints
-from dwlt.data.source import Source
+from dwlt.data.source import ImageSource
 from dwlt.data.types import Split
-from dwlt.data.view import View
+from dwlt.data.view import CommonShape
 from dwlt.errors import DataError
 
 
@@ -28,7 +28,9 @@ class StreamSplit(Split):
     ``workers`` processes decode whole batches, two ahead each; 0 decodes in this process.
     """
 
-    def __init__(self, source: Source, view: View, *, workers: int, **description: Any) -> None:
+    def __init__(
+        self, source: ImageSource, view: CommonShape, *, workers: int, **description: Any
+    ) -> None:
         super().__init__(**description)
         self._decoder = _Decoder(source, view)
         # More processes than cores only get in each other's way, and torch warns of it.
@@ -69,7 +71,7 @@ class _Failure:
 class _Decoder(torch_data.Dataset[Tensor]):
     """Maps the ids of a batch to its pixels: (B, C, H, W) uint8."""
 
-    def __init__(self, source: Source, view: View) -> None:
+    def __init__(self, source: ImageSource, view: CommonShape) -> None:
         self._source = source
         self._view = view
 

@@ -25,8 +25,8 @@ from dwlt.data.source import (
     ArraySource,
     Dataset,
     FileSource,
+    ImageSource,
     IndexedSource,
-    Source,
     check_labels,
 )
 from dwlt.errors import DataError
@@ -66,7 +66,7 @@ class TorchSet:
         from torchvision import datasets
 
         kind = getattr(datasets, self.dataset)
-        parts: dict[str, Source] = {}
+        parts: dict[str, ImageSource] = {}
         classes: tuple[str, ...] = ()
         for part in ("train", "validation", "test"):
             arguments = getattr(self, part)
@@ -100,14 +100,14 @@ class TorchSet:
                 "as torchvision lays them out; --data-dir chooses another folder",
             ) from error
 
-    def _source(self, opened: Any, name: str) -> Source:
+    def _source(self, opened: Any, name: str) -> ImageSource:
         if self.labels is not None:
             pixels = np.asarray(opened.data)
             if self.channels_first:
                 pixels = pixels.transpose(0, 2, 3, 1)
             if pixels.dtype != np.uint8:
                 raise DataError(f"{name}: pixels of type {pixels.dtype}, not uint8", hint=_ANEW)
-            return ArraySource(name, pixels, _whole(getattr(opened, self.labels), name))
+            return ArraySource(name, pixels, _as_integers(getattr(opened, self.labels), name))
         images: list[Any] = []
         labels = np.empty(len(opened), dtype=np.int64)
         for index in range(len(opened)):
@@ -117,14 +117,14 @@ class TorchSet:
                 raise DataError(
                     f"{name}, image {index}: not a readable image ({error})", hint=_ANEW
                 ) from error
-            labels[index] = _whole(label, f"{name}, image {index}")
+            labels[index] = _as_integers(label, f"{name}, image {index}")
             images.append(image)
         if all(isinstance(image, os.PathLike) for image in images):
             return FileSource(images, labels)
         return IndexedSource(name, opened, labels)
 
 
-def _whole(labels: Any, name: str) -> NDArray[np.int64]:
+def _as_integers(labels: Any, name: str) -> NDArray[np.int64]:
     """Labels as int64, refusing what a conversion would round or cut off.
 
     Raises:
@@ -136,7 +136,7 @@ def _whole(labels: Any, name: str) -> NDArray[np.int64]:
     return given.astype(np.int64)
 
 
-def _classes(opened: Any, source: Source) -> tuple[str, ...]:
+def _classes(opened: Any, source: ImageSource) -> tuple[str, ...]:
     """Published names, or numbers; some sets give several names to a class."""
     names = getattr(opened, "classes", None) or getattr(opened, "categories", None)
     if names is None:

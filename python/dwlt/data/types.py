@@ -80,6 +80,13 @@ class Split(ABC):
 
         The last batch may be smaller; it is left out when it would hold a single sample, which
         batch normalisation cannot train on.
+
+        Args:
+            batch_size: samples per batch.
+            seed: of order and augmentation, together with ``epoch``.
+            epoch: counted from 0.
+            augment: as in ``TaskSpec.augment``.
+            device: where the batches are to be.
         """
         order = shuffled(self.ids, derive_seed(seed, "order", epoch))
         cuts = _cuts(len(self), batch_size, training=True)

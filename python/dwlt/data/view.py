@@ -1,4 +1,4 @@
-"""How a task looks at images: their common shape, decided once from a few of them."""
+"""The shape that all images of a task are brought to, decided once from a few of them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from dwlt.data.order import Ints
 from dwlt.data.pixels import Pixels, common_shape, fit
-from dwlt.data.source import Source
+from dwlt.data.source import ImageSource
 
 PROBE = 64
 """Number of training images that decide on shape and channels."""
 
 
 @dataclass(frozen=True)
-class View:
+class CommonShape:
     """The shape that every image of a task is brought to, and what was asked for."""
 
     shape: tuple[int, int, int]
@@ -21,7 +21,9 @@ class View:
     channels: int | None
 
     @classmethod
-    def of(cls, source: Source, indices: Ints, *, size: int | None, channels: int | None) -> View:
+    def of(
+        cls, source: ImageSource, indices: Ints, *, size: int | None, channels: int | None
+    ) -> CommonShape:
         """Look at the first images of ``indices``.
 
         Raises:

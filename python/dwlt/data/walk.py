@@ -1,4 +1,4 @@
-"""Every file of some kinds below a folder, through links, and what was met and not taken."""
+"""Every file of some kinds below a folder, through links, and what lies there and is not used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Identity = tuple[int, int]
 
 
 @dataclass
-class Found:
+class FolderContents:
     """What lies below ``root``. All paths begin with it, in no particular order.
 
     Attributes:
@@ -59,7 +59,7 @@ class Found:
         return [str(path.relative_to(self.root)) for path in sorted(paths)]
 
 
-def walk(root: Path, kinds: Collection[str], others: Collection[str] = ()) -> Found:
+def walk(root: Path, kinds: Collection[str], others: Collection[str] = ()) -> FolderContents:
     """Look through a folder.
 
     Linked folders are entered. Below each folder of the second level (a class of a part) a folder
@@ -73,7 +73,7 @@ def walk(root: Path, kinds: Collection[str], others: Collection[str] = ()) -> Fo
     Raises:
         DataError: a folder cannot be listed.
     """
-    found = Found(root)
+    found = FolderContents(root)
     wanted, counted = frozenset(kinds), frozenset(others)
     # A link to a folder that `root` lies in would bring everything beside it.
     above = {_identity(folder) for folder in root.resolve().parents}
@@ -103,7 +103,7 @@ def walk(root: Path, kinds: Collection[str], others: Collection[str] = ()) -> Fo
 
 
 def _list(
-    folder: Path, found: Found, kinds: frozenset[str], others: frozenset[str]
+    folder: Path, found: FolderContents, kinds: frozenset[str], others: frozenset[str]
 ) -> tuple[list[Path], list[Path]]:
     """Note the files of one folder; give back the folders in it, own and linked ones."""
     inner: list[Path] = []

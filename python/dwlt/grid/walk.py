@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from dwlt import _core
 from dwlt.errors import BusyError, DwltError, InterruptError
-from dwlt.events import Notice, StageDone, StageStarted
+from dwlt.events import Message, StageDone, StageStarted
 from dwlt.runs.context import Context
 from dwlt.runs.plan import Cell, Plan, Pretraining, Search
 from dwlt.runs.state import failure
@@ -112,7 +112,7 @@ class _Shared:
             except DwltError as error:
                 if not keep_going:
                     raise
-                self.context.observe(Notice(f"{spec.data.task}: {error}", warning=True))
+                self.context.observe(Message(f"{spec.data.task}: {error}", warning=True))
 
     def begin_cells(self) -> None:
         """Say how many cells there are to do, when the first one begins."""
@@ -241,7 +241,7 @@ class _Walk:
                 break
             else:
                 if not waiting:
-                    self.context.observe(Notice(f"waiting: {busy[0]}"))
+                    self.context.observe(Message(f"waiting: {busy[0]}"))
                 waiting = True
                 time.sleep(WAIT)
         return self.failed
@@ -274,7 +274,7 @@ class _Walk:
                 if not self.policy.keep_going:
                     raise
                 self.failed.append((job.label, str(error) or type(error).__name__))
-                self.context.observe(Notice(f"{job.label}: {error}", warning=True))
+                self.context.observe(Message(f"{job.label}: {error}", warning=True))
         return left, busy
 
     def _old_failure(self, job: _Job) -> str | None:

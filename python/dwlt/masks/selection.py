@@ -1,42 +1,26 @@
 """Masks without PyTorch: pruning of arrays, tensors and checkpoints by magnitude or at random.
 
 These are the functions that ``import dwlt`` offers. Counting, selecting and reading are the
-core's; here arguments become the core's arguments.
+core's; this file checks and converts their arguments.
 """
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Literal, TypeAlias
 
 from dwlt import _core
-from dwlt.errors import MaskError, UserError
+from dwlt.errors import MaskError
+from dwlt.masks.arrays import Array, for_core
 
-
-class TensorLike(Protocol):
-    """What is used of a ``torch.Tensor`` before it is known to be one."""
-
-    @property
-    def shape(self) -> Any: ...
-    @property
-    def dtype(self) -> Any: ...
-    def detach(self) -> Any: ...
-
-
-Array: TypeAlias = NDArray[Any] | TensorLike
 Scope: TypeAlias = Literal["global", "tensor"]
 Keep: TypeAlias = int | Mapping[str, int]
 
 _FLOATS = {"F64", "F32", "F16", "BF16"}
-_TORCH_FLOATS = {"float64", "float32", "float16", "bfloat16"}
 
 
 def prune_magnitude(
@@ -82,9 +66,10 @@ def prune_random(
 ) -> _core.MaskSet:
     """Keep weights at random, exactly as many as asked for.
 
-    Whether a weight is kept hangs on the seed, its tensor's name, its index and the counts, not
-    on what was drawn before. With ``keep={name: kept for name, kept, _ in masks.layers()}`` the
-    result is a shuffled control of ``masks``.
+    Whether a weight is kept is a function of the seed, its tensor's name, its index and the
+    counts, and not of what was drawn before. With
+    ``keep={name: kept for name, kept, _ in masks.layers()}`` the result is a shuffled control of
+    ``masks``.
 
     Args:
         weights: shapes, or tensors or arrays, by name.
@@ -210,46 +195,6 @@ def bytes_of(path: Path) -> int:
     return sum(_numel(shape) * (_core.dtype_bits(dtype) or 8) for _, dtype, shape in found) // 8
 
 
-def require_origin(masks: _core.MaskSet, mask: Path, weights: Path) -> None:
-    """Refuse masks that say they were found on other weights.
-
-    Args:
-        masks: the masks.
-        mask: their file, for the message.
-        weights: a safetensors file, an index, or a folder of such.
-
-    Raises:
-        FormatError: ``weights`` cannot be read.
-        MaskError: the digests differ.
-    """
-    if masks.meta.get("weights"):
-        require_digest(masks, mask, weights, _core.digest_file(weights))
-
-
-def require_digest(masks: _core.MaskSet, mask: Path, weights: Path, found: str) -> None:
-    """As ``require_origin``, where the weights' digest is known already.
-
-    Raises:
-        MaskError: the digests differ.
-    """
-    belongs = masks.meta.get("weights")
-    if belongs and belongs != found:
-        raise MaskError(
-            f"{mask} belongs to weights {belongs}, {weights} holds {found}",
-            hint="apply masks to the weights they were found on",
-        )
-
-
-def require_other(out: Path, *given: Path | None) -> None:
-    """Refuse an output that is also an input.
-
-    Raises:
-        UserError: it is.
-    """
-    if out.exists() and any(path is not None and out.samefile(path) for path in given):
-        raise UserError(f"{out} would be overwritten by itself", hint="name another -o file")
-
-
 def count_to_keep(
     shapes: Mapping[str, Sequence[int]],
     *,
@@ -270,9 +215,9 @@ def count_to_keep(
         if keep.keys() != shapes.keys():
             name = min(keep.keys() ^ shapes.keys())
             raise MaskError(f"{name}: keep has it and the weights do not, or the reverse")
-        return [_whole(keep[name]) for name in shapes]
+        return [_checked_count(keep[name]) for name in shapes]
     if keep is not None:
-        return _whole(keep)
+        return _checked_count(keep)
     total = sum(_numel(shape) for shape in shapes.values())
     if sparsity is not None:
         return total - _core.count_to_remove(total, sparsity)
@@ -286,7 +231,7 @@ def _shape_of(given: Sequence[int] | Array) -> tuple[int, ...]:
     return tuple(int(size) for size in shape)
 
 
-def _whole(count: int) -> int:
+def _checked_count(count: int) -> int:
     if not 0 <= count < 2**64:
         raise MaskError(f"cannot keep {count} weights")
     return count
@@ -297,68 +242,3 @@ def _numel(shape: Sequence[int]) -> int:
     for size in shape:
         numel *= size
     return numel
-
-
-class Elsewhere:
-    """Weights on another device, which the core copies a stretch at a time.
-
-    Args:
-        tensor: a ``torch.Tensor``; laid out anew, on its own device, if not in row-major order.
-    """
-
-    def __init__(self, tensor: Any) -> None:
-        self.shape = tuple(tensor.shape)
-        self._flat = tensor.detach().reshape(-1)
-
-    def fetch(self, start: int, count: int) -> NDArray[np.uint8]:
-        """``count`` bytes from the weight at flat index ``start`` on."""
-        stretch = self._flat[start : start + count // self._flat.element_size()].cpu()
-        uint8 = sys.modules["torch"].uint8
-        bytes_: NDArray[np.uint8] = stretch.view(uint8).numpy()
-        return bytes_
-
-
-def for_core(name: str, array: Array) -> tuple[NDArray[Any] | Elsewhere, str]:
-    """A tensor's or array's weights as the core takes them, and their type.
-
-    Raises:
-        MaskError: the type has no order of magnitudes.
-    """
-    if _is_elsewhere(array):
-        dtype = str(array.dtype).removeprefix("torch.")
-        if dtype not in _TORCH_FLOATS:
-            raise MaskError(f"{name} has type {array.dtype}, which has no magnitude order here")
-        return Elsewhere(array), dtype
-    return as_numpy(name, array)
-
-
-def _is_elsewhere(array: Any) -> bool:
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(array, torch.Tensor) and array.device.type != "cpu"
-
-
-def as_numpy(name: str, array: Array) -> tuple[NDArray[Any], str]:
-    """A tensor's or array's weights for the core, not copied where that can be, and their type.
-
-    Raises:
-        MaskError: the type has no order of magnitudes.
-    """
-    torch = sys.modules.get("torch")
-    # Nobody can hold a tensor without having imported PyTorch.
-    if torch is not None and isinstance(array, torch.Tensor):
-        plain = array.detach().cpu().contiguous()
-        dtype = str(plain.dtype).removeprefix("torch.")
-        if dtype == "bfloat16":
-            # NumPy has no bfloat16; the core reads its bits.
-            plain = plain.view(torch.uint16)
-        if dtype not in _TORCH_FLOATS:
-            raise MaskError(f"{name} has type {array.dtype}, which has no magnitude order here")
-        return plain.numpy(), dtype
-    values = np.asarray(array)
-    if str(values.dtype) == "bfloat16":  # as the package ml_dtypes has it
-        return np.ascontiguousarray(values).view(np.uint16), "bfloat16"
-    if values.dtype not in (np.float64, np.float32, np.float16):
-        raise MaskError(f"{name} has type {values.dtype}, which has no magnitude order here")
-    if not values.flags.aligned:
-        values = values.copy()
-    return np.require(values, requirements="C"), str(values.dtype)

@@ -16,7 +16,7 @@ from torch.nn import Parameter
 
 from dwlt import _core
 from dwlt.errors import MaskError, TrainingError
-from dwlt.masks.selection import for_core
+from dwlt.masks.arrays import for_core
 
 
 def to_tensors(
@@ -139,7 +139,7 @@ class Enforcer:
     """Masks held on weights and momentum through a training, cheaply enough for every step.
 
     Between steps a product with a 0/1 tensor of the weights' own type does (on the CPU it is many
-    times faster than a fill by a boolean mask); ``settle`` gives the exact form.
+    times faster than a fill by a boolean mask); ``zero_masked`` gives the exact form.
 
     Args:
         params: parameters by ordinary name; those without a mask are left alone.
@@ -170,13 +170,13 @@ class Enforcer:
             if momentum is not None:
                 momentum.mul_(factor)
 
-    def settle(self, optimizer: torch.optim.Optimizer) -> None:
+    def zero_masked(self, optimizer: torch.optim.Optimizer) -> None:
         """Masked weights and all optimiser state exactly +0.0; before and after an epoch."""
         apply_(self._params, self._masks)
         zero_state_(optimizer, self._params, self._masks)
 
     def check(self) -> None:
-        """As the function of this name.
+        """Make sure that no masked weight is other than zero.
 
         Raises:
             TrainingError: a masked weight is not zero.

@@ -11,7 +11,7 @@ from dwlt.models.factory import call_factory, load_factory
 from dwlt.models.fits import check_forward
 from dwlt.models.head import find_head, swap_head
 from dwlt.models.model import Model
-from dwlt.models.own import head_in_use, settle
+from dwlt.models.own import head_in_use, make_ordinary
 from dwlt.models.seeded import seeded
 from dwlt.models.small import DEPTHS, SmallResNet
 from dwlt.spec import ModelSpec
@@ -95,5 +95,5 @@ def _own(name: str, num_classes: int, channels: int, image_size: int, seed: int)
         network = call_factory(
             name, factory, num_classes=num_classes, channels=channels, image_size=image_size
         )
-    settle(network, name, channels, image_size, seed=seed)
+    make_ordinary(network, name, channels, image_size, seed=seed)
     return network

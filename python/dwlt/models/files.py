@@ -55,6 +55,11 @@ def new_model(spec: ModelSpec, task: ImageTask, *, seed: int) -> Model:
     Its normaliser is set from the spec, else from published weights, else from the task's
     training pixels.
 
+    Args:
+        spec: name, width and normalisation of the network.
+        task: its classes, image shape (C, H, W), and mean and deviation per channel.
+        seed: of the weights.
+
     Raises:
         ModelError: no such network, it does not take such images, or the images are not square.
     """

@@ -70,6 +70,12 @@ def own_forward(network: nn.Module, name: str, channels: int, image_size: int) -
 def require_images(model: Model, name: str, channels: int, image_size: int) -> None:
     """Refuse images that a built network does not take, such as those of another size.
 
+    Args:
+        model: the network with its normaliser.
+        name: as in ``ModelSpec.name``; with a colon it is a user's own.
+        channels: of the images.
+        image_size: height and width in pixels.
+
     Raises:
         ModelError: it fails on them, or does not return (2, num_classes) logits.
     """

@@ -62,11 +62,11 @@ def reason(error: BaseException) -> str:
         text = f"it ends the program (SystemExit: {lines[0] if lines else 'no status'})"
     else:
         text = type(error).__name__ + (f": {lines[0]}" if lines else "")
-    where = None if isinstance(error, SyntaxError) else _place(error)
+    where = None if isinstance(error, SyntaxError) else _failing_line(error)
     return text if where is None else f"{text} ({where})"
 
 
-def _place(error: BaseException) -> str | None:
+def _failing_line(error: BaseException) -> str | None:
     """The innermost line outside dwlt, PyTorch and the other libraries."""
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         file = frame.f_code.co_filename
@@ -107,7 +107,8 @@ def _devices() -> list[int]:
 
 @contextmanager
 def _working_directory_on_path() -> Iterator[None]:
-    """A console script leaves it out. Modules are imported late, too: by factories and layers."""
+    """Let modules be found in the working directory, which a console script leaves out. Some are
+    imported late, by factories and layers."""
     here = str(Path.cwd())
     sys.path.insert(0, here)
     try:
@@ -120,7 +121,7 @@ def _working_directory_on_path() -> Iterator[None]:
 
 @contextmanager
 def _no_arguments(name: str) -> Iterator[None]:
-    """dwlt's own command line is no business of a module that parses ``sys.argv``."""
+    """Hide dwlt's own command line from a module that parses ``sys.argv``."""
     own = sys.argv
     sys.argv = [name.partition(":")[0]]
     try:

@@ -67,6 +67,11 @@ def swap_head(model: Model, num_classes: int, *, seed: int) -> None:
     The new layer is of the old one's kind, with torch's default initialisation from ``seed``.
     It is replaced even if the number of classes stays: a new task gets new weights.
 
+    Args:
+        model: whose head is replaced; type and device stay.
+        num_classes: outputs of the new head.
+        seed: of its weights. Stages derive it from a run's seed, so it differs from the network's.
+
     Raises:
         ModelError: ``num_classes`` is below 2.
     """

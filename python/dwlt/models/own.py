@@ -1,4 +1,4 @@
-"""A user's network made ready: its tensors are put in order, and its head is found by use."""
+"""A user's network made ready: its tensors are put in order, its head is found by running it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from dwlt.models.seeded import seeded
 from dwlt.units import derive_seed
 
 
-def settle(network: nn.Module, name: str, channels: int, image_size: int, *, seed: int) -> None:
+def make_ordinary(
+    network: nn.Module, name: str, channels: int, image_size: int, *, seed: int
+) -> None:
     """Put a fresh network's tensors in order, in place.
 
     Lazy layers get their shapes, and weights from ``seed``, by a look at two images. Tensors move

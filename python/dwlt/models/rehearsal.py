@@ -1,6 +1,6 @@
 """A dry run of everything that a network will be asked for, on two images, before any work.
 
-A network may pass one look and fail hours later: in training mode, under an attack, when its
+A network may take one batch and fail hours later: in training mode, under an attack, when its
 state is written or read back. So one small batch goes the whole way first. Nothing of it stays:
 it happens on a copy, and all random generators are afterwards as they were.
 """
@@ -80,7 +80,7 @@ class _Rehearsal:
         self.channels = channels
         self.model = model
         shape = (2, self.channels, image_size, image_size)
-        # Numbers of its own: the global generators are the network's business.
+        # A generator of our own, since the network may draw from the global ones.
         noise = torch.rand(shape, generator=torch.Generator().manual_seed(0))
         self.images = noise.to(device)
         self.labels = torch.arange(2, device=device)
@@ -178,7 +178,8 @@ class _Rehearsal:
         work.zero_grad(set_to_none=True)
 
     def _ask_again(self, work: Model, logits: Tensor) -> None:
-        """One of the images alone: no answer may depend on the asking or on other images."""
+        """Run one of the images alone: its logits may not depend on repetition or on other
+        images."""
         before = {name: one.clone() for name, one in state_of(work).items()}
         with torch.no_grad():
             alone = self._logits(work, self.images[:1], _EVALUATE, seed=1)

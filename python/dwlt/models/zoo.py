@@ -6,7 +6,6 @@ this file is imported only when one of them is asked for.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -15,7 +14,7 @@ import torchvision
 from torch import nn
 from torchvision.models import WeightsEnum, get_model, get_model_weights, list_models
 
-from dwlt.errors import ModelError
+from dwlt.errors import ModelError, did_you_mean
 from dwlt.models.small import DEPTHS
 from dwlt.spec import ModelSpec
 
@@ -92,8 +91,7 @@ def published_weights(spec: ModelSpec) -> WeightsEnum | None:
 def _check_name(name: str) -> None:
     if name in torchvision_names():
         return
-    near = difflib.get_close_matches(name, [*DEPTHS, *SMALL_IMAGES, *torchvision_names()], n=1)
-    meant = f"did you mean {near[0]!r}? " if near else ""
+    meant = did_you_mean(name, [*DEPTHS, *SMALL_IMAGES, *torchvision_names()])
     raise ModelError(
         f"there is no model {name!r}",
         hint=f"{meant}small: {', '.join([*DEPTHS, *SMALL_IMAGES])}; every torchvision "

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from dwlt.report.assess import assess
 from dwlt.report.collect import collect
-from dwlt.report.content import Report
-from dwlt.report.evaluations import evaluation_tables
-from dwlt.report.tables import Table, terminal_tables
-from dwlt.report.write import ReportPaths, write_report
+from dwlt.report.content import Report, assess
+from dwlt.report.summary import Summary, summary
+from dwlt.report.table import PlainTable
+from dwlt.report.verdicts import GroupVerdict
+from dwlt.report.write import ReportPaths, plain_tables, write_report
 from dwlt.results import ReportData
-from dwlt.verdict.rule import Verdict
 
 __all__ = [
+    "GroupVerdict",
+    "PlainTable",
     "Report",
     "ReportData",
     "ReportPaths",
-    "Table",
-    "Verdict",
+    "Summary",
     "assess",
     "collect",
-    "evaluation_tables",
-    "terminal_tables",
+    "plain_tables",
+    "summary",
     "write_report",
 ]

@@ -39,8 +39,9 @@ class _Walk:
     def folders(self, stage: str) -> list[Path]:
         """The run folders of a stage by name; any other folder beside them is a warning."""
         known = layout.run_folders(self.root, stage)
+        named = set(known)
         for path in sorted((self.root / stage).glob("*")):
-            if path.is_dir() and path not in known and not path.name.startswith("."):
+            if path.is_dir() and path not in named and not path.name.startswith("."):
                 self.warnings.append(notice(self.place(path), "foreign"))
         return known
 

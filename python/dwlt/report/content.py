@@ -1,20 +1,143 @@
-"""What a report is made of."""
+"""What a report is made of: everything that it shows, computed once."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from dwlt.report.controls import ControlTable, control_tables, tally_table
+from dwlt.report.efficiency import EfficiencyTable, efficiency_tables
+from dwlt.report.flags import report_flags
+from dwlt.report.headline import headline_table
+from dwlt.report.masks import DensityTable, density_tables
+from dwlt.report.names import group_slug, group_titles
+from dwlt.report.networks import network_table
+from dwlt.report.outcomes import OutcomeFiles
 from dwlt.report.overlaps import MaskStudy
+from dwlt.report.table import Table
+from dwlt.report.verdicts import GroupVerdict
 from dwlt.results import Notice, ReportData
-from dwlt.verdict.rule import GroupVerdict
+from dwlt.spec.verdict import VerdictPart
+from dwlt.verdict.contenders import Lookup, counts_only
+from dwlt.verdict.groups import form_groups
+from dwlt.verdict.together import judge_group
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Report:
-    """What was read, what follows from it, and what the reader must know besides."""
+    """What was read, what follows from it, and what the reader must know besides.
+
+    Attributes:
+        settings: by which the tickets were judged.
+        groups: in the order of the page; those of controls among them.
+        controls, efficiency, densities: tables of several groups, see their modules.
+        masks: how the masks of different searches overlap.
+
+    The tables that several outputs show are made when the first one asks for them.
+    """
 
     data: ReportData
+    settings: VerdictPart
     groups: tuple[GroupVerdict, ...]
     flags: tuple[Notice, ...]
     warnings: tuple[Notice, ...]
+    controls: tuple[ControlTable, ...] = ()
+    efficiency: tuple[EfficiencyTable, ...] = ()
+    densities: tuple[DensityTable, ...] = ()
     masks: MaskStudy = field(default_factory=MaskStudy)
+
+    @property
+    def searched(self) -> tuple[GroupVerdict, ...]:
+        """The groups of iterative searches, which the headline is about."""
+        return tuple(verdict for verdict in self.groups if not verdict.group.prune.control)
+
+    @cached_property
+    def headline(self) -> Table:
+        """The extreme sparsities; empty where no ticket of a search was transferred."""
+        return headline_table(self.searched, self.settings, self.anchors)
+
+    @cached_property
+    def networks(self) -> dict[str, Table]:
+        """The networks of each group, by its slug."""
+        return {verdict.slug: network_table(verdict) for verdict in self.groups}
+
+    @cached_property
+    def tally(self) -> Table:
+        """Tickets against controls, counted; empty where there are no controls."""
+        return tally_table(self.controls)
+
+    @cached_property
+    def anchors(self) -> dict[str, str]:
+        """Where on the page each group is, by its slug."""
+        return {verdict.slug: f"group-{n}" for n, verdict in enumerate(self.groups, 1)}
+
+    @property
+    def apart(self) -> tuple[GroupVerdict, ...]:
+        """Groups of controls that stand beside their ticket in a table of controls."""
+        beside = {control.slug for t in self.controls for r in t.rounds for control in r.controls}
+        return tuple(verdict for verdict in self.groups if verdict.slug in beside)
+
+    @property
+    def alone(self) -> tuple[GroupVerdict, ...]:
+        """All other groups: each has a place of its own."""
+        beside = {verdict.slug for verdict in self.apart}
+        return tuple(verdict for verdict in self.groups if verdict.slug not in beside)
+
+
+def assess(
+    data: ReportData,
+    masks: MaskStudy | None = None,
+    settings: VerdictPart | None = None,
+    outcomes: Lookup = counts_only,
+) -> Report:
+    """Group the transfers, judge every ticket, and gather all flags and warnings.
+
+    Args:
+        data: what ``collect`` read.
+        masks: how the tickets' masks overlap, where mask files were looked at.
+        settings: how to judge; the defaults where None.
+        outcomes: where outcomes per image come from.
+    """
+    masks = MaskStudy() if masks is None else masks
+    settings = VerdictPart() if settings is None else settings
+    groups, notices = form_groups(data.transfer, data.prune)
+    taken: set[str] = set()
+    judged = tuple(
+        GroupVerdict(
+            group_slug(group, taken),
+            title,
+            # A control's own extreme sparsity is nobody's question.
+            judge_group(group, settings, outcomes=outcomes, curves=not group.prune.control),
+        )
+        for group, title in zip(groups, group_titles(groups), strict=True)
+    )
+    flags = {flag for run in data.runs for flag in run.notices}
+    for result in data.prune:
+        flags.update(result.notices)
+    flags.update(report_flags(data, groups))
+    warnings = {*data.warnings, *notices, *masks.notices}
+    if isinstance(outcomes, OutcomeFiles):
+        warnings.update(outcomes.notices)
+    return Report(
+        data=data,
+        settings=settings,
+        groups=judged,
+        flags=_ordered(flags),
+        warnings=_ordered(warnings),
+        controls=control_tables(judged),
+        efficiency=efficiency_tables(judged),
+        densities=density_tables(data),
+        masks=masks,
+    )
+
+
+def _ordered(notices: set[Notice]) -> tuple[Notice, ...]:
+    return tuple(sorted(notices, key=_order))
+
+
+def _order(notice: Notice) -> tuple[str, str, Sequence[tuple[int, str]]]:
+    """By place and code, then by text, shorter numbers first: round 3 before round 10."""
+    pieces = enumerate(re.split(r"([0-9]+)", notice.text))
+    return notice.where, notice.code, [(len(p) if i % 2 else 0, p) for i, p in pieces]

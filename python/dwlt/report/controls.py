@@ -4,9 +4,8 @@ A control is one-shot, random, layer-wise random, shuffled or re-initialised. It
 as the ticket was, so that each of the four numbers can be compared:
 
     lead    the ticket's mean minus the control's
-    error   the standard error of the difference, as in a verdict
-    state   beyond doubt where the 95% interval of the lead does not hold zero (the same reach as
-            in a verdict), else unclear
+    error   the standard error of the difference, as in the paper's rule
+    state   beyond doubt where the 95% interval of the lead does not hold zero, else unclear
 
 How a control does against the dense network is its own verdict, which is shown beside.
 """
@@ -17,15 +16,32 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from dwlt.report.content import Report
-from dwlt.report.names import method_names
+from dwlt.report.names import method_names, pretrain_names, search_names, task_title
+from dwlt.report.networks import LEVEL, PLACE, place
+from dwlt.report.table import Cell, Column, Row, Table, Value
+from dwlt.report.verdicts import (
+    GroupVerdict,
+    level_value,
+    network_seeds,
+    percent,
+    signed,
+    verdict_cell,
+)
+from dwlt.results import sparsity
 from dwlt.verdict.groups import Group, Network
-from dwlt.verdict.rule import NUMBERS, GroupVerdict, Number, TicketVerdict
-from dwlt.verdict.stats import Level, difference_error, quantile
+from dwlt.verdict.judge import TicketVerdict
+from dwlt.verdict.outcomes import NUMBERS, Measured, Number
+from dwlt.verdict.paper_rule import difference_error
 
 METHODS = ("oneshot", "random", "layerwise-random", "shuffled", "reinit")
 """The controls in the order of a table; any others come after them."""
+
+UNFOLDED = 2
+"""So many tables are open from the start."""
+
+_NUMBERS = tuple(Column(n.key, f"{n.kind.upper()}, {n.regime}") for n in NUMBERS)
 
 
 class Lead(StrEnum):
@@ -42,7 +58,7 @@ class Difference:
     """One number of a ticket and of a control; None where it cannot be said."""
 
     number: Number
-    level: Level | None
+    measured: Measured | None
     lead: float | None
     error: float | None
     state: Lead
@@ -58,6 +74,7 @@ class Control:
     name: str
     slug: str
     group: Group
+    network: Network
     verdict: TicketVerdict
     differences: tuple[Difference, ...]
 
@@ -66,6 +83,7 @@ class Control:
 class Round:
     """A ticket and its controls in the order of METHODS."""
 
+    network: Network
     ticket: TicketVerdict
     controls: tuple[Control, ...]
 
@@ -87,10 +105,10 @@ class ControlTable:
         return found
 
 
-def control_tables(report: Report) -> tuple[ControlTable, ...]:
+def control_tables(groups: Sequence[GroupVerdict]) -> tuple[ControlTable, ...]:
     """One table per group of an iterative search that has a control to be held against."""
-    searched = [verdict for verdict in report.groups if not verdict.group.prune.control]
-    drawn = [verdict for verdict in report.groups if verdict.group.prune.control]
+    searched = [verdict for verdict in groups if not verdict.group.prune.control]
+    drawn = [verdict for verdict in groups if verdict.group.prune.control]
     tables = []
     for verdict in searched:
         controls = [other for other in drawn if _belongs(other.group, verdict.group, searched)]
@@ -129,20 +147,19 @@ def _rounds(
     verdict: GroupVerdict, controls: Sequence[GroupVerdict], names: dict[str, str]
 ) -> Iterator[Round]:
     for ticket in verdict.tickets:
-        found = [
-            Control(
-                names[control.group.prune.id],
-                control.slug,
-                control.group,
-                other,
-                tuple(_differences(verdict.group, ticket, control.group, other)),
-            )
-            for control in controls
-            for other in control.tickets
-            if _alike(ticket.network, other.network)
-        ]
+        mine = verdict.network(ticket.ticket.round)
+        found = []
+        for control in controls:
+            for other in control.tickets:
+                network = control.network(other.ticket.round)
+                if _alike(mine, network):
+                    name = names[control.group.prune.id]
+                    differences = tuple(_differences(verdict.group, ticket, control.group, other))
+                    found.append(
+                        Control(name, control.slug, control.group, network, other, differences)
+                    )
         if found:
-            yield Round(ticket, tuple(found))
+            yield Round(mine, ticket, tuple(found))
 
 
 def _alike(ticket: Network, control: Network) -> bool:
@@ -154,21 +171,152 @@ def _alike(ticket: Network, control: Network) -> bool:
 def _differences(
     of_ticket: Group, ticket: TicketVerdict, of_control: Group, control: TicketVerdict
 ) -> Iterator[Difference]:
-    pairs = zip(NUMBERS, ticket.comparisons, control.comparisons, strict=True)
-    for number, mine, other in pairs:
+    for number in NUMBERS:
         # Other training settings would make the difference theirs.
         alike = of_ticket.recipes.get(number.regime) == of_control.recipes.get(number.regime)
-        yield difference(number, mine.level if alike else None, other.level)
+        mine = ticket.ticket.numbers.get(number) if alike else None
+        yield difference(number, mine, control.ticket.numbers.get(number))
 
 
-def difference(number: Number, ticket: Level | None, control: Level | None) -> Difference:
+def difference(number: Number, ticket: Measured | None, control: Measured | None) -> Difference:
     """Compare one number of a ticket with a control's (the rule is in the module's text)."""
     if ticket is None or control is None:
         return Difference(number, control, None, None, Lead.MISSING)
     lead = ticket.mean - control.mean
-    error = difference_error(ticket, control)
-    if abs(lead) <= quantile(ticket, control) * error + 1e-12:
+    error, reach = difference_error(ticket, control)
+    if abs(lead) <= reach * error + 1e-12:
         state = Lead.UNCLEAR
     else:
         state = Lead.TICKET if lead > 0 else Lead.CONTROL
     return Difference(number, control, lead, error, state)
+
+
+def control_titles(tables: Sequence[ControlTable]) -> list[str]:
+    """Pre-training, task and fraction; the search too where a pre-training has several."""
+    groups = [table.group.group for table in tables]
+    pretrains = pretrain_names(group.pretrain for group in groups)
+    titles = []
+    for group in groups:
+        alike = (other.prune for other in groups if other.pretrain.id == group.pretrain.id)
+        names = search_names(alike)
+        search = f", {names[group.prune.id]} search" if len(names) > 1 else ""
+        titles.append(f"{pretrains[group.pretrain.id]} → {task_title(group)}{search}")
+    return titles
+
+
+def tally_table(tables: Sequence[ControlTable]) -> Table:
+    """On how many numbers a ticket is better than its control, over rounds."""
+    leads = (Lead.TICKET, Lead.UNCLEAR, Lead.CONTROL)
+    heads = ("Ticket better", "Unclear", "Control better")
+    columns = (
+        Column("tickets", "Tickets", "tickets", left=True, first=True, look="wide"),
+        Column("name", "Control", "control", left=True),
+        *(Column(lead.value, head, head.lower()) for lead, head in zip(leads, heads, strict=True)),
+    )
+    rows = [
+        Row({"tickets": title, "name": name, **{lead.value: tally[lead] for lead in leads}})
+        for title, table in zip(control_titles(tables), tables, strict=True)
+        for name, tally in table.tally().items()
+    ]
+    told = "the four numbers of every round that has the control; better: beyond doubt"
+    title = "Tickets against controls of the same sparsity: how many of the numbers"
+    return Table("tally", title, columns, tuple(rows), f"{told.capitalize()}.", told)
+
+
+def control_page_table(table: ControlTable, title: str) -> Table:
+    """Tickets with their controls below them, by round."""
+    columns = (
+        Column("network", "Network", left=True, first=True),
+        Column("verdict", "Verdict", left=True),
+        *_NUMBERS,
+        Column("seeds", "Seeds"),
+        Column("kept", "Weights kept"),
+    )
+    numbers = len(table.group.main.numbers)
+    rows = []
+    for round_ in table.rounds:
+        net = round_.network
+        name = Cell(f"ticket, {sparsity(net.kept, net.total)}", small=(f"round {net.round}",))
+        mine = round_.ticket.ticket.numbers
+        cells: dict[str, Value] = {n.key: percent(mine.get(n)) for n in NUMBERS}
+        rows.append(_row(name, net, round_.ticket, numbers, cells, "dense"))
+        for control in round_.controls:
+            cells = {found.number.key: _difference_cell(found) for found in control.differences}
+            rows.append(_row(Cell(control.name), control.network, control.verdict, numbers, cells))
+    caption = (
+        "Test accuracy in percent, mean ± spread over seeds; in small print the control minus the "
+        "ticket, and whether that is beyond doubt. The verdict is the one against the dense "
+        "network."
+    )
+    return Table("controls", title, columns, tuple(rows), caption)
+
+
+def _row(
+    name: Cell,
+    network: Network,
+    verdict: TicketVerdict,
+    numbers: int,
+    cells: dict[str, Value],
+    look: str = "",
+) -> Row:
+    shown = {"network": name, "verdict": verdict_cell(verdict, numbers), "kept": network.kept}
+    return Row({**shown, "seeds": network_seeds(network), **cells}, look)
+
+
+def _difference_cell(found: Difference) -> Cell:
+    """A control's number; in small print control minus ticket, signed, with the word for it."""
+    text = percent(found.measured)
+    if found.lead is None:
+        return Cell(text, small=("not comparable",) if found.measured is not None else ())
+    word = {Lead.TICKET: "worse", Lead.CONTROL: "better"}.get(found.state, "unclear")
+    look = {Lead.TICKET: "short", Lead.CONTROL: "match"}.get(found.state, "unclear")
+    return Cell(text, state=look, small=(f"{signed(-100 * found.lead)} {word}",))
+
+
+def control_long_table(tables: Sequence[ControlTable]) -> Table:
+    """One line per control network and number, for programs."""
+    keys = ("ticket_prune_id", "round", "kept", "total", "ticket_kept")
+    columns = (
+        *PLACE,
+        *(Column(key) for key in (*keys, "verdict", "ticket_verdict", "number")),
+        *(Column(side, parts=LEVEL) for side in ("ticket", "control")),
+        *(Column(key) for key in ("lead", "error", "better")),
+    )
+    rows = []
+    for table in tables:
+        for round_ in table.rounds:
+            for control in round_.controls:
+                net = control.network
+                counts = (table.group.group.prune.id, net.round, net.kept, net.total)
+                shared = place(control.group) | dict(
+                    zip(keys, (*counts, round_.network.kept), strict=True)
+                )
+                shared["verdict"] = control.verdict.verdict.value
+                shared["ticket_verdict"] = round_.ticket.verdict.value
+                for found in control.differences:
+                    mine = round_.ticket.ticket.numbers.get(found.number)
+                    rows.append(
+                        Row(
+                            shared
+                            | {
+                                "number": found.number.key,
+                                "ticket": level_value(mine),
+                                "control": level_value(found.measured),
+                                "lead": found.lead,
+                                "error": found.error,
+                                "better": found.state.value,
+                            }
+                        )
+                    )
+    return Table("controls", "Controls", columns, tuple(rows))
+
+
+def control_context(tables: Sequence[ControlTable], tally: Table) -> dict[str, Any]:
+    """What ``controls.html`` shows."""
+    titles = control_titles(tables)
+    pairs = zip(tables, titles, strict=True)
+    return {
+        "tally": tally,
+        "tables": [control_page_table(table, title) for table, title in pairs],
+        "open": len(tables) <= UNFOLDED,
+    }

@@ -11,12 +11,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dwlt.report.content import Report
 from dwlt.report.names import pretrain_names, rewind_text
+from dwlt.report.networks import LEVEL, PLACE, place
+from dwlt.report.table import Cell, Column, Row, Table, Value
+from dwlt.report.verdicts import (
+    GroupVerdict,
+    extreme_text,
+    level_value,
+    percent,
+    verdict_cell,
+)
 from dwlt.results import RunRef, sparsity
-from dwlt.verdict.groups import Group, regime_order
-from dwlt.verdict.rule import NUMBERS, GroupVerdict, Number, Verdict
-from dwlt.verdict.stats import Level
+from dwlt.verdict.groups import Group, regime_order, share
+from dwlt.verdict.judge import TicketVerdict
+from dwlt.verdict.outcomes import NUMBERS, Measured, Number
 
 PLACES = (0.8**6, 0.8**10)
 """Densities of the tickets that are drawn: of the sparsities that the paper names, 73.79% and
@@ -25,16 +33,21 @@ PLACES = (0.8**6, 0.8**10)
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One network at one fraction; ``verdict`` is None for the dense network."""
+    """One network at one fraction; ``ticket`` is None for the dense network."""
 
     fraction: float
-    levels: tuple[Level | None, ...]
-    seeds: int
-    verdict: Verdict | None
+    numbers: Mapping[Number, Measured]
+    ticket: TicketVerdict | None
 
-    def level(self, number: Number) -> Level | None:
-        """One of the four numbers."""
-        return self.levels[NUMBERS.index(number)]
+    @property
+    def state(self) -> str:
+        """The verdict in a word."""
+        return "dense" if self.ticket is None else self.ticket.verdict.value
+
+    @property
+    def seeds(self) -> int:
+        """The fewest seeds behind one of the numbers."""
+        return min((len(found.seeds) for found in self.numbers.values()), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +86,16 @@ class EfficiencyTable:
     curves: tuple[Curve, ...]
 
 
-def efficiency_tables(report: Report) -> tuple[EfficiencyTable, ...]:
+def efficiency_tables(groups: Sequence[GroupVerdict]) -> tuple[EfficiencyTable, ...]:
     """One table per task where two or more fractions were transferred.
 
     Where a pre-training has several searches there is one per way of searching.
     """
     found: defaultdict[tuple[object, ...], list[GroupVerdict]] = defaultdict(list)
-    for verdict in report.groups:
+    for verdict in groups:
         if not verdict.group.prune.control:
             found[_place(verdict.group)].append(verdict)
-    tables = [table for groups in found.values() for table in _tables(groups)]
+    tables = [table for alike in found.values() for table in _tables(alike)]
     return tuple(sorted(tables, key=lambda table: table.title))
 
 
@@ -143,7 +156,7 @@ def _curve(groups: Sequence[GroupVerdict], names: Mapping[str, str]) -> Curve:
     counts: defaultdict[tuple[int, int, int], int] = defaultdict(int)
     for verdict in groups:
         for ticket in verdict.tickets:
-            counts[(ticket.network.round, ticket.network.kept, ticket.network.total)] += 1
+            counts[_net(ticket)] += 1
     shared = [net for net, count in counts.items() if count > 1]
     series = [_dense(groups), *(_tickets(groups, net) for net in choose(shared))]
     drawn = tuple(one for one in series if one is not None)
@@ -162,11 +175,7 @@ def choose(networks: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int
 
 
 def _dense(groups: Sequence[GroupVerdict]) -> Series | None:
-    points = [
-        Point(v.group.fraction, v.dense, _seeds(v.dense), None)
-        for v in groups
-        if v.group.dense is not None
-    ]
+    points = [Point(v.group.fraction, v.dense(), None) for v in groups if v.group.dense is not None]
     if not points:
         return None
     total = next(v.group.dense.total for v in groups if v.group.dense is not None)
@@ -174,14 +183,87 @@ def _dense(groups: Sequence[GroupVerdict]) -> Series | None:
 
 
 def _tickets(groups: Sequence[GroupVerdict], net: tuple[int, int, int]) -> Series:
-    points = []
-    for verdict in groups:
-        for ticket in verdict.tickets:
-            if (ticket.network.round, ticket.network.kept, ticket.network.total) == net:
-                levels = tuple(comparison.level for comparison in ticket.comparisons)
-                points.append(Point(verdict.group.fraction, levels, _seeds(levels), ticket.verdict))
+    points = [
+        Point(verdict.group.fraction, ticket.ticket.numbers, ticket)
+        for verdict in groups
+        for ticket in verdict.tickets
+        if _net(ticket) == net
+    ]
     return Series(*net, tuple(points))
 
 
-def _seeds(levels: Iterable[Level | None]) -> int:
-    return min((level.seeds for level in levels if level is not None), default=0)
+def _net(ticket: TicketVerdict) -> tuple[int, int, int]:
+    return ticket.ticket.round, ticket.ticket.kept, ticket.ticket.total
+
+
+def extreme_table(found: EfficiencyTable) -> Table:
+    """The extreme sparsity by pre-training and share of the training data."""
+    columns = [Column("name", "Pre-training", left=True, first=True)]
+    columns += [Column(share(fraction), share(fraction)) for fraction in found.fractions]
+    rows = [
+        Row(
+            {
+                "name": curve.name,
+                **{share(v.group.fraction): extreme_text(v.main) for v in curve.groups},
+            }
+        )
+        for curve in found.curves
+    ]
+    caption = "Extreme sparsity by pre-training and share of the training data."
+    title = f"Extreme sparsity by fraction, {found.title}"
+    return Table("extremes", title, tuple(columns), tuple(rows), caption)
+
+
+def number_table(found: EfficiencyTable) -> Table:
+    """Every point of the curves."""
+    columns = (
+        Column("network", "Network", left=True, first=True),
+        Column("data", "Data"),
+        Column("verdict", "Verdict", left=True),
+        *(Column(n.key, f"{n.kind.upper()}, {n.regime}") for n in NUMBERS),
+        Column("seeds", "Seeds"),
+    )
+    rows = []
+    for curve, series, point in _points(found):
+        state = Cell("dense", badge=True)
+        if point.ticket is not None:
+            state = verdict_cell(point.ticket, len(curve.groups[0].main.numbers))
+        cells: dict[str, Value] = {
+            "network": f"{curve.name}, {series.name}",
+            "data": share(point.fraction),
+            "verdict": state,
+            **{n.key: percent(point.numbers.get(n)) for n in NUMBERS},
+            "seeds": point.seeds,
+        }
+        rows.append(Row(cells, "dense" if point.ticket is None else ""))
+    caption = "Test accuracy in percent, mean ± spread over seeds."
+    title = f"Numbers by fraction, {found.title}"
+    return Table("numbers", title, columns, tuple(rows), caption)
+
+
+def efficiency_long_table(tables: Iterable[EfficiencyTable]) -> Table:
+    """One line per network, fraction and number, for programs."""
+    keys = ("round", "kept", "total", "verdict", "number")
+    columns = (*PLACE, *(Column(key) for key in keys), Column("value", parts=LEVEL))
+    rows = []
+    for table in tables:
+        for curve, series, point in _points(table):
+            counts: dict[str, Value] = {
+                **place(curve.groups[0].group),
+                "fraction": f"{point.fraction:.10g}",
+                "round": series.round,
+                "kept": series.kept,
+                "total": series.total,
+                "verdict": point.state,
+            }
+            for number in NUMBERS:
+                value = level_value(point.numbers.get(number))
+                rows.append(Row(counts | {"number": number.key, "value": value}))
+    return Table("efficiency", "Data efficiency", columns, tuple(rows))
+
+
+def _points(table: EfficiencyTable) -> Iterator[tuple[Curve, Series, Point]]:
+    for curve in table.curves:
+        for series in curve.series:
+            for point in series.points:
+                yield curve, series, point

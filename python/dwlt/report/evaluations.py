@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from dwlt.report.tables import Table
+from dwlt.report.plots import layout, sweep_panel
+from dwlt.report.table import Cell, Column, Row, Table, Value
+from dwlt.report.verdicts import accuracy
 from dwlt.results import Accuracy, EvaluateResult, ReportData
 from dwlt.units import wilson
 
@@ -40,27 +42,80 @@ def comparable(data: ReportData) -> list[Comparable]:
     return found
 
 
-def evaluation_tables(data: ReportData) -> list[Table]:
-    """What ``dwlt report`` prints of evaluations."""
-    head = ("model", "attack", "SA", "RA", "after each attack")
-    return [
-        Table(
-            f"Evaluations on {group.title}",
-            head,
-            tuple(
-                (
-                    model_title(result),
-                    result.test.attack or "–",
-                    interval(result.test.sa),
-                    interval(result.test.ra),
-                    chain(result),
-                )
-                for result in group.results
-            ),
-            left=2,
-        )
-        for group in comparable(data)
-    ]
+def evaluation_table(group: Comparable) -> Table:
+    """Evaluations on the same images."""
+    columns = (
+        Column("model", "Model", "model", left=True, first=True, look="wrap"),
+        Column("attack", "Attack", "attack", left=True, look="wrap"),
+        Column("sa", "SA", left=True),
+        Column("ra", "RA", left=True),
+        Column("chain", "After each attack", "after each attack", left=True, look="wrap", drop=1),
+        Column("flags", "Flags", "flags", left=True, look="wrap", drop=2),
+    )
+    rows = []
+    for result in group.results:
+        cells: dict[str, Value] = {
+            "model": Cell(model_title(result), small=(result.run.label,)),
+            "attack": result.test.attack,
+            "sa": interval(result.test.sa),
+            "ra": interval(result.test.ra),
+            "chain": chain(result),
+            "flags": ", ".join(flag.code for flag in result.run.flags) or "–",
+        }
+        rows.append(Row(cells))
+    notes = f" {'; '.join(group.notes)}." if group.notes else ""
+    title = f"Evaluations on {group.title}"
+    return Table("evaluations", title, columns, tuple(rows), f"{group.title}.{notes}")
+
+
+def corruption_table(result: EvaluateResult) -> Table:
+    """SA by corruption and severity, in percent, with the mean over severities."""
+    severities = [str(severity) for severity in range(1, 6)]
+    columns = (
+        Column("name", "Corruption", left=True, first=True),
+        *(Column(severity, severity) for severity in severities),
+        Column("mean", "mean"),
+    )
+    rows: dict[str, dict[str, Accuracy]] = {}
+    for one in result.corruptions:
+        rows.setdefault(one.name, {})[str(one.severity)] = one.sa
+    words = (
+        f"SA in percent on corrupted images by severity, {model_title(result)} "
+        f"({result.run.label}), n = {result.corruptions[0].sa.n:,} for each number."
+    )
+    made = []
+    for name, shares in rows.items():
+        mean = sum(one.value for one in shares.values()) / len(shares)
+        cells = {severity: accuracy(one) for severity, one in shares.items()}
+        made.append(Row({"name": name, **cells, "mean": f"{100 * mean:.2f}"}))
+    return Table("corruptions", f"Corruptions, {result.run.label}", columns, tuple(made), words)
+
+
+def pretrain_table(data: ReportData) -> Table:
+    """Accuracies of pre-trainings, which no verdict is about."""
+    columns = (
+        Column("run", "Run", left=True, first=True),
+        Column("what", "What", left=True, look="wrap"),
+        Column("task", "Task", left=True, look="wrap"),
+        Column("sa", "SA"),
+        Column("ra", "RA"),
+        Column("n", "n"),
+        Column("attack", "Attack", left=True),
+    )
+    rows = []
+    for result in data.pretrain:
+        cells: dict[str, Value] = {
+            "run": Cell("pretrain", small=(result.run.label,)),
+            "what": f"{result.regime}, seed {result.seed}",
+            "task": result.run.task.name,
+            "sa": accuracy(result.test.sa),
+            "ra": accuracy(result.test.ra),
+            "n": result.test.sa.n,
+            "attack": result.test.attack,
+        }
+        rows.append(Row(cells))
+    caption = "Test accuracy in percent, with the number of test images."
+    return Table("pretrain", "Pre-training", columns, tuple(rows), caption)
 
 
 def model_title(result: EvaluateResult) -> str:
@@ -73,12 +128,12 @@ def model_title(result: EvaluateResult) -> str:
     return ", ".join(parts)
 
 
-def interval(accuracy: Accuracy | None) -> str:
+def interval(share: Accuracy | None) -> str:
     """Percent with the 95% Wilson interval, "79.00 [70.02, 85.83]", or a dash."""
-    if accuracy is None:
+    if share is None:
         return "–"
-    low, high = wilson(accuracy.correct, accuracy.n)
-    return f"{100 * accuracy.value:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
+    low, high = wilson(share.correct, share.n)
+    return f"{100 * share.value:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
 
 
 def chain(result: EvaluateResult) -> str:
@@ -88,16 +143,26 @@ def chain(result: EvaluateResult) -> str:
     return ", ".join(f"{one.name} {100 * one.after.value:.2f}" for one in result.attacks)
 
 
-def corruption_rows(result: EvaluateResult) -> Sequence[tuple[str, ...]]:
-    """A row per corruption: its name, SA in percent for each severity, and their mean."""
-    rows: dict[str, list[float]] = {}
-    for one in result.corruptions:
-        rows.setdefault(one.name, []).append(one.sa.value)
-    return [
-        (
-            name,
-            *(f"{100 * share:.2f}" for share in shares),
-            f"{100 * sum(shares) / len(shares):.2f}",
-        )
-        for name, shares in rows.items()
-    ]
+def evaluation_context(data: ReportData) -> dict[str, Any]:
+    """What ``evaluations.html`` shows; nothing where ``dwlt evaluate`` was never run."""
+    if not data.evaluate:
+        return {}
+    return {
+        "tables": [evaluation_table(group) for group in comparable(data)],
+        "sweeps": [
+            {
+                "plot": layout(sweep_panel(sweep_points(result))),
+                "model": f"{model_title(result)} ({result.run.label})",
+                "task": result.run.task.name,
+                "n": result.test.sa.n,
+            }
+            for result in data.evaluate
+            if result.sweep
+        ],
+        "corruptions": [corruption_table(result) for result in data.evaluate if result.corruptions],
+    }
+
+
+def sweep_points(result: EvaluateResult) -> list[tuple[str, float, float, float]]:
+    """The points of a curve over eps: eps, RA and its interval."""
+    return [(point.eps, point.ra.value, point.low, point.high) for point in result.sweep]

@@ -1,209 +1,286 @@
-"""Figures for papers and for the page: accuracy against sparsity, and density per layer.
+"""Figures as files, for papers: PNG, SVG and PDF. matplotlib is imported here alone, on demand.
 
-Verdicts are told apart by marker shape and fill, so that a grey print is enough.
+Drawn with matplotlib's objects alone (no pyplot, no window, no global figure). The same report
+gives the same bytes: ids come from a fixed salt and no file carries a date. Colours are Okabe and
+Ito's, which survive colour blindness and grey print.
 """
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
-from dwlt.report import canvas
-from dwlt.report.axis import choose_ticks, position
-from dwlt.report.canvas import INK, blank, clip, dress, save_all, style
+from dwlt.report.content import Report
+from dwlt.report.efficiency import EfficiencyTable
+from dwlt.report.evaluations import sweep_points
+from dwlt.report.masks import DensityTable
+from dwlt.report.names import unique_slug
+from dwlt.report.plots import (
+    MARKERS,
+    Panel,
+    colour_names,
+    efficiency_panels,
+    group_panels,
+    looks,
+    sweep_panel,
+)
+from dwlt.report.verdicts import GroupVerdict
 from dwlt.results import Layer, sparsity
-from dwlt.verdict.rule import NUMBERS, GroupVerdict, Number, TicketVerdict, Verdict
 
-# Marker, filled?, legend text.
-MARKERS: Mapping[Verdict, tuple[str, bool, str]] = {
-    Verdict.DOUBLE_WIN: ("D", True, "double-win"),
-    Verdict.UNDECIDED: ("o", False, "undecided"),
-    Verdict.NOT: ("v", False, "not"),
-    Verdict.INCOMPLETE: (".", True, "incomplete"),
+FORMATS = ("png", "svg", "pdf")
+
+INK = {
+    "text": "#1a1a1a",
+    "grid": "#d9d9d8",
+    "muted": "#6b6b6a",
+    "paper": "#fefefe",
+    "standard": "#0072b2",
+    "fast": "#009e73",
+    "adversarial": "#d55e00",
+    "other": "#a04b86",
+}
+SHAPES = {"diamond": "D", "circle": "o", "triangle": "v", "square": "s", "dot": "."}
+DASHES: Mapping[str, Any] = {
+    "solid": "solid",
+    "dashed": (0, (5, 3)),
+    "dots": "dotted",
+    "dashdot": "dashdot",
+    "long": (0, (9, 3)),
+}
+
+_STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "dwlt",
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "text.parse_math": False,
 }
 
 
-def curves(verdict: GroupVerdict) -> dict[str, bytes]:
-    """SA (top) and RA (bottom) against sparsity, one column per transfer regime.
+def draw_all(report: Report) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """All figures of a report by file name, each by format. Controls beside a ticket have none."""
+    for verdict in report.alone:
+        yield f"curves-{verdict.slug}", group_figure(verdict)
+    taken: set[str] = set()
+    for efficiency in report.efficiency:
+        slug = unique_slug(["data", efficiency.title], taken)
+        yield slug, efficiency_figure(efficiency)
+    searched = [table for table in report.densities if not table.control]
+    for table in searched or report.densities:
+        yield table.slug, layer_figure(table)
+    for result in report.data.evaluate:
+        if result.sweep:
+            drawn = sweep_figure(sweep_points(result), result.test.attack or "")
+            yield f"sweep-{result.run.id}", drawn
 
-    Returns:
-        The figure by format name; empty when the group has nothing to draw.
+
+def group_figure(verdict: GroupVerdict) -> dict[str, bytes]:
+    """SA (top) and RA (bottom) against sparsity, one column per transfer regime, by format."""
+    group = verdict.group
+    part = "" if group.fraction == 1 else f", {100 * group.fraction:.6g}% of the data"
+    attack = f"   (RA: {group.attack})" if group.attack else ""
+    start = f"{group.pretrain.regime} pre-training, {group.prune.method}"
+    title = f"{clip(start, 60)} → {clip(group.task.name, 40)}{part}{attack}"
+    present = {ticket.verdict for ticket in verdict.tickets}
+    with style():
+        handles = [_handle("dense, and what still matches", INK["muted"], "square", "dashed")]
+        for state, (marker, filled) in MARKERS.items():
+            if state in present:
+                handles.append(_handle(state.value, INK["text"], marker, "none", fill=filled))
+        return _four(group_panels(verdict), title, handles)
+
+
+def efficiency_figure(table: EfficiencyTable) -> dict[str, bytes]:
+    """SA (top) and RA (bottom) by fraction, one column per transfer regime, by format."""
+    title = table.title + (f"   (RA: {table.attack})" if table.attack else "")
+    with style():
+        handles = [_handle(name, INK[colour]) for name, colour in colour_names(table).items()]
+        handles.append(_handle("dense", INK["text"], "square", "dashed", fill=False))
+        for name, (marker, line, _) in looks(table).items():
+            handles.append(_handle(f"{name} sparsity", INK["text"], marker, line))
+        return _four(efficiency_panels(table), title, handles)
+
+
+def sweep_figure(
+    points: Sequence[tuple[str, float, float, float]], attack: str
+) -> dict[str, bytes]:
+    """RA over eps by format name; ``points`` as ``plots.sweep_panel`` takes them.
+
+    Args:
+        attack: what the evaluation's main attack is called, for the title.
     """
     with style():
-        figure = blank(7.0, 5.3)
-        axes = figure.subplots(2, 2, sharex=True, squeeze=False)
-        order = [axes[0][0], axes[1][0], axes[0][1], axes[1][1]]
-        for ax, number in zip(order, NUMBERS, strict=True):
-            _panel(ax, verdict, number)
-        for ax in axes[0]:
-            ax.set_xlabel("")
-        figure.suptitle(_title(verdict), fontsize=10, color=INK.text)
-        _legend(figure, verdict)
+        figure = blank(5.2, 3.4)
+        axes = figure.subplots()
+        draw(axes, sweep_panel(points))
+        axes.set_title("")
+        axes.tick_params(axis="x", labelrotation=45)
+        figure.suptitle(f"Robust accuracy as eps grows   ({attack})", fontsize=9.5)
         return save_all(figure)
 
 
-def panels(verdict: GroupVerdict) -> dict[Number, str]:
-    """Each of the four panels as an SVG of its own with real text, for the page."""
-    return canvas.panels(lambda ax, number: _panel(ax, verdict, number), "dwlt")
-
-
-def layers(title: str, tickets: Sequence[tuple[int, int, Sequence[Layer]]]) -> dict[str, bytes]:
-    """Density of each layer (rows) in each ticket (columns) as a map with its numbers.
-
-    Args:
-        title: what was pruned.
-        tickets: (kept, total, layers) of each ticket, all with the same layers.
-    """
-    rows, columns = len(tickets[0][2]), len(tickets)
+def layer_figure(table: DensityTable) -> dict[str, bytes]:
+    """Density of each layer (rows) in each ticket (columns) as a map with its numbers."""
+    tickets = table.columns
+    rows, columns = len(tickets[0].layers), len(tickets)
     # Beyond these the figure no longer grows, and numbers would run into each other.
     numbered = columns <= 25 and rows <= 150
     with style():
         figure = blank(min(16.0, 2.6 + 0.52 * columns), min(40.0, 1.7 + 0.26 * rows))
         ax = figure.subplots()
         colours = mpl.colormaps["cividis"]
-        for x, (_, _, stack) in enumerate(tickets):
-            for y, layer in enumerate(stack):
+        for x, ticket in enumerate(tickets):
+            for y, layer in enumerate(ticket.layers):
                 shade = _shade(layer.density)
-                ax.add_patch(_cell(x, y, colours(shade), hatch="" if layer.kept else "////"))
+                look: dict[str, Any] = {"edgecolor": "#ffffff", "linewidth": 0.6}
+                look |= {"facecolor": colours(shade), "hatch": "" if layer.kept else "////"}
+                ax.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, **look))
                 if numbered:
                     ink = "#ffffff" if shade < 0.55 else "#000000"
                     ax.text(x, y, _short(layer), ha="center", va="center", fontsize=6.5, color=ink)
         ax.set_xlim(-0.5, columns - 0.5)
         ax.set_ylim(rows - 0.5, -0.5)
-        names = [clip(layer.name, 32) for layer in tickets[0][2]]
-        ax.set_yticks(range(rows), names, fontsize=7.5)
-        ax.set_xticks(
-            range(columns),
-            [sparsity(kept, total) for kept, total, _ in tickets],
-            rotation=50,
-            ha="right",
-            rotation_mode="anchor",
-            fontsize=7.5,
-        )
+        ax.set_yticks(range(rows), [clip(x.name, 32) for x in tickets[0].layers], fontsize=7.5)
+        names = [sparsity(ticket.kept, ticket.total) for ticket in tickets]
+        turned: dict[str, Any] = {"rotation": 50, "ha": "right", "rotation_mode": "anchor"}
+        ax.set_xticks(range(columns), names, fontsize=7.5, **turned)
         ax.set_xlabel("sparsity of the ticket")
         # At the figure's edge, not the map's: a map of few tickets is narrower than these words.
-        figure.suptitle(
-            f"{clip(title, 60)}\nkept per layer, percent\n(hatched: nothing kept)",
-            x=0.02,
-            ha="left",
-            fontsize=9,
-        )
+        words = f"{clip(table.title, 60)}\nkept per layer, percent\n(hatched: nothing kept)"
+        figure.suptitle(words, x=0.02, ha="left", fontsize=9)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
         return save_all(figure)
 
 
-def _panel(ax: Axes, verdict: GroupVerdict, number: Number) -> None:
-    """One number against sparsity, with the dense level and its tolerance band."""
-    colour = INK.standard if number.regime == "standard" else INK.adversarial
-    networks = verdict.group.networks
-    dense = verdict.dense[NUMBERS.index(number)]
-    if dense is not None:
-        low, high = dense.mean - dense.spread, dense.mean + dense.spread
-        ax.axhspan(low, high, color=INK.muted, alpha=0.16, linewidth=0)
-        ax.axhline(dense.mean, color=INK.muted, linewidth=1, linestyle=(0, (5, 3)))
-        ax.plot(
-            [0.0],
-            [dense.mean],
-            marker="s",
-            markersize=5,
-            color=INK.muted,
-            linestyle="none",
-            zorder=3,
-        )
-    points = list(_points(verdict.tickets, number))
-    line = [(0.0, dense.mean)] if dense is not None else []
-    line += [(x, mean) for x, mean, _, _ in points]
-    ax.plot([x for x, _ in line], [y for _, y in line], color=colour, linewidth=1.2, zorder=2)
-    for x, mean, spread, state in points:
-        marker, filled, _ = MARKERS[state]
-        ax.errorbar(
-            x,
-            mean,
-            yerr=spread,
-            color=colour,
-            linestyle="none",
-            marker=marker,
-            markersize=6.5,
-            markerfacecolor=colour if filled else INK.paper,
-            markeredgecolor=colour,
-            markeredgewidth=1.1,
-            elinewidth=0.9,
-            capsize=2.5,
-            zorder=4,
-        )
-    places = [position(net.kept, net.total) for net in networks]
-    ticks = choose_ticks([0.0, *places])
-    names = {position(net.kept, net.total): sparsity(net.kept, net.total) for net in networks}
-    ax.xaxis.set_major_locator(FixedLocator(ticks))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xticklabels([names.get(tick, "0.00%").removesuffix("%") for tick in ticks])
-    ax.set_xlim(-0.04 * max(ticks[-1], 0.5), 1.05 * max(ticks[-1], 0.5))
-    ax.set_xlabel("sparsity (%), log scale in what is kept")
-    dress(ax, number)
+def _four(panels: Sequence[Panel], title: str, handles: Sequence[Line2D]) -> dict[str, bytes]:
+    """Four panels, SA above RA, with one legend; inside ``style``."""
+    figure = blank(7.0, 5.4)
+    axes = figure.subplots(2, 2, sharex=True, squeeze=False)
+    order = [axes[0][0], axes[1][0], axes[0][1], axes[1][1]]
+    for ax, panel in zip(order, panels, strict=True):
+        draw(ax, panel)
+    for ax in axes[0]:
+        ax.set_xlabel("")
+    figure.suptitle(clip(title, 110), fontsize=10, color=INK["text"])
+    columns = min(len(handles), 4)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+    return save_all(figure)
 
 
-def _points(
-    tickets: Sequence[TicketVerdict], number: Number
-) -> Iterator[tuple[float, float, float, Verdict]]:
-    for ticket in tickets:
-        level = ticket.comparisons[NUMBERS.index(number)].level
-        if level is not None:
-            network = ticket.network
-            x = position(network.kept, network.total)
-            yield x, level.mean, level.spread, ticket.verdict
-
-
-def _legend(figure: Figure, verdict: GroupVerdict) -> None:
-    handles: list[Line2D | Patch] = [
-        Line2D(
-            [],
-            [],
-            color=INK.muted,
-            marker="s",
-            markersize=5,
-            linestyle=(0, (5, 3)),
-            linewidth=1,
-            label="dense",
-        ),
-        Patch(color=INK.muted, alpha=0.16, linewidth=0, label="its tolerance"),
-    ]
-    present = {ticket.verdict for ticket in verdict.tickets}
-    for state, (marker, filled, text) in MARKERS.items():
-        if state in present:
-            handles.append(
-                Line2D(
-                    [],
-                    [],
-                    linestyle="none",
-                    marker=marker,
-                    markersize=6.5,
-                    color=INK.text,
-                    markerfacecolor=INK.text if filled else INK.paper,
-                    label=text,
-                )
+def draw(ax: Axes, panel: Panel) -> None:
+    """One panel: level and band, lines, points with error bars, ticks."""
+    if panel.level is not None:
+        low, middle, high = panel.level
+        ax.axhspan(low, high, color=INK["muted"], alpha=0.16, linewidth=0)
+        ax.axhline(middle, color=INK["muted"], linewidth=1, linestyle=DASHES["dashed"])
+    for line in panel.lines:
+        colour = INK[line.colour]
+        path = ([line.start] if line.start else []) + [(mark.x, mark.y) for mark in line.marks]
+        look: dict[str, Any] = {"color": colour, "linewidth": 1.2, "zorder": 2}
+        ax.plot([x for x, _ in path], [y for _, y in path], linestyle=DASHES[line.style], **look)
+        for mark in line.marks:
+            ax.errorbar(
+                mark.x,
+                mark.y,
+                yerr=[[max(mark.y - mark.low, 0)], [max(mark.high - mark.y, 0)]],
+                color=colour,
+                linestyle="none",
+                marker=SHAPES[mark.marker],
+                markersize=6,
+                markerfacecolor=colour if mark.filled else INK["paper"],
+                markeredgecolor=colour,
+                elinewidth=0.9,
+                capsize=2.5,
+                zorder=4,
             )
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    ax.xaxis.set_major_locator(FixedLocator([x for x, _ in panel.ticks]))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xticklabels([text for _, text in panel.ticks])
+    places = [x for x, _ in panel.ticks]
+    wide = max(places[-1] - places[0], 0.5) if places else 1.0
+    start = places[0] if places else 0.0
+    ax.set_xlim(start - panel.pad * wide, start + (1 + panel.pad) * wide)
+    if panel.limits is not None:
+        ax.set_ylim(panel.limits[0] - 0.03, panel.limits[1] + 0.05)
+    ax.set_xlabel(panel.x_label, color=INK["text"])
+    ax.set_ylabel(panel.y_label, color=INK["text"])
+    ax.set_title(panel.title, loc="left", color=INK["text"])
+    ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None, symbol=""))
+    ax.grid(color=INK["grid"], linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.set_facecolor(INK["paper"])
+    ax.spines[["top", "right"]].set_visible(False)
+    # Two rounds of the usual spread are 0.39 inches apart in the 2 x 2 figure; "48.80" must fit.
+    ax.tick_params(colors=INK["text"], length=3)
+    ax.tick_params(axis="x", labelsize=7.5)
 
 
-def _title(verdict: GroupVerdict) -> str:
-    group = verdict.group
-    part = "" if group.fraction == 1 else f", {100 * group.fraction:.6g}% of the data"
-    attack = f"   (RA: {group.attack})" if group.attack else ""
-    start = f"{group.pretrain.regime} pre-training, {group.prune.method}"
-    return f"{clip(start, 60)} → {clip(group.task.name, 40)}{part}{attack}"
+@contextmanager
+def style() -> Iterator[None]:
+    """dwlt's look while a figure is made and written; the caller's settings come back after."""
+    with mpl.rc_context():
+        # A rc file of the user must not change what a report looks like.
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
+        yield
 
 
-def _cell(x: int, y: int, colour: tuple[float, float, float, float], hatch: str) -> Patch:
-    return Rectangle(
-        (x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="#ffffff", linewidth=0.6, hatch=hatch
+def save_all(figure: Figure) -> dict[str, bytes]:
+    """The figure in every format, by name. It is laid out once, which takes longer than drawing."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    unsigned: Mapping[str, dict[str, str | None]] = {
+        "svg": dict.fromkeys(("Date", "Creator", "Format", "Type")),
+        "pdf": dict.fromkeys(("CreationDate", "Creator", "Producer")),
+        "png": {"Software": None},
+    }
+    found = {}
+    for kind in FORMATS:
+        target = io.BytesIO()
+        figure.savefig(target, format=kind, dpi=200, metadata=unsigned[kind])
+        found[kind] = target.getvalue()
+    return found
+
+
+def blank(width: float, height: float) -> Figure:
+    """An empty figure, in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor=INK["paper"])
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def clip(text: str, most: int) -> str:
+    """The end of a long name, which is where layer names differ."""
+    return text if len(text) <= most else f"…{text[1 - most :]}"
+
+
+def _handle(
+    label: str, colour: str, marker: str = "", line: str = "solid", *, fill: bool = True
+) -> Line2D:
+    return Line2D(
+        [],
+        [],
+        color=colour,
+        marker=SHAPES.get(marker, "none"),
+        linestyle=DASHES.get(line, "none"),
+        markersize=5,
+        markerfacecolor=colour if fill else INK["paper"],
+        label=clip(label, 40),
     )
 
 

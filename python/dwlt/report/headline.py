@@ -1,120 +1,187 @@
-"""The headline: the extreme sparsity of every pre-training (rows) on every task (columns)."""
+"""The headline: the extreme sparsity of every pre-training on every task, by every rule."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
-from dwlt.report.content import Report
-from dwlt.report.names import pretrain_names, rewind_text, search_names
-from dwlt.results import sparsity
-from dwlt.verdict.groups import REGIMES, Group, regime_order, share
-from dwlt.verdict.rule import GroupVerdict, Judged, Verdict
+from dwlt.report.names import pretrain_names, rewind_text, search_names, task_title
+from dwlt.report.networks import PLACE, place
+from dwlt.report.table import Cell, Column, Row, Table, Value
+from dwlt.report.verdicts import (
+    GroupVerdict,
+    crossing_shares,
+    estimate_text,
+    extreme_of,
+    extreme_text,
+)
+from dwlt.results import RunRef, sparsity
+from dwlt.spec.verdict import VerdictPart
+from dwlt.verdict.groups import Group, regime_order
+from dwlt.verdict.judge import Judged, Verdict
+from dwlt.verdict.outcomes import Contender
+from dwlt.verdict.together import View
 
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A downstream task; what follows its name is there only where columns differ in it."""
-
-    task: str
-    details: tuple[str, ...]
-
-    @property
-    def title(self) -> str:
-        """One line: "cifar10, 10% of data"."""
-        return ", ".join([self.task, *self.details])
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One search of one pre-training; a cell is None where nothing was transferred."""
-
-    pretrain: str
-    search: str
-    cells: tuple[GroupVerdict | None, ...]
+NET = ("round", "kept", "total", "sparsity")
+TESTED = ("extreme", "confidence", "procedure", "rounds", "adjusted", "wins", "beyond")
+ESTIMATED = ("sparsity", "low", "high", "confidence", "round", "covers_seeds")
 
 
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """The table. ``shared`` is what holds for every cell, for the caption.
+def headline_table(
+    searched: Sequence[GroupVerdict], settings: VerdictPart, links: Mapping[str, str]
+) -> Table:
+    """One row for each search and task; controls have a table of their own.
 
-    ``several`` says whether some pre-training has more than one search, so that rows need it.
+    Args:
+        searched: the groups of iterative searches.
+        links: where on the page each group is, by its slug.
     """
-
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    several: bool
-    shared: tuple[str, ...]
-
-
-def headline(report: Report) -> Headline:
-    """Arrange the groups of iterative searches; controls have a table of their own."""
-    groups = [verdict for verdict in report.groups if not verdict.group.prune.control]
-    keys = sorted({_key(verdict.group) for verdict in groups}, key=_key_order)
-    pretrains = pretrain_names(verdict.group.pretrain for verdict in groups)
-    searches = search_names(verdict.group.prune for verdict in groups)
-    found = {(v.group.pretrain.id, v.group.prune.id, _key(v.group)): v for v in groups}
-    lines = sorted(
-        {(v.group.pretrain.id, v.group.prune.id): v.group for v in groups}.items(),
-        key=lambda item: _row_order(item[1]),
+    groups = sorted(searched, key=_order)
+    known = [verdict.group for verdict in groups]
+    pretrains = pretrain_names(group.pretrain for group in known)
+    searches = search_names(group.prune for group in known)
+    pairs = {(group.pretrain.id, group.prune.id) for group in known}
+    several = len({pretrain for pretrain, _ in pairs}) < len(pairs)
+    facts = shared_facts(groups)
+    attacks = len({v.group.way.attack_spec for v in groups}) > 1
+    counts = len({v.group.way.sa_n for v in groups}) > 1
+    seeds = len({v.seeds for v in groups}) > 1
+    decides = "margin" if settings.rule == "margin" else "paper"
+    mine = {"margin": "margin rule, tested", "paper": "paper's rule"}
+    mine[decides] += " (decides)"
+    strict = settings.strict
+    columns = (
+        *PLACE,
+        Column("start", "Pre-training", "pre-training", left=True, first=True, **_SHOWN),
+        *([Column("by", "Tickets found by", "found by", left=True, **_SHOWN)] if several else []),
+        Column("on", "Task", "task", left=True, **_SHOWN),
+        *([Column("under", "RA", "RA", left=True, **_SHOWN)] if attacks else []),
+        *([Column("images", "n", "n", **_SHOWN)] if counts else []),
+        Column("prune_rewind", json=False),
+        Column("prune_task", json=False),
+        Column("n"),
+        Column("seeds"),
+        Column("extreme", mine["margin"].capitalize(), "tested", parts=NET, left=True),
+        Column("one_checkpoint", parts=NET),
+        Column("estimated", "Estimated", "estimated", parts=ESTIMATED, left=True),
+        Column("paper", mine["paper"].capitalize(), "paper's rule", parts=NET, left=True),
+        Column("other", _other(strict), _other(strict).lower(), left=True, **_SHOWN),
+        *([Column("seeds_shown", "Seeds", "seeds", **_SHOWN)] if seeds else []),
+        Column("rule"),
+        Column("tested", parts=TESTED),
     )
-    rows = tuple(
-        Row(
-            pretrains[pretrain],
-            searches[prune],
-            tuple(found.get((pretrain, prune, key)) for key in keys),
+    rows = []
+    for verdict in groups:
+        group = verdict.group
+        cells: dict[str, Value] = {
+            **place(group),
+            "start": pretrains[group.pretrain.id],
+            "by": searches[group.prune.id],
+            "on": task_title(group),
+            "under": verdict.attack,
+            "images": group.way.sa_n,
+            "prune_rewind": group.prune.rewind,
+            "prune_task": group.prune.task,
+            "n": group.way.sa_n,
+            "seeds": verdict.seeds,
+            "seeds_shown": verdict.seeds,
+            "extreme": extreme_cell(verdict.margin, links[verdict.slug]),
+            "one_checkpoint": net_value(extreme_of(verdict.strict)),
+            "estimated": Cell(estimate_text(verdict), estimate_value(verdict)),
+            "paper": Cell(extreme_text(verdict.paper), net_value(extreme_of(verdict.paper))),
+            "other": extreme_text(verdict.judged.views[View(settings.rule, not strict)]),
+            "rule": verdict.rule,
+            "tested": tested_value(verdict.margin),
+        }
+        # What the column of the deciding rule has always held, whichever rule that is.
+        shown = cells["extreme"]
+        cells["extreme"] = Cell(
+            shown.text, net_value(verdict.extreme), small=shown.small, link=shown.link
         )
-        for (pretrain, prune), _ in lines
+        rows.append(Row(cells))
+    under = sorted({verdict.attack for verdict in groups})
+    title = "Extreme sparsity"
+    if len(under) == 1 and under[0] != "no attack":
+        title = f"{title} under {under[0]}"
+    return Table(
+        "headline", title, columns, tuple(rows), _caption(settings, facts), ", ".join(facts)
     )
-    several = len({pretrain for (pretrain, _), _ in lines}) < len(lines)
-    return Headline(_columns(groups, keys), rows, several, shared_facts(groups))
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """What the groups of one column share."""
-
-    task: str
-    fraction: float
-    attack: str = field(compare=False)
-    attack_spec: str
-    n: int
+_SHOWN: Mapping[str, Any] = {"csv": False, "json": False}
 
 
-def _key(group: Group) -> _Key:
-    way = group.way
-    return _Key(group.task.name, group.fraction, way.attack or "", way.attack_spec, way.sa_n)
+def _other(strict: bool) -> str:
+    return "Two checkpoints" if strict else "One checkpoint"
 
 
-def _key_order(key: _Key) -> tuple[str, str, str, int, float]:
-    return (key.task, key.attack, key.attack_spec, key.n, -key.fraction)
-
-
-def _row_order(group: Group) -> tuple[object, ...]:
-    search = group.prune
+def _caption(settings: VerdictPart, facts: Sequence[str]) -> str:
+    sure = f"{100 * settings.confidence:g}%"
+    told = f" {'; '.join(facts)}." if facts else ""
     return (
-        regime_order(group.pretrain.regime),
-        group.pretrain.label,
-        regime_order(search.regime),
-        rewind_text(search.rewind),
-        search.label,
+        "The largest sparsity at which a ticket is a double win, by pre-training and downstream "
+        f"task.{told} Tested: at least so sparse, with {sure} confidence over all declared rounds "
+        "together. Estimated: where a rising curve through all rounds reaches the margin, with its "
+        f"{sure} interval. Paper's rule: mean no lower than the dense mean less one standard "
+        "deviation; it holds no error rate. One checkpoint: SA and RA of the same network."
     )
 
 
-def _columns(groups: Sequence[GroupVerdict], keys: Sequence[_Key]) -> tuple[Column, ...]:
-    attacks = len({key.attack_spec for key in keys}) > 1
-    counts = len({(key.task, key.n) for key in keys}) > len({key.task for key in keys})
-    columns = []
-    for key in keys:
-        details = []
-        if key.fraction < 1:
-            details.append(f"{share(key.fraction)} of data")
-        if attacks:
-            details.append(key.attack or "RA not measured")
-        if counts:
-            details.append(f"n = {key.n:,}")
-        columns.append(Column(key.task, tuple(details)))
-    return tuple(columns)
+def extreme_cell(judged: Judged, link: str) -> Cell:
+    """A tested extreme sparsity; a win beyond a failure is shown as such."""
+    small = []
+    extreme = extreme_of(judged)
+    if extreme is not None:
+        small.append(f"round {extreme.round}")
+    small += beyond_texts(judged)
+    if beyond := undecided_beyond(judged):
+        small.append(f"undecided: {beyond}")
+    return Cell(extreme_text(judged), small=tuple(small), link=link)
+
+
+def beyond_texts(judged: Judged) -> list[str]:
+    """What a reader must know of wins beyond a declared ticket that is none; else nothing."""
+    tested = judged.tested
+    if tested is None or not tested.beyond:
+        return []
+    known = {ticket.ticket.round: ticket for ticket in judged.tickets}
+
+    def named(rounds: Iterable[int]) -> str:
+        names = []
+        for number in rounds:
+            found = known.get(number)
+            lost = f"round {number}, not transferred,"
+            names.append(lost if found is None else sparsity(found.ticket.kept, found.ticket.total))
+        return " and ".join(names)
+
+    failed = [
+        number
+        for number in tested.rounds
+        if number < tested.beyond[-1] and number not in (*tested.wins, *tested.beyond)
+    ]
+    several = len(tested.beyond) > 1
+    are, itself = ("are double wins", "themselves") if several else ("is a double win", "itself")
+    covered = set(tested.beyond) <= set(tested.wins)
+    tail = "" if covered else f" and outside the {100 * tested.confidence:g}% confidence"
+    return [
+        f"{named(tested.beyond)} {are} by {itself}, beyond {named(failed)} not shown to match{tail}"
+    ]
+
+
+def undecided_beyond(judged: Judged) -> str | None:
+    """The sparsity of the sparsest undecided ticket beyond the extreme one, where there is one."""
+    extreme = extreme_of(judged)
+    beyond = [
+        ticket.ticket
+        for ticket in judged.tickets
+        if ticket.verdict is Verdict.UNDECIDED
+        and (extreme is None or ticket.ticket.kept < extreme.kept)
+    ]
+    if not beyond:
+        return None
+    network = min(beyond, key=lambda net: net.kept)
+    return sparsity(network.kept, network.total)
 
 
 def shared_facts(groups: Sequence[GroupVerdict]) -> tuple[str, ...]:
@@ -125,42 +192,69 @@ def shared_facts(groups: Sequence[GroupVerdict]) -> tuple[str, ...]:
         facts.append(f"RA: {attack}")
     if len(counts := {verdict.group.way.sa_n for verdict in groups}) == 1:
         facts.append(f"n = {counts.pop():,} test images")
-    if len(seeds := {seeds_of(verdict) for verdict in groups}) == 1:
-        facts.append(seeds_text(seeds.pop()))
+    if len(seeds := {verdict.seeds for verdict in groups}) == 1:
+        count = seeds.pop()
+        facts.append(f"{count} seed{'' if count == 1 else 's'}")
     return tuple(facts)
 
 
-def seeds_of(verdict: GroupVerdict) -> int:
-    """How many seeds a cell of the headline stands on: the fewest of its networks' transfers."""
-    ticket = verdict.extreme
-    networks = verdict.group.networks if ticket is None else (ticket.network,)
-    counts = [len(net.seeds(regime)) for net in networks for regime in REGIMES]
-    return min((count for count in counts if count), default=0)
+def _order(verdict: GroupVerdict) -> tuple[object, ...]:
+    group = verdict.group
+    search, way = group.prune, group.way
+    start = (regime_order(group.pretrain.regime), group.pretrain.label)
+    found = (regime_order(search.regime), rewind_text(search.rewind), search.label)
+    measured = (group.task.name, way.attack or "", way.attack_spec, way.sa_n, -group.fraction)
+    return (*start, *found, *measured)
 
 
-def seeds_text(seeds: int) -> str:
-    """ "1 seed", "3 seeds"."""
-    return f"{seeds} seed{'' if seeds == 1 else 's'}"
-
-
-def extreme_text(judged: Judged) -> str:
-    """An extreme sparsity, or why there is none."""
-    if judged.extreme is not None:
-        network = judged.extreme.network
-        return sparsity(network.kept, network.total)
-    return "none" if judged.tickets else "no ticket yet"
-
-
-def undecided_beyond(judged: Judged) -> str | None:
-    """The sparsity of the sparsest undecided ticket beyond the extreme one, where there is one."""
-    extreme = judged.extreme
-    least = None if extreme is None else extreme.network.kept
-    beyond = [
-        ticket.network
-        for ticket in judged.tickets
-        if ticket.verdict is Verdict.UNDECIDED and (least is None or ticket.network.kept < least)
-    ]
-    if not beyond:
+def net_value(network: Contender | None) -> dict[str, Value] | None:
+    """A ticket for programs: round, kept, total, sparsity; None for none."""
+    if network is None:
         return None
-    network = min(beyond, key=lambda net: net.kept)
-    return sparsity(network.kept, network.total)
+    shown = sparsity(network.kept, network.total)
+    return dict(zip(NET, (network.round, network.kept, network.total, shown), strict=True))
+
+
+def tested_value(judged: Judged) -> dict[str, Value] | None:
+    """The tested extreme sparsity for programs."""
+    return (
+        None
+        if judged.tested is None
+        else asdict(judged.tested) | {"extreme": judged.tested.extreme}
+    )
+
+
+def estimate_value(verdict: GroupVerdict) -> dict[str, Value] | None:
+    """The estimated extreme sparsity for programs; an end beyond the last round is null."""
+    estimated = verdict.main.estimated
+    if estimated is None:
+        return None
+    joint = estimated.joint
+    shares = crossing_shares(verdict, joint)
+    return {
+        "sparsity": shares["round"],
+        "low": shares["low"],
+        "high": shares["high"],
+        "round": joint.round,
+        "confidence": joint.confidence,
+        "last_round": joint.last,
+        "covers_seeds": joint.covers_seeds,
+    }
+
+
+def group_place(verdict: GroupVerdict) -> dict[str, Value]:
+    """What a group is, for programs."""
+    group: Group = verdict.group
+    return {
+        "group": verdict.slug,
+        "pretrain": pretrain_json(group.pretrain),
+        "prune": asdict(group.prune),
+        "task": group.task.name,
+        "fraction": group.fraction,
+        "attack": group.attack,
+    }
+
+
+def pretrain_json(ref: RunRef) -> dict[str, Value]:
+    """A pre-training run; its "method" has always been there and says nothing."""
+    return asdict(ref) | {"method": ""}

@@ -1,4 +1,4 @@
-"""What pre-trainings and searches are called where several stand side by side: no more than needed.
+"""What pre-trainings, searches and groups are called, on the page and as files.
 
 A name says the regime; run names and ids are added only where two would else be called the same.
 """
@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-from dwlt.results import RunRef, SearchRef
+from dwlt.results import AttackId, RunRef, SearchRef
+from dwlt.verdict.groups import Group, share
 
 _Ref = TypeVar("_Ref", bound=RunRef)
 
@@ -54,6 +55,60 @@ def rewind_text(rewind: str | int) -> str:
     if rewind == "none":
         return "no rewinding"
     return f"rewound to epoch {rewind}"
+
+
+def attack_name(attack: AttackId | None) -> str:
+    """An attack as a headline names it: "PGD-20", "AutoAttack", or its own name."""
+    if attack is None:
+        return "no attack"
+    if attack.kind == "gradient":
+        return attack.short.upper()
+    return "AutoAttack" if attack.label.startswith("autoattack ") else attack.label
+
+
+def task_title(group: Group) -> str:
+    """The downstream task, with the share of its training images where that is not all."""
+    part = f", {share(group.fraction)} of data" if group.fraction < 1 else ""
+    return f"{group.task.name}{part}"
+
+
+def group_slug(group: Group, taken: set[str]) -> str:
+    """A file name for a group: lower case letters, digits and dashes, and never used twice."""
+    parts = [group.pretrain.regime, group.prune.method, group.task.name]
+    if group.fraction < 1:
+        parts.append(f"{100 * group.fraction:.6g}pct")
+    return unique_slug([*parts, group.prune.id], taken)
+
+
+def group_titles(groups: Iterable[Group]) -> list[str]:
+    """What each group is called on the page, so that no two are called the same."""
+    known = list(groups)
+    pretrains = pretrain_names(group.pretrain for group in known)
+    by_pretrain: dict[str, list[SearchRef]] = {}
+    for group in known:
+        by_pretrain.setdefault(group.pretrain.id, []).append(group.prune)
+    searches = {id_: method_names(refs) for id_, refs in by_pretrain.items()}
+    titles = []
+    for group in known:
+        part = f", {share(group.fraction)} of the training data" if group.fraction < 1 else ""
+        start = pretrains[group.pretrain.id].replace(" (", " pre-training (", 1)
+        start = start if "(" in start else f"{start} pre-training"
+        search = searches[group.pretrain.id][group.prune.id]
+        titles.append(f"{start[:1].upper()}{start[1:]} → {group.task.name}{part}: {search} tickets")
+    return titles
+
+
+def unique_slug(parts: Iterable[str], taken: set[str]) -> str:
+    """Join parts into a name that is safe on every file system, and remember it."""
+    text = "-".join(parts).lower()
+    safe = "".join(c if c.isascii() and c.isalnum() else "-" for c in text)
+    base = "-".join(piece for piece in safe.split("-") if piece)[:80] or "group"
+    name, count = base, 1
+    while name in taken:
+        count += 1
+        name = f"{base}-{count}"
+    taken.add(name)
+    return name
 
 
 def _told_apart(refs: Iterable[_Ref], name: Callable[[_Ref], str]) -> dict[str, str]:

@@ -16,7 +16,14 @@ from pathlib import Path
 
 from dwlt import _core
 from dwlt.errors import FormatError, MaskError
-from dwlt.results import Notice, PruneRound, ReportData, RunRef, SearchRef, notice
+from dwlt.results import (
+    Notice,
+    PruneRound,
+    ReportData,
+    RunRef,
+    SearchRef,
+    notice,
+)
 from dwlt.runs import layout
 from dwlt.verdict.groups import regime_order
 

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dwlt.outputs import write_file
-from dwlt.report import figures, sweep
-from dwlt.report.assess import assess
 from dwlt.report.collect import collect
-from dwlt.report.content import Report
-from dwlt.report.controls import control_tables
-from dwlt.report.densities import density_tables
-from dwlt.report.efficiency import efficiency_tables
-from dwlt.report.efficiency_figure import efficiency_figure
-from dwlt.report.export import json_text
+from dwlt.report.content import Report, assess
+from dwlt.report.evaluations import comparable, evaluation_table
+from dwlt.report.export import csv_files, json_text
+from dwlt.report.outcomes import OutcomeFiles
 from dwlt.report.overlaps import mask_overlaps
 from dwlt.report.page import render
-from dwlt.report.slugs import unique_slug
-from dwlt.report.spreadsheet import csv_files
-from dwlt.report.tables import controls_of
+from dwlt.report.table import PlainTable, plain
+from dwlt.spec.verdict import VerdictPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +29,38 @@ class ReportPaths:
     data: Report
 
 
-def write_report(runs_dir: Path | str, out_dir: Path | str) -> ReportPaths:
+def write_report(
+    runs_dir: Path | str,
+    out_dir: Path | str,
+    settings: VerdictPart | None = None,
+    *,
+    figures: bool = False,
+) -> ReportPaths:
     """Read a runs folder and write ``report.html``, ``.json``, CSV files and ``figures/``.
 
     Files of an earlier report that this one does not have stay where they are; nothing is
     deleted. The page is written last, so one that is there is complete.
+
+    Args:
+        settings: how tickets are judged; the defaults where None.
+        figures: also draw PNG, SVG and PDF files, which takes seconds for each group.
 
     Raises:
         UserError: ``runs_dir`` is not a folder.
         OSError, DwltError: ``out_dir`` cannot be written.
     """
     data = collect(runs_dir)
-    report = assess(data, mask_overlaps(runs_dir, data))
+    masks = mask_overlaps(runs_dir, data)
+    report = assess(data, masks, settings, OutcomeFiles(runs_dir))
     out = Path(out_dir)
-    drawn = _draw(report, out / "figures")
+    drawn: list[Path] = []
+    if figures:
+        # matplotlib takes longer to import than a report to make.
+        from dwlt.report.figures import draw_all
+
+        for stem, content in draw_all(report):
+            paths = {kind: out / "figures" / f"{stem}.{kind}" for kind in content}
+            drawn += [_write(paths[kind], blob) for kind, blob in content.items()]
     tables = {name: _write(out / name, text.encode()) for name, text in csv_files(report).items()}
     json = _write(out / "report.json", json_text(report).encode())
     page = _write(out / "report.html", render(report).encode())
@@ -62,31 +74,16 @@ def write_report(runs_dir: Path | str, out_dir: Path | str) -> ReportPaths:
     )
 
 
-def _draw(report: Report, folder: Path) -> list[Path]:
-    """All figures. Controls that stand beside a ticket in a table get none of their own."""
-    drawn = []
-    beside = controls_of(control_tables(report))
-    for verdict in report.groups:
-        if verdict.slug not in beside:
-            drawn += _save(figures.curves(verdict), folder, f"curves-{verdict.slug}")
-    taken: set[str] = set()
-    for efficiency in efficiency_tables(report):
-        slug = unique_slug(["data", efficiency.title], taken)
-        drawn += _save(efficiency_figure(efficiency), folder, slug)
-    tables = density_tables(report)
-    searched = [table for table in tables if not table.control]
-    for table in searched or tables:
-        tickets = [(column.kept, column.total, column.layers) for column in table.columns]
-        drawn += _save(figures.layers(table.title, tickets), folder, table.slug)
-    for result in report.data.evaluate:
-        if result.sweep:
-            curve = sweep.draw(sweep.points(result), attack=result.test.attack or "")
-            drawn += _save(curve, folder, f"sweep-{result.run.id}")
-    return drawn
+def plain_tables(report: Report) -> list[PlainTable]:
+    """What ``dwlt report`` prints: headline, a table per group, what controls came to, evaluations.
 
-
-def _save(content: Mapping[str, bytes], folder: Path, stem: str) -> list[Path]:
-    return [_write(folder / f"{stem}.{kind}", blob) for kind, blob in content.items()]
+    Controls that are held against a ticket have no table of their own.
+    """
+    tables = [report.headline] if report.searched else []
+    tables += [report.networks[verdict.slug] for verdict in report.alone]
+    tables += [report.tally] if report.controls else []
+    tables += [evaluation_table(group) for group in comparable(report.data)]
+    return [plain(table) for table in tables]
 
 
 def _write(path: Path, content: bytes) -> Path:

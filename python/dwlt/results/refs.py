@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticKnownError
 
 from dwlt.results.base import NARROW, Count, Text
-from dwlt.units import percent
+from dwlt.units import sparsity_text
 
 
 def _rewind(value: Any) -> Any:
@@ -84,6 +84,5 @@ class Layer:
         return self.kept / self.total if self.total else 1.0
 
 
-def sparsity(kept: int, total: int) -> str:
-    """Sparsity as text, from the integers: "89.26%"."""
-    return percent(kept, total)
+sparsity = sparsity_text
+"""Offered beside the results whose counts it is of."""

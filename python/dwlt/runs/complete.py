@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dwlt.errors import BusyError
-from dwlt.events import Notice, StageDone
+from dwlt.events import Message, StageDone
 from dwlt.runs import layout
 from dwlt.runs.context import Context
 from dwlt.runs.done import Checked, Steps, StepState, check_steps
@@ -65,7 +65,7 @@ class Work(ABC):
         """
 
     def begin(self, run: Run) -> None:  # noqa: B027 - a stage may have nothing to say here
-        """The folder is held and something is left to do.
+        """Called once the folder is locked and at least one step is left to do.
 
         Whatever is wrong with what the run starts from is refused here.
         """
@@ -82,7 +82,7 @@ class Work(ABC):
         """Remove what only served a step in progress. It may be gone already."""
 
     def tell(self, step: str, result: Mapping[str, Any]) -> None:  # noqa: B027
-        """A step is done and on disk: tell whoever watches."""
+        """Report to the observer that a step is done and on disk."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,8 @@ def _proven(
         with Run(folder, spec, starts, steps) as run:
             _tell_healed(run, context)
     except BusyError:
-        # The steps are done; whoever works on further ones has healed the rest by opening it.
+        # The steps are done; the process that works on later ones healed the rest when it opened
+        # the folder.
         if results is not None:
             return results
         raise
@@ -200,4 +201,4 @@ def _is_tidy(folder: Path, spec: StageSpec, starts: Mapping[str, str]) -> bool:
 
 def _tell_healed(run: Run, context: Context) -> None:
     for text in run.healed:
-        context.observe(Notice(text, warning=True))
+        context.observe(Message(text, warning=True))

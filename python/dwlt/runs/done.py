@@ -2,7 +2,7 @@
 
 A step is done when the journal has committed it and every committed file is still there with the
 size that it had. Sizes cost a look at the folder, so a grid of hundreds of finished cells is
-skipped at once; content is compared by `dwlt runs verify`, and by whoever reads a file to compute
+skipped at once; content is compared by `dwlt runs verify`, and where a file is read to compute
 with it. Nothing here takes a lock or changes anything.
 """
 

@@ -43,8 +43,8 @@ def adopted(runs: Path, name: str, digest8: str) -> Path:
     return runs / "weights" / f"{name}-{digest8}.safetensors"
 
 
-def given(runs: Path, key: str) -> Path:
-    """``runs/weights/given-<key>.json``: what weights that were given turned out to be."""
+def given_weights(runs: Path, key: str) -> Path:
+    """``runs/weights/given-<key>.json``: what was found in weights that the user gave."""
     return runs / "weights" / f"given-{key}.json"
 
 

@@ -86,7 +86,7 @@ class Run:
         trace: TracebackType | None,
     ) -> None:
         if isinstance(error, Exception) and not isinstance(error, InterruptError):
-            # For whoever walks a grid or lists the runs. What is done stays done.
+            # Read by `dwlt run` and `dwlt runs`. Steps that are done stay done.
             text = str(error).strip() or type(error).__name__
             # On a full disk even the note fails, and must not hide why.
             with suppress(DwltError, OSError):
@@ -148,6 +148,9 @@ class Run:
 
         Returns:
             The whole result.
+
+        Raises:
+            LedgerError: the result contradicts itself (nothing is written), or a file is missing.
         """
         stage = self.folder.parent.name
         complete = {

@@ -41,7 +41,8 @@ def verify_run(folder: Path) -> list[str]:
 def require_as_committed(file: Path) -> None:
     """Refuse a file of a finished step whose content is no longer what the journal committed.
 
-    For whoever computes with the file. One that lies in no run folder is nobody's promise.
+    Called before a stage computes with the file. One that lies in no run folder is not checked,
+    since no journal says what it must hold.
 
     Raises:
         LedgerError: naming the file, and what to do.

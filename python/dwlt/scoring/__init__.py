@@ -1,4 +1,4 @@
-"""The one evaluation door: standard and robust accuracy together, each with n and interval.
+"""Scoring: standard and robust accuracy together, each with its number of samples.
 
 Every number that a result file calls SA or RA comes from here: from ``score``, which stages call
 between epochs, or from ``evaluate``, which takes several attacks and can be interrupted. Both
@@ -7,19 +7,11 @@ training flags, gradients, BatchNorm statistics and the global random state are 
 they were.
 """
 
+from dwlt.scoring.accuracy import Scored, score
 from dwlt.scoring.checks import PIXEL_SLACK
-from dwlt.scoring.door import Scored, score
 from dwlt.scoring.masking import sweep_flags
-from dwlt.scoring.suite import (
-    SHARD,
-    Evaluation,
-    NumberedSamples,
-    Outcome,
-    Samples,
-    Steps,
-    accuracy_on,
-    evaluate,
-)
+from dwlt.scoring.shards import SHARD, NumberedSamples, SampleSet, Steps
+from dwlt.scoring.suite import Evaluation, Outcome, accuracy_on, evaluate
 from dwlt.scoring.threats import AutoAttackPart, Gradient, Threat, Transferred
 
 __all__ = [
@@ -30,7 +22,7 @@ __all__ = [
     "Gradient",
     "NumberedSamples",
     "Outcome",
-    "Samples",
+    "SampleSet",
     "Scored",
     "Steps",
     "Threat",

@@ -1,4 +1,4 @@
-"""What a model's first look at its images tells: normalised twice, or not the same twice."""
+"""Signs that images do not reach a model as it needs them, and that its answers are random."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = (("mean", "std"), ("mu", "sigma"))
 
 
 def input_flags(model: nn.Module, images: Tensor, logits: Tensor) -> Iterator[Flag]:
-    """Look once more at some images.
+    """Run some images a second time and flag what should not be.
 
     Args:
         model: in evaluation mode.
@@ -54,7 +54,7 @@ def _first_variance(model: nn.Module, images: Tensor) -> tuple[float | None, Ten
     """
     ratios: list[float] = []
 
-    def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def compare_variance(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         held = getattr(layer, "running_var", None)
         if ratios or not isinstance(held, Tensor):
             return
@@ -65,7 +65,7 @@ def _first_variance(model: nn.Module, images: Tensor) -> tuple[float | None, Ten
         ratios.append(float(ratio))
 
     layers = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    hooks = [layer.register_forward_pre_hook(look) for layer in layers]
+    hooks = [layer.register_forward_pre_hook(compare_variance) for layer in layers]
     try:
         with torch.no_grad():
             logits: Tensor = model(images)

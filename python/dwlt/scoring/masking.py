@@ -1,4 +1,4 @@
-"""Signs that a robust accuracy is too high because the attack could not see."""
+"""Signs that a robust accuracy is too high: the attack's gradients led nowhere (masking)."""
 
 from __future__ import annotations
 

@@ -1,16 +1,15 @@
 """An evaluation in small steps: several attacks, shard by shard, each step saved when it is done.
 
-A shard is a fixed run of samples in id order. Its size is no setting: random numbers of
-AutoAttack belong to shards, and an outcome must not depend on how much fits into memory. Samples
-that one attack has fooled are not shown to the next; RA is the worst case over all attacks.
+Shards are fixed (``dwlt.scoring.shards``). Samples that one attack has fooled are not shown to the
+next; RA is the worst case over all attacks.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,54 +22,15 @@ from dwlt.events import ShardDone
 from dwlt.results import Accuracy, AttackId, Flag
 from dwlt.results.base import jsonable
 from dwlt.results.images import ids_digest
+from dwlt.scoring.accuracy import Scored, could_be_shares
 from dwlt.scoring.checks import measuring, require_inside, require_pixels
-from dwlt.scoring.door import Scored, could_be_shares
 from dwlt.scoring.inputs import input_flags
 from dwlt.scoring.masking import masking_flags, standard_flags
-from dwlt.scoring.threats import Threat, look
+from dwlt.scoring.shards import Clock, NoSteps, NumberedSamples, SampleSet, Saved, Steps, shards_of
+from dwlt.scoring.threats import Threat, logits_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-SHARD = 128
-"""Samples per shard: what is lost at most when an evaluation is killed. Never to be changed."""
-
-Saved = dict[str, Any]
-
-
-class Samples(Protocol):
-    """What is measured: images with labels and numbers."""
-
-    def __len__(self) -> int: ...
-
-    def take(self, positions: NDArray[np.int64], *, device: torch.device | str) -> Batch:
-        """Some samples, by position in id order."""
-
-
-class NumberedSamples(Samples, Protocol):
-    """Samples whose numbers say which images they are."""
-
-    @property
-    def origin(self) -> str:
-        """The part of the data that the numbers count in."""
-
-
-class Steps(Protocol):
-    """Where finished steps are kept; what is saved is JSON-ready."""
-
-    def load(self, step: str, shard: int) -> Saved | None: ...
-
-    def save(self, step: str, shard: int, value: Saved) -> None: ...
-
-
-class Forget:
-    """Keeps no step: for evaluations that are not to be resumed."""
-
-    def load(self, step: str, shard: int) -> Saved | None:
-        return None
-
-    def save(self, step: str, shard: int, value: Saved) -> None:
-        pass
 
 
 @dataclass(frozen=True)
@@ -102,7 +62,7 @@ class Evaluation:
         return {**self.score.samples(), "broken_by": list(self.broken_by)}
 
     def after(self) -> dict[str, NDArray[np.bool_]]:
-        """(n,) bool by attack: who stands after it and all those before it."""
+        """(n,) bool by attack: which samples are still right after it and all those before it."""
         stands = self.score.clean.copy()
         found = {}
         for attack in self.attacks:
@@ -144,7 +104,7 @@ def evaluate(
     if len(split) == 0:
         raise DataError("there is nothing to score: the split has no samples")
     with measuring(model, where):
-        work = _Work(model, split, threats, where, batch_size, steps or Forget(), on_shard)
+        work = _Work(model, split, threats, where, batch_size, steps or NoSteps(), on_shard)
         work.clean()
         for index in range(len(threats)):
             work.attack(index)
@@ -153,7 +113,7 @@ def evaluate(
 
 def accuracy_on(
     model: nn.Module,
-    split: Samples,
+    split: SampleSet,
     change: Callable[[Batch], Batch],
     *,
     step: str,
@@ -171,15 +131,15 @@ def accuracy_on(
     Raises:
         DataError: a changed pixel is outside [0, 1] by more than 1e-6.
     """
-    where, kept, correct = torch.device(device), steps or Forget(), 0
-    cuts = list(_cuts(len(split)))
+    where, kept, correct = torch.device(device), steps or NoSteps(), 0
+    cuts = list(shards_of(len(split)))
     with measuring(model, where), torch.no_grad():
         for shard, positions in enumerate(cuts):
             saved = kept.load(step, shard)
             if saved is None:
                 batch = change(split.take(positions, device=where))
                 require_pixels(batch.images)
-                logits = look(model, batch.images, batch_size)
+                logits = logits_of(model, batch.images, batch_size)
                 saved = {"correct": int(predicts(logits, batch.labels).sum())}
                 kept.save(step, shard, saved)
             correct += saved["correct"]
@@ -189,7 +149,8 @@ def accuracy_on(
 
 
 class _Work:
-    """The state of an evaluation: who stands, and what each step said."""
+    """The state of an evaluation: which samples are still classified correctly, and the outcome of
+    each step."""
 
     def __init__(
         self,
@@ -208,7 +169,7 @@ class _Work:
         self._batch_size = batch_size
         self._steps = steps
         self._on_shard = on_shard
-        self._cuts = list(_cuts(len(split)))
+        self._cuts = list(shards_of(len(split)))
         self._ids: list[int] = []
         self._clean = np.zeros(len(split), dtype=np.bool_)
         self._stands = self._clean
@@ -218,14 +179,15 @@ class _Work:
         self._shares = True
         self._classes = 0
         self._flags: list[Flag] = []
-        self._clock = _Clock()
+        self._clock = Clock()
 
     def clean(self) -> None:
-        """Who is right on the clean image; what the inputs and outputs look like."""
+        """Find which samples are right without an attack, and what inputs and outputs give reason
+        to warn of."""
         for shard, positions in enumerate(self._cuts):
             saved = self._steps.load("clean", shard)
             if saved is None:
-                saved = self._look(positions, first=shard == 0)
+                saved = self._measure_clean(positions, first=shard == 0)
                 self._steps.save("clean", shard, saved)
             self._ids += saved["ids"]
             self._clean[positions] = np.array(saved["right"], dtype=np.bool_)
@@ -235,10 +197,10 @@ class _Work:
             self._tell("clean", shard, int(self._clean.sum()), None)
         self._stands = self._clean.copy()
 
-    def _look(self, positions: NDArray[np.int64], *, first: bool) -> Saved:
+    def _measure_clean(self, positions: NDArray[np.int64], *, first: bool) -> Saved:
         batch = self._split.take(positions, device=self._device)
         require_pixels(batch.images)
-        logits = look(self._model, batch.images, self._batch_size)
+        logits = logits_of(self._model, batch.images, self._batch_size)
         some = slice(0, self._batch_size)
         flags = input_flags(self._model, batch.images[some], logits[some]) if first else ()
         return {
@@ -250,7 +212,7 @@ class _Work:
         }
 
     def attack(self, index: int) -> None:
-        """One attack on all samples that stand."""
+        """Run one attack on all samples that are still classified correctly."""
         threat = self._threats[index]
         for shard, positions in enumerate(self._cuts):
             standing = positions[self._stands[positions]]
@@ -259,7 +221,7 @@ class _Work:
             began = time.monotonic()
             saved = self._steps.load(threat.name, shard)
             if saved is None:
-                saved = self._try(threat, standing, shard)
+                saved = self._attack_shard(threat, standing, shard)
                 self._steps.save(threat.name, shard, saved)
                 self._clock.worked(
                     len(standing) * threat.passes(self._classes), time.monotonic() - began
@@ -274,12 +236,12 @@ class _Work:
             left = self._clock.left(self._passes_left(index, shard))
             self._tell(threat.name, shard, int(self._stands.sum()), left)
 
-    def _try(self, threat: Threat, standing: NDArray[np.int64], shard: int) -> Saved:
+    def _attack_shard(self, threat: Threat, standing: NDArray[np.int64], shard: int) -> Saved:
         batch = self._split.take(standing, device=self._device)
         images = batch.images.float().contiguous()
         found = threat.run(self._model, Batch(images, batch.labels, batch.ids), shard)
         require_inside(found.points, images, threat.ball)
-        again = ~predicts(look(self._model, found.points, self._batch_size), batch.labels)
+        again = ~predicts(logits_of(self._model, found.points, self._batch_size), batch.labels)
         return {
             "fooled": (found.fooled | again).int().tolist(),
             "blind": int(found.blind.sum()),
@@ -324,23 +286,3 @@ class _Work:
             ),
         )
         return Evaluation(found, tuple(outcomes), tuple(self._by))
-
-
-class _Clock:
-    """How long a pass has taken so far, from work done in this session alone."""
-
-    def __init__(self) -> None:
-        self._passes = 0
-        self._seconds = 0.0
-
-    def worked(self, passes: int, seconds: float) -> None:
-        self._passes += passes
-        self._seconds += seconds
-
-    def left(self, passes: int) -> float | None:
-        return None if self._passes == 0 else passes * self._seconds / self._passes
-
-
-def _cuts(count: int) -> Iterator[NDArray[np.int64]]:
-    for low in range(0, count, SHARD):
-        yield np.arange(low, min(low + SHARD, count), dtype=np.int64)

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from dwlt.attacks import Found, predicts, search
+from dwlt.attacks import SearchResult, predicts, search
 from dwlt.attacks.auto import attack_shard, targets
 from dwlt.data import Batch
 from dwlt.spec import AttackSpec
@@ -29,8 +29,17 @@ class Threat(Protocol):
     def passes(self, classes: int) -> int:
         """Forward and backward passes per sample that it takes at most, for estimates of time."""
 
-    def run(self, model: nn.Module, batch: Batch, shard: int) -> Found:
-        """Attack samples that the model classifies correctly, some or all of one shard."""
+    def run(self, model: nn.Module, batch: Batch, shard: int) -> SearchResult:
+        """Attack samples that the model classifies correctly.
+
+        Args:
+            model: logits of images in [0, 1], in evaluation mode.
+            batch: some or all samples of one shard; images (B, C, H, W) float32.
+            shard: the shard's number, which random numbers may depend on.
+
+        Returns:
+            One row per sample of the batch.
+        """
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ class Gradient:
     def passes(self, classes: int) -> int:
         return self.ball.restarts * (2 * self.ball.steps + 1)
 
-    def run(self, model: nn.Module, batch: Batch, shard: int) -> Found:
+    def run(self, model: nn.Module, batch: Batch, shard: int) -> SearchResult:
         return _searched(model, batch, self.ball, self.seed, self.limit)
 
 
@@ -62,13 +71,15 @@ class Transferred:
     def passes(self, classes: int) -> int:
         return self.ball.restarts * (2 * self.ball.steps + 1) + 1
 
-    def run(self, model: nn.Module, batch: Batch, shard: int) -> Found:
+    def run(self, model: nn.Module, batch: Batch, shard: int) -> SearchResult:
         found = _searched(self.source, batch, self.ball, self.seed, self.limit)
-        fooled = ~predicts(look(model, found.points, self.limit), batch.labels)
-        return Found(found.points, fooled, found.blind)
+        fooled = ~predicts(logits_of(model, found.points, self.limit), batch.labels)
+        return SearchResult(found.points, fooled, found.blind)
 
 
-def _searched(model: nn.Module, batch: Batch, ball: AttackSpec, seed: int, limit: int) -> Found:
+def _searched(
+    model: nn.Module, batch: Batch, ball: AttackSpec, seed: int, limit: int
+) -> SearchResult:
     parts = [
         search(model, images, labels, ball, seed=seed, ids=ids)
         for images, labels, ids in zip(
@@ -78,14 +89,14 @@ def _searched(model: nn.Module, batch: Batch, ball: AttackSpec, seed: int, limit
             strict=True,
         )
     ]
-    return Found(
+    return SearchResult(
         torch.cat([part.points for part in parts]),
         torch.cat([part.fooled for part in parts]),
         torch.cat([part.blind for part in parts]),
     )
 
 
-def look(model: nn.Module, images: Tensor, limit: int) -> Tensor:
+def logits_of(model: nn.Module, images: Tensor, limit: int) -> Tensor:
     """Logits without a graph, never of more than ``limit`` images at once."""
     with torch.no_grad():
         return torch.cat([model(part) for part in torch.split(images, limit)])
@@ -109,7 +120,7 @@ class AutoAttackPart:
         }
         return per_name[self.name]
 
-    def run(self, model: nn.Module, batch: Batch, shard: int) -> Found:
+    def run(self, model: nn.Module, batch: Batch, shard: int) -> SearchResult:
         return attack_shard(
             self.name,
             model,

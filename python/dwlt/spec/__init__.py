@@ -3,7 +3,14 @@
 from dwlt.spec.base import Spec, identity_values
 from dwlt.spec.experiment import Attacks, Experiment, describe, spread
 from dwlt.spec.grid import TRANSFER_REGIMES, Grid, GridTask, TransferRegime
-from dwlt.spec.load import DEFAULT_PRESET, load_experiment, preset_text, presets, validate_spec
+from dwlt.spec.load import (
+    DEFAULT_PRESET,
+    load_experiment,
+    load_verdict,
+    preset_text,
+    presets,
+    validate_spec,
+)
 from dwlt.spec.parts import (
     REGIMES,
     AttackSpec,
@@ -56,6 +63,7 @@ __all__ = [
     "describe",
     "identity_values",
     "load_experiment",
+    "load_verdict",
     "methods_of",
     "narrowed",
     "preset_text",

@@ -195,7 +195,13 @@ class Experiment(Spec):
         )
 
     def transfer_spec(self, regime: Regime, round_: int, seed: int) -> TransferSpec:
-        """The spec of one cell of ``dwlt transfer``."""
+        """The spec of one cell of ``dwlt transfer``.
+
+        Args:
+            regime: how it is trained on the downstream task.
+            round_: of the ticket; 0 is the dense network.
+            seed: of head, order, augmentation and attacks.
+        """
         return TransferSpec(
             name=self.name,
             data=self.downstream,

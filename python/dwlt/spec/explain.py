@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import get_args
 
 from pydantic import BaseModel, ValidationError
 
-from dwlt.errors import SpecError
+from dwlt.errors import SpecError, did_you_mean
 
 
 def explain(error: ValidationError, where: str, kind: type[BaseModel]) -> SpecError:
@@ -21,8 +20,7 @@ def explain(error: ValidationError, where: str, kind: type[BaseModel]) -> SpecEr
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         wrong = str(first["loc"][-1])
-        near = difflib.get_close_matches(wrong, _known_keys(kind), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else None
+        hint = did_you_mean(wrong, _known_keys(kind)).strip() or None
         return SpecError(f"{where}: unknown key {place!r}", hint=hint)
     if first["type"] == "missing":
         return SpecError(f"{where}: {place!r} is missing")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from dwlt.errors import SpecError
+from dwlt.errors import SpecError, did_you_mean
 from dwlt.spec.base import Spec
 from dwlt.spec.experiment import Experiment
 from dwlt.spec.explain import explain
 from dwlt.spec.merge import merged
 from dwlt.spec.variants import variants
+from dwlt.spec.verdict import VerdictPart
 
 S = TypeVar("S", bound=Spec)
 
@@ -61,11 +61,7 @@ def load_experiment(
     raw = _read_config(config or DEFAULT_PRESET)
     for key, value in under.items():
         _assign(raw, key, value)
-    for change in changes:
-        key, separator, text = change.partition("=")
-        if not separator or not key.strip():
-            raise SpecError(f"--set {change!r} has no '='", hint="write --set prune.rate=0.3")
-        _assign(raw, key.strip(), _read_value(text.strip()))
+    _change(raw, changes)
     for key, value in overrides.items():
         _assign(raw, key, value)
     _require_text(raw, "")
@@ -78,8 +74,43 @@ def load_experiment(
     return experiment
 
 
+def load_verdict(config: str | None = None, changes: Iterable[str] = ()) -> VerdictPart:
+    """How tickets are judged, as a config says and changes to it.
+
+    Args:
+        config: as ``load_experiment`` takes it. None names no config, not even the embedded
+            default: its margins were fixed for its own task, and the results may be of another.
+        changes: texts ``verdict.key=value``.
+
+    Raises:
+        SpecError: as ``load_experiment``; or a change is about something else than the verdict.
+    """
+    texts = tuple(changes)
+    for change in texts:
+        key = change.partition("=")[0].strip()
+        if not key.startswith("verdict."):
+            raise SpecError(
+                f"--set {key} changes nothing about a verdict on results that are there",
+                hint=f"keys: {', '.join(f'verdict.{name}' for name in VerdictPart.model_fields)}",
+            )
+    if config is not None:
+        return load_experiment(config, texts).verdict
+    raw: dict[str, Any] = {}
+    _change(raw, texts)
+    return validate_spec(VerdictPart, raw.get("verdict", {}), "--set verdict")
+
+
 def validate_spec(kind: type[S], values: Mapping[str, Any], where: str) -> S:
-    """Build any spec from plain values with dwlt's own error text."""
+    """Build any spec from plain values with dwlt's own error text.
+
+    Args:
+        kind: the model to build.
+        values: by key, as TOML or JSON hold them.
+        where: what the values come from, for the message.
+
+    Raises:
+        SpecError: a key is unknown or missing, or a value is not one that it takes.
+    """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -146,8 +177,7 @@ def _find_base(base: str, above: Path) -> Path:
 
 
 def _preset_hint(config: str) -> str:
-    near = difflib.get_close_matches(Path(config).stem, presets(), n=1)
-    meant = f"did you mean {near[0]!r}? " if near else ""
+    meant = did_you_mean(Path(config).stem, presets())
     return f"{meant}presets: {', '.join(presets())}; or give the path of a .toml file"
 
 
@@ -178,6 +208,14 @@ def _require_text(values: Any, place: str) -> None:
     elif isinstance(values, (list, tuple)):
         for value in values:
             _require_text(value, place)
+
+
+def _change(raw: dict[str, Any], changes: Iterable[str]) -> None:
+    for change in changes:
+        key, separator, text = change.partition("=")
+        if not separator or not key.strip():
+            raise SpecError(f"--set {change!r} has no '='", hint="write --set prune.rate=0.3")
+        _assign(raw, key.strip(), _read_value(text.strip()))
 
 
 def _read_value(text: str) -> Any:

@@ -16,6 +16,7 @@ from dwlt.spec.grid import TRANSFER_REGIMES, Grid, GridTask, TransferRegime
 from dwlt.spec.merge import merged
 from dwlt.spec.parts import TaskSpec
 from dwlt.spec.stages import TRAINED, Method
+from dwlt.units import share
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Variant:
             search += f"/{one.prune.regime}"
         if one.prune.on == "downstream":
             search += " on downstream"
-        part = f" {100 * one.downstream.fraction:.6g}%" if one.downstream.fraction < 1 else ""
+        part = f" {share(one.downstream.fraction)}" if one.downstream.fraction < 1 else ""
         return f"{one.pretrain.regime}, {search}, {one.downstream.task}{part}, {self.regime}"
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from dwlt.data import Task
 from dwlt.data.opened import open_data
 from dwlt.errors import InterruptError
-from dwlt.events import EpochDone, Notice, StepStarted
+from dwlt.events import EpochDone, Message, StepStarted
 from dwlt.models import Model, prunable
 from dwlt.results import AttackId, Flag, Score, SplitSizes, TaskInfo
 from dwlt.results.images import ImageIds
@@ -23,7 +23,7 @@ from dwlt.runs.context import Context
 from dwlt.runs.store import Run
 from dwlt.scoring import Scored, score
 from dwlt.spec import ScoreSpec, StageSpec, TrainSpec
-from dwlt.training import CheckpointSlot, EpochRecord, TrainOutcome, train
+from dwlt.training import CheckpointSlot, EpochRecord, TrainJob, TrainOutcome, train
 
 _SCORE = TypeAdapter(Score)
 
@@ -83,19 +83,22 @@ class Training:
         saved = self.slot.load_epochs()
         self._records = self.slot.load_records()
         self._context.observe(StepStarted(self._label, spec.epochs, resumed_at=saved))
-        outcome = train(
-            model,
-            self._task.train,
-            spec,
+        job = TrainJob(
+            model=model,
+            split=self._task.train,
+            spec=spec,
             seed=seed,
             device=self._device,
             slot=self.slot,
             augment=augment,
             prunable=prunable(model),
             masks=masks,
-            score_epoch=self._scorer(model, scoring, spec.epochs, at_epoch),
             held_out=self._task.validation,
             keep_best=keep_best,
+        )
+        outcome = train(
+            job,
+            score_epoch=self._scorer(model, scoring, spec.epochs, at_epoch),
             on_epoch=lambda record: self._epoch(record, spec.epochs),
             stop=self._context.stop,
         )
@@ -103,7 +106,7 @@ class Training:
         if outcome.interrupted:
             raise stopped(f"{self._label}, after epoch {outcome.epochs} of {spec.epochs}")
         for flag in outcome.flags:
-            self._context.observe(Notice(flag.text, warning=True))
+            self._context.observe(Message(flag.text, warning=True))
         return outcome
 
     def _scorer(

@@ -17,7 +17,7 @@ from dwlt.runs import layout
 from dwlt.runs.complete import Prepared, StepResult, Work, complete
 from dwlt.runs.context import Context
 from dwlt.runs.done import finished
-from dwlt.runs.plan import Search, Source
+from dwlt.runs.plan import Search, SourceWeights
 from dwlt.runs.store import Run
 from dwlt.stages.common import checkpoint_of, first_of_each, open_task, stopped, task_info
 from dwlt.stages.methods import METHODS, Rounds, RoundTicket
@@ -25,7 +25,7 @@ from dwlt.stages.pretrain import summary
 from dwlt.stages.rehearsed import rehearse_file
 from dwlt.stages.source import ensure_source
 from dwlt.training.device import choose_device, describe
-from dwlt.units import percent
+from dwlt.units import sparsity_text
 
 
 def run(
@@ -67,7 +67,7 @@ class _Prune(Work):
     stage = "prune"
 
     def __init__(
-        self, search: Search, source: Source, context: Context, rounds: int, *, asked: bool
+        self, search: Search, source: SourceWeights, context: Context, rounds: int, *, asked: bool
     ) -> None:
         self.search = search
         self.source = source
@@ -122,12 +122,12 @@ class _Prune(Work):
         self.context.observe(
             StepDone(
                 f"round {result['round']}/{self.rounds}",
-                f"sparsity {percent(kept, total)}, {kept:,} of {total:,} kept{shown}",
+                f"sparsity {sparsity_text(kept, total)}, {kept:,} of {total:,} kept{shown}",
             )
         )
 
 
-def _require_images(search: Search, source: Source, name: str, images: str) -> None:
+def _require_images(search: Search, source: SourceWeights, name: str, images: str) -> None:
     same = search.spec.data == search.pretraining.spec.data
     if same and source.images is not None and source.images != images:
         raise DataError(

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from dwlt.data import Task
-from dwlt.events import Notice
+from dwlt.events import Message
 from dwlt.models import Model, rehearse, swap_head
 from dwlt.models.files import read_model
 from dwlt.runs.context import Context
@@ -28,7 +28,7 @@ def rehearse_once(
         return
     channels, size, _ = task.shape
     for note in rehearse(model, spec, channels=channels, image_size=size, device=device):
-        context.observe(Notice(note, warning=True))
+        context.observe(Message(note, warning=True))
     _passed(context).add(key)
 
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from dwlt.checkpoints.given import given_weights
 from dwlt.runs.context import Context
-from dwlt.runs.plan import Pretraining, Source, pretrained_source, remember
+from dwlt.runs.plan import Pretraining, SourceWeights, pretrained_source, remember
 from dwlt.stages import pretrain
 
 
-def ensure_source(pretraining: Pretraining, context: Context) -> Source:
+def ensure_source(pretraining: Pretraining, context: Context) -> SourceWeights:
     """The weights of a pre-training, which is run if need be; or the given ones, read.
 
     Raises:
@@ -25,7 +25,7 @@ def ensure_source(pretraining: Pretraining, context: Context) -> Source:
         spec = pretraining.spec
         source = given_weights(text, spec.model, spec.data, context)
         if regime != "given":
-            # The config's word counts for more than the file's.
+            # A regime that the config names goes before the one in the file.
             source = replace(source, pretrain={**source.pretrain, "regime": regime})
         remember(pretraining, source)
     pretraining.set_source(source)

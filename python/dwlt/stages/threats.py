@@ -73,7 +73,7 @@ def attack_at(attack: AttackSpec, eps: str) -> AttackSpec:
 
 def sweep_radii(attack: AttackSpec, shape: tuple[int, int, int]) -> tuple[Eps, ...]:
     """Radii from a quarter of the attack's, doubling, to the one that reaches every image."""
-    whole = whole_range(attack.norm, shape)
+    whole = covering_radius(attack.norm, shape)
     radius = parse_fraction(attack.eps) / 4
     found: list[Fraction] = []
     while 0 < radius < whole:
@@ -82,7 +82,7 @@ def sweep_radii(attack: AttackSpec, shape: tuple[int, int, int]) -> tuple[Eps, .
     return tuple(Eps(str(one)) for one in (*found, whole))
 
 
-def whole_range(norm: str, shape: tuple[int, int, int]) -> Fraction:
+def covering_radius(norm: str, shape: tuple[int, int, int]) -> Fraction:
     """A radius at which a ball holds every image: 1, or the diagonal of the cube, rounded up."""
     return Fraction(1 if norm == "linf" else math.ceil(math.sqrt(math.prod(shape))))
 

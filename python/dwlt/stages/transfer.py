@@ -37,7 +37,7 @@ from dwlt.stages.common import (
 from dwlt.stages.rehearsed import rehearse_file
 from dwlt.training import BestEpoch, TrainOutcome
 from dwlt.training.device import choose_device, describe
-from dwlt.units import derive_seed, percent
+from dwlt.units import derive_seed, sparsity_text
 
 
 def run(cell: Cell, context: Context) -> tuple[Path, dict[str, Any]]:
@@ -107,7 +107,8 @@ class _Transfer(Work):
         for kind, best in chosen.items():
             training.slot.restore_best(best, model)
             run.write(layout.best(kind), model_bytes(model, blueprint))
-            # The test images are looked at once per checkpoint, and never twice for the same one.
+            # Each checkpoint is scored on the test images once, also where it is the best by both
+            # measures.
             if best.epoch not in tested:
                 model.to(device)
                 tested[best.epoch] = score(model, task.test, spec.score, device=device)
@@ -143,7 +144,7 @@ class _Transfer(Work):
             "regime": self.spec.train.regime,
             "seed": self.spec.seed,
             "fraction": self.spec.data.fraction,
-            # As it is called now: a regime may have been put right since the round was made.
+            # The present name: the regime may have been corrected since the round was made.
             "pretrain": self.cell.source().pretrain,
             "prune": _search_values(found),
             "task": task_info(self.task),
@@ -162,7 +163,7 @@ class _Transfer(Work):
         self.context.observe(
             StepDone(
                 self.cell.label,
-                f"sparsity {percent(result['kept'], result['total'])}, "
+                f"sparsity {sparsity_text(result['kept'], result['total'])}, "
                 f"test SA {sa['value']:.1%}{robust} (n {sa['n']})",
             )
         )

@@ -1,5 +1,6 @@
 """The one training loop, for every stage and regime, and what it saves."""
 
+from dwlt.training.job import TrainJob
 from dwlt.training.loop import train
 from dwlt.training.objectives import OBJECTIVES, Objective
 from dwlt.training.records import BestEpoch, EpochRecord, TrainOutcome
@@ -13,6 +14,7 @@ __all__ = [
     "CheckpointSlot",
     "EpochRecord",
     "Objective",
+    "TrainJob",
     "TrainOutcome",
     "lr_at",
     "train",

@@ -4,39 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dwlt.spec import TrainSpec
-
-if TYPE_CHECKING:
-    from dwlt.data import Split
+from dwlt.training.job import TrainJob
 
 
-def identity_of(
-    model: nn.Module,
-    spec: TrainSpec,
-    split: Split,
-    *,
-    seed: int,
-    augment: str,
-    masks: Mapping[str, Tensor] | None,
-) -> dict[str, Any]:
+def identity_of(job: TrainJob) -> dict[str, Any]:
     """Everything that decides a training's numbers, flat and JSON-ready.
 
     Flat, so that a refusal can name the one setting that differs.
     """
-    settings = {f"train.{name}": value for name, value in spec.model_dump(mode="json").items()}
+    settings = job.spec.model_dump(mode="json")
     return {
-        **settings,
-        "seed": seed,
-        "augment": augment,
-        "samples": len(split),
-        "sample ids": _digest({"ids": torch.as_tensor(split.ids)}),
-        "starting weights": _digest(model.state_dict()),
-        "masks": None if masks is None else _digest(masks),
+        **{f"train.{name}": value for name, value in settings.items()},
+        "seed": job.seed,
+        "augment": job.augment,
+        "samples": len(job.split),
+        "sample ids": _digest({"ids": torch.as_tensor(job.split.ids)}),
+        "starting weights": _digest(job.model.state_dict()),
+        "masks": None if job.masks is None else _digest(job.masks),
     }
 
 

@@ -41,7 +41,7 @@ class Meter:
             self.check()
 
     def check(self) -> None:
-        """Look at the losses not looked at yet.
+        """Check the losses since the last check.
 
         Raises:
             TrainingError: one is not finite; the message names epoch and step.

@@ -1,4 +1,4 @@
-"""What each regime trains on. The loop asks an objective; it never asks which regime it is.
+"""What each regime trains on. The loop calls an objective and never asks which regime it trains.
 
 An objective turns a clean batch into the images to fit, and may watch a held-out batch once an
 epoch for the failure that its regime is prone to.
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dwlt.attacks import perturb
 from dwlt.errors import SpecError
 from dwlt.spec import AttackSpec, TrainSpec
-from dwlt.training.probe import HeldOut, Probe, probe_fast
+from dwlt.training.probe import HeldOut, OverfittingProbe, probe_fast
 
 if TYPE_CHECKING:
     from dwlt.data import Batch
@@ -26,8 +26,8 @@ class Objective(Protocol):
     def images(self, model: nn.Module, batch: Batch, seed: int) -> Tensor:
         """The images to train on, a pure function of model, batch and seed."""
 
-    def watch(self, model: nn.Module, held_out: HeldOut, seed: int) -> Probe | None:
-        """What a look at samples that are not trained on found, or None where none is needed."""
+    def watch(self, model: nn.Module, held_out: HeldOut, seed: int) -> OverfittingProbe | None:
+        """What held-out samples show, or None where the regime needs no watching."""
 
 
 class Standard:
@@ -39,7 +39,7 @@ class Standard:
     def images(self, model: nn.Module, batch: Batch, seed: int) -> Tensor:
         return batch.images
 
-    def watch(self, model: nn.Module, held_out: HeldOut, seed: int) -> Probe | None:
+    def watch(self, model: nn.Module, held_out: HeldOut, seed: int) -> OverfittingProbe | None:
         return None
 
 
@@ -54,7 +54,7 @@ class Adversarial:
     def images(self, model: nn.Module, batch: Batch, seed: int) -> Tensor:
         return perturb(model, batch.images, batch.labels, self.attack, seed=seed, ids=batch.ids)
 
-    def watch(self, model: nn.Module, held_out: HeldOut, seed: int) -> Probe | None:
+    def watch(self, model: nn.Module, held_out: HeldOut, seed: int) -> OverfittingProbe | None:
         return None
 
 
@@ -62,7 +62,7 @@ class Fast(Adversarial):
     """One step from a random start (Wong et al., arXiv 2001.03994), watched for the collapse that
     the same paper calls catastrophic overfitting."""
 
-    def watch(self, model: nn.Module, held_out: HeldOut, seed: int) -> Probe | None:
+    def watch(self, model: nn.Module, held_out: HeldOut, seed: int) -> OverfittingProbe | None:
         return probe_fast(model, held_out.batch(), self.attack, seed=seed)
 
 

@@ -31,7 +31,7 @@ points (Wong et al., arXiv 2001.03994, Fig. 2); a collapsed one shows most of it
 
 
 @dataclass(frozen=True)
-class Probe:
+class OverfittingProbe:
     """Robust accuracy on held-out samples under the training's own step and under several.
 
     Attributes:
@@ -87,7 +87,9 @@ class HeldOut:
         return self._batch
 
 
-def probe_fast(model: nn.Module, held_out: Batch, attack: AttackSpec, *, seed: int) -> Probe:
+def probe_fast(
+    model: nn.Module, held_out: Batch, attack: AttackSpec, *, seed: int
+) -> OverfittingProbe:
     """Compare the training attack with a multi-step one on one batch, in evaluation mode."""
     quarter = Eps(attack.eps.value / 4) if attack.eps.value else attack.step
     several = attack.model_copy(
@@ -105,4 +107,4 @@ def probe_fast(model: nn.Module, held_out: Batch, attack: AttackSpec, *, seed: i
         model.eval()
         clean = predicts(model(images), labels)
     one_step, multi_step = (int((clean & ~each).sum()) for each in fooled)
-    return Probe(one_step, multi_step, len(labels), several.label)
+    return OverfittingProbe(one_step, multi_step, len(labels), several.label)

@@ -8,7 +8,7 @@ from typing import Any
 from dwlt.results import Flag
 from dwlt.results.base import jsonable
 from dwlt.scoring import Scored
-from dwlt.training.probe import Probe
+from dwlt.training.probe import OverfittingProbe
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class EpochRecord:
         train_accuracy: float,
         seconds: float,
         score: Scored | None,
-        probe: Probe | None,
+        probe: OverfittingProbe | None,
     ) -> EpochRecord:
         """The record of an epoch from what was measured in it."""
         warning = None if probe is None else probe.flag(epoch)

@@ -62,9 +62,9 @@ class CheckpointSlot:
         self._identity |= json.loads(json.dumps(dict(more)))
 
     def load_epochs(self) -> int:
-        """Complete epochs saved here, for whoever wants to say how much is left.
+        """Complete epochs saved here, for estimates of how much is left.
 
-        Whose they are is not asked: ``load`` does.
+        Which training they belong to is checked by ``load`` alone.
 
         Raises:
             FormatError: the file is damaged or no checkpoint of dwlt.
@@ -72,7 +72,7 @@ class CheckpointSlot:
         return int(self._meta()["epochs"]) if self.path.exists() else 0
 
     def load_records(self) -> list[EpochRecord]:
-        """The records of the epochs saved here; whose they are is not asked.
+        """The records of the epochs saved here, not checked for whether they are of this training.
 
         Raises:
             FormatError: the file is damaged or no checkpoint of dwlt.
@@ -123,7 +123,16 @@ class CheckpointSlot:
         self._sweep({entry.file for entry in saved.best.values()})
 
     def snapshot(self, kind: str, epoch: int, state: Mapping[str, Tensor]) -> str:
-        """Keep a state dict as the best by ``kind``; returns the file's name."""
+        """Keep a state dict as the best so far.
+
+        Args:
+            kind: the measure, "sa" or "ra".
+            epoch: from 1; part of the file's name.
+            state: tensors by name.
+
+        Returns:
+            The file's name, beside the checkpoint.
+        """
         name = f"{self.path.stem}.best-{kind}-{epoch:04d}.safetensors"
         _write(self.path.with_name(name), state, None)
         return name
@@ -149,7 +158,7 @@ class CheckpointSlot:
         The checkpoint goes first: a kill half-way leaves snapshots that nothing counts on, and
         that the next training in this slot removes.
         """
-        # Looked for first: a finished run may lie where nothing can be removed.
+        # Only where it exists: a finished run may lie in a folder that cannot be written.
         if self.path.exists():
             self.path.unlink(missing_ok=True)
         self._sweep(set())

@@ -12,7 +12,7 @@ from dwlt.training.records import BestEpoch, EpochRecord, TrainOutcome
 from dwlt.training.slot import CheckpointSlot, Saved
 
 
-class State:
+class TrainingState:
     """Model, optimiser and records, saved together."""
 
     def __init__(
@@ -38,7 +38,7 @@ class State:
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         images: str,
-    ) -> State:
+    ) -> TrainingState:
         """What the slot holds, put into model and optimiser; a fresh state for an empty slot.
 
         Args:
@@ -77,7 +77,7 @@ class State:
         )
 
     def outcome(self, *, interrupted: bool) -> TrainOutcome:
-        """What to tell the caller."""
+        """The outcome, for the caller of ``train``."""
         return TrainOutcome(
             self.epochs, interrupted, tuple(self._records), dict(self._best), self._images
         )

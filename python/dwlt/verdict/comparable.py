@@ -47,7 +47,7 @@ def newest(cells: Sequence[TransferResult], notices: list[Notice]) -> TransferRe
     return chosen
 
 
-def settle(
+def keep_most_common(
     cells: Sequence[TransferResult],
     key: Callable[[TransferResult], str],
     what: str,

@@ -1,6 +1,6 @@
 """From a group of transfer results to what ``judge`` and ``frontier`` take.
 
-Counts are in the results themselves; outcomes per image lie in files of their own, and whoever has
+Counts are in the results themselves; outcomes per image lie in files of their own, and who has
 read them hands them in. A number gets bits only where every seed has them for the same images;
 otherwise it is known by its counts.
 """

@@ -217,13 +217,17 @@ def _draw(networks: Sequence[Contender], numbers: Sequence[Number], draws: int) 
                 by_count = np.asarray(measured.correct) / measured.n
                 noise = rng.standard_normal(draws) * np.sqrt(_binomial(measured))
                 result[place, :, index] = picks[key] @ by_count + noise
-    for start in range(0, draws if paired else 0, _BLOCK):
-        stop = min(start + _BLOCK, draws)
-        images = _image_shares(rng, by_bits[0][3].n, stop - start)
-        for place, index, shares, measured in by_bits:
-            assert measured.bits is not None
-            by_seed = images @ measured.bits.T.astype(np.float32)
-            result[place, start:stop, index] = (shares[start:stop] * by_seed).sum(axis=1)
+    if paired:
+        # All rows of bits in one product: image weights are then read once for all of them.
+        stacked = np.concatenate([m.bits for *_, m in by_bits if m.bits is not None])
+        right = np.ascontiguousarray(stacked.T, dtype=np.float32)
+        ends = np.cumsum([len(measured.seeds) for *_, measured in by_bits])[:-1]
+        for start in range(0, draws, _BLOCK):
+            stop = min(start + _BLOCK, draws)
+            images = _image_shares(rng, by_bits[0][3].n, stop - start)
+            means = np.split(images @ right, ends, axis=1)
+            for (place, index, shares, _), by_seed in zip(by_bits, means, strict=True):
+                result[place, start:stop, index] = (shares[start:stop] * by_seed).sum(axis=1)
     return result
 
 

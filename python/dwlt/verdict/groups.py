@@ -23,7 +23,17 @@ from dwlt.results import (
     TransferResult,
     notice,
 )
-from dwlt.verdict.comparable import Measure, by, measures, names, newest, order, recipe, settle
+from dwlt.units import share as share  # offered here to the report
+from dwlt.verdict.comparable import (
+    Measure,
+    by,
+    keep_most_common,
+    measures,
+    names,
+    newest,
+    order,
+    recipe,
+)
 
 REGIMES = ("standard", "adversarial")
 """The two transfer regimes of the verdict, in the order of the columns."""
@@ -97,11 +107,6 @@ class Group:
         return tuple(dict(items) for items in sorted(found))
 
 
-def share(fraction: float) -> str:
-    """A data fraction as percent, without trailing zeros: 0.1 -> "10%"."""
-    return f"{100 * fraction:.6g}%"
-
-
 def regime_order(regime: str) -> tuple[int, str]:
     """Sorts regimes as a table lists them."""
     known = regime in PRETRAINING
@@ -115,8 +120,8 @@ def form_groups(
 
     Args:
         cells: the transfers.
-        rounds: results of prune runs, where they are at hand: they know best how a ticket was
-            found, and which dense network its search began with.
+        rounds: results of prune runs, where there are any: they say more than a transfer does
+            about how a ticket was found, and which dense network its search began with.
 
     Returns:
         The groups by pre-training run, prune run, task and falling fraction; and a notice for
@@ -253,10 +258,12 @@ def _group(
     kept: list[TransferResult] = []
     for regime in REGIMES:
         here = [cell for cell in (*dense, *tickets) if cell.regime == regime]
-        kept += settle(here, recipe, f"{regime} transfer with other training settings", notices)
+        kept += keep_most_common(
+            here, recipe, f"{regime} transfer with other training settings", notices
+        )
     networks = []
     for _, cells in sorted(by(kept, lambda cell: cell.round).items()):
-        alike = settle(
+        alike = keep_most_common(
             cells,
             lambda cell: f"{cell.mask} {cell.weights}",
             "another ticket of its round",

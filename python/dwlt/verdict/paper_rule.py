@@ -56,7 +56,7 @@ def compare_as_paper(
         return PaperComparison(number, dense, ticket, None, None, None, Match.MISSING)
     allowed = tolerance(dense)
     gap = ticket.mean - (dense.mean - allowed)
-    error, reach = _difference(dense, ticket)
+    error, reach = difference_error(dense, ticket)
     if gap >= -_ROUNDING:
         match = Match.MATCHES
     elif gap < -reach * error - _ROUNDING:
@@ -72,8 +72,13 @@ def tolerance(dense: Measured) -> float:
     return _binomial_error(dense.correct[0], dense.n) if deviation is None else deviation
 
 
-def _difference(dense: Measured, ticket: Measured) -> tuple[float, float]:
-    """Standard error of the difference of two means, and the reach of its 95% interval."""
+def difference_error(dense: Measured, ticket: Measured) -> tuple[float, float]:
+    """The error of the difference of two means over seeds, as the paper's rule takes it.
+
+    Returns:
+        The standard error as a share (pooled over both networks' seeds, or binomial with a
+        single seed), and how many of it a two-sided 95% interval reaches to each side.
+    """
     from scipy.special import ndtri, stdtrit
 
     a, b = len(dense.seeds), len(ticket.seeds)

@@ -9,6 +9,7 @@ from dwlt.spec.verdict import Rule, VerdictPart
 from dwlt.verdict.contenders import Lookup, contenders, counts_only
 from dwlt.verdict.groups import Group
 from dwlt.verdict.judge import Judged, judge
+from dwlt.verdict.outcomes import Contender
 
 RULES: tuple[Rule, ...] = ("margin", "paper")
 
@@ -29,11 +30,13 @@ class GroupJudged:
         group: what was judged.
         settings: by which settings.
         views: the four verdicts.
+        dense: the dense network's numbers, by whether SA and RA are of one checkpoint.
     """
 
     group: Group
     settings: VerdictPart
     views: Mapping[View, Judged]
+    dense: Mapping[bool, Contender | None]
 
     @property
     def decides(self) -> Judged:
@@ -47,6 +50,7 @@ def judge_group(
     *,
     same_seeds: bool = True,
     outcomes: Lookup = counts_only,
+    curves: bool = True,
 ) -> GroupJudged:
     """Judge a group in every way.
 
@@ -54,14 +58,17 @@ def judge_group(
         settings: the defaults where None.
         same_seeds: see ``contenders``.
         outcomes: where outcomes per image come from.
+        curves: whether to estimate the extreme sparsity, which takes a bootstrap.
 
-    Only the verdict that decides estimates the extreme sparsity, which takes a bootstrap.
+    Only the verdict that decides estimates the extreme sparsity.
     """
     part = settings or VerdictPart()
     chosen = View(part.rule, part.strict)
-    views = {}
+    views: dict[View, Judged] = {}
+    networks: dict[bool, Contender | None] = {}
     for strict in (False, True):
         dense, tickets = contenders(group, strict=strict, same_seeds=same_seeds, outcomes=outcomes)
+        networks[strict] = dense
         for rule in RULES:
             view = View(rule, strict)
             views[view] = judge(
@@ -70,6 +77,6 @@ def judge_group(
                 max(len(group.task.classes), 2),
                 part,
                 rule=rule,
-                curves=view == chosen,
+                curves=curves and view == chosen,
             )
-    return GroupJudged(group, part, views)
+    return GroupJudged(group, part, views, networks)

@@ -1,4 +1,4 @@
-//! What a file is that is not the one it should be, told from its first bytes.
+//! Recognises files of other formats by their first bytes, for messages that say what was found.
 
 /// Bytes from the start of a file that [`remark`] needs.
 pub const NEEDED: usize = 512;

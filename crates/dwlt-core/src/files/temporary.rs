@@ -63,7 +63,7 @@ impl Temporary {
             let ours = !matches!(made.file.try_lock(), Err(TryLockError::WouldBlock));
             if ours && made.path.exists() {
                 if first_in(folder) {
-                    // Whatever goes wrong there is no matter of the file that is to be written.
+                    // A failed clean-up must not keep the file from being written.
                     let _ = made.file.metadata().and_then(|own| clean(folder, &own));
                 }
                 return Ok(made);
@@ -158,7 +158,7 @@ pub(crate) fn remove_unless_locked(path: &Path) -> io::Result<()> {
 enum Lock {
     /// Another process, or another thread, has it: the file is being written.
     Held,
-    /// Nobody had it; it is ours while this lives.
+    /// It was free, and this process holds it until this value is dropped.
     Taken(#[allow(dead_code)] File),
     /// The file system knows no locks.
     Unknown,
@@ -235,7 +235,7 @@ mod tests {
         let lock = fs::File::options().write(true).open(&locked).unwrap();
         lock.try_lock().unwrap();
         let written = Temporary::beside(&folder.join("other")).unwrap();
-        // Of another name: no business of ours.
+        // Not named like an unfinished file: stays.
         let other = leftover(folder, "result.json", 30);
         clean_now(folder);
         let left = [&killed, &foreign, &foreign_old, &earlier, &earlier_old, &locked, &other];
@@ -245,7 +245,7 @@ mod tests {
         assert!(written.path.exists());
         written.rename(&folder.join("other")).unwrap();
         drop(lock);
-        // For one who holds the folder, age does not matter.
+        // A caller that holds the folder's lock removes them whatever their age.
         remove_unless_locked(&foreign).unwrap();
         remove_unless_locked(&foreign).unwrap();
         assert!(!foreign.exists());

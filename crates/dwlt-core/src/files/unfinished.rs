@@ -1,8 +1,8 @@
-//! The note in a folder of several files that not all of them are written yet.
+//! A file that marks a folder as unfinished while several files are written into it.
 //!
-//! It lies there from before the first file is written until after the last. Whoever fills the
-//! folder holds the note's lock, so that two do not fill it at once, and a killed process' note
-//! tells that the folder may be filled again.
+//! It is there from before the first file is written until after the last. The process that writes
+//! holds the marker's lock, so that two do not write at once; an unlocked marker means that the
+//! process was killed, and that the folder may be written again.
 
 use std::ffi::OsStr;
 use std::fs::TryLockError;

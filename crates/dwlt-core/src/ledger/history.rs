@@ -41,8 +41,8 @@ pub struct Checked {
 /// Compares steps with what is in the run folder. Takes no lock and changes nothing.
 ///
 /// Sizes are compared; with `digests` every file is read and its content is compared too. While
-/// another process finishes a step, the step may look uncommitted for a moment: whoever wants to
-/// act on that opens the ledger first.
+/// another process finishes a step, the step may look uncommitted for a moment, so a caller
+/// that wants to act on that opens the ledger first.
 pub fn check(
     folder: &Path,
     plan: &[Step],

@@ -1,5 +1,5 @@
-//! Who works on a run folder. The operating system holds the lock, so a killed process lets go of
-//! it; the lock file's content only says who it was.
+//! The lock of a run folder. The operating system keeps it, so it is released when a process is
+//! killed; the lock file's content only names the holder.
 
 use std::fs::TryLockError;
 use std::io::{Seek, SeekFrom, Write};
@@ -16,7 +16,7 @@ use crate::watch::Watch;
 
 const NAME: &str = ".lock";
 
-/// Whoever asks who holds the folder takes the lock for a moment; that must not count as held.
+/// Asking for the holder takes the lock for a moment, which must not count as held.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Forked children of a killed process (the loader workers of PyTorch look for their parent every

@@ -43,6 +43,6 @@ pub struct Options<'a> {
     pub threads: Option<NonZeroUsize>,
     /// Instruction set to use; None, or one that the machine lacks: the fastest.
     pub simd: Option<Simd>,
-    /// Who follows the selection and may stop it; counts the bytes of the weights compared.
+    /// Counts the bytes of the weights compared, and may stop the selection.
     pub watch: Watch<'a>,
 }

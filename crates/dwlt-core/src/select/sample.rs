@@ -1,11 +1,11 @@
 //! A bracket around the threshold, from random blocks of the weights.
 //!
 //! The bracket decides how fast a selection is, never what it selects, so its randomness comes
-//! from the system: nobody can arrange weights against it.
+//! from the system, and no arrangement of weights can make it slow on purpose.
 //!
 //! A block is a few cache lines of neighbours, which cost little more than one weight. Neighbours
 //! are alike, so how sure the sample is shows in how much blocks differ, not in the number of
-//! weights. A few blocks give a coarse bracket; more blocks, looked at through it, a finer one.
+//! weights. A few blocks give a coarse bracket; more blocks, compared with it, a finer one.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -78,7 +78,7 @@ pub(crate) fn bracket(
     let (len, competing) = (len as f64, competing as f64);
     // Where one more block costs as much as the open weights that it saves.
     let wanted = (len * competing.sqrt() / len.sqrt()).powf(2.0 / 3.0) * 0.025;
-    // Each block is a call of its own there.
+    // On another device, each block costs a call.
     let far = chunks.iter().any(|chunk| matches!(chunk.data, Data::Elsewhere { .. }));
     let wanted = if far { wanted / 16.0 } else { wanted };
     let first = FIRST * (len / competing).clamp(1.0, 16.0);
@@ -98,8 +98,8 @@ fn scale(random: u64, to: u64) -> u64 {
     ((u128::from(random) * u128::from(to)) >> 64) as u64
 }
 
-/// Looks at about `count` blocks through a bracket: one at a random place in each of so many
-/// equal stretches of the weights.
+/// Compares about `count` blocks with a bracket. The weights are divided into that many equal
+/// stretches, and one block is taken at a random place of each.
 #[allow(clippy::cast_possible_truncation)] // numbers of blocks in memory or a file
 fn draw(
     chunks: &[Chunk<'_>],

@@ -21,7 +21,7 @@ pub(crate) struct Settings<'a> {
     pub(crate) simd: Simd,
     /// Whether keys are those of f64, to compare element types by value.
     pub(crate) wide: bool,
-    /// Who follows it and may stop it.
+    /// Is told of progress and may stop the pass.
     pub(crate) watch: Watch<'a>,
 }
 
@@ -57,8 +57,8 @@ pub(crate) fn outputs(bits: &mut [Bits]) -> impl Iterator<Item = &mut [u64]> {
     bits.iter_mut().flat_map(|bits| bits.words_mut().chunks_mut(CHUNK / 64))
 }
 
-/// Looks at one chunk, writes its kept weights and notes, after what is noted there already,
-/// its open ones.
+/// Classifies the weights of one chunk: sets the bits of those that are surely kept, and appends
+/// the open ones to the notes.
 pub(crate) fn classify(
     chunk: &Chunk<'_>,
     bracket: Bracket,
@@ -123,7 +123,7 @@ fn first_nan(
     Ok(first.map(|(i, word)| i * 64 + word.trailing_zeros() as usize))
 }
 
-/// Looks at every chunk. None where more weights turn out to be open than the limit.
+/// Classifies every chunk. None where more weights turn out to be open than the limit.
 ///
 /// A NaN among competing weights is an error; it names the first.
 pub(crate) fn all(

@@ -1,8 +1,8 @@
 """AutoAttack (Croce and Hein, ICML 2020): the reference's four attacks under a driver of our own.
 
-The attack objects of ``pyautoattack`` are sound and are called as they are; what is around them
-here cures the rest: fixed shards with seeds of their own, random state and parameters left
-alone, any number of classes, and fooled samples that leave.
+The attack objects of ``pyautoattack`` are called unchanged. The driver adds what the package
+lacks: fixed shards, each with its own seed; random state and parameters that are left alone; any
+number of classes; and samples that leave the batch once they are fooled.
 """
 
 from dwlt.attacks.auto.driver import attack_shard

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from dwlt.attacks.auto.package import build
 from dwlt.attacks.auto.watch import AllFooled, Plain, Reach, Watch
 from dwlt.attacks.guard import frozen
-from dwlt.attacks.search import Found, input_gradient, predicts, summed_cross_entropy
+from dwlt.attacks.search import SearchResult, input_gradient, predicts, summed_cross_entropy
 from dwlt.errors import UserError
 
 LEAST_SIDE = 5
@@ -25,7 +25,7 @@ def attack_shard(
     eps: float,
     seed: int,
     limit: int,
-) -> Found:
+) -> SearchResult:
     """Run one attack on samples that the model classifies correctly.
 
     The outcome is that of the reference on these samples as one batch with this seed. Random
@@ -41,7 +41,8 @@ def attack_shard(
         UserError: the images are too small for Square in L2.
 
     Returns:
-        Found: ``blind`` tells of gradients of exactly zero at the clean image (APGD-CE alone).
+        SearchResult: ``blind`` tells of gradients of exactly zero at the clean image (APGD-CE
+        alone).
     """
     height, width = images.shape[2:]
     if name == "square" and norm == "l2" and min(height, width) < LEAST_SIDE:
@@ -76,7 +77,7 @@ def attack_shard(
             seed=seed,
             classes=model(images[:1]).shape[1],
             device=images.device,
-            log=_Deaf(),
+            log=_WarningsDropped(),
         )
         try:
             points = perturb(images.clone(), labels.clone())
@@ -87,7 +88,7 @@ def attack_shard(
             fooled = predict.fooled
             points[fooled] = predict.points[fooled]
         fooled = fooled | ~predicts(Plain(model, limit)(points), labels)
-    return Found(points, fooled, blind)
+    return SearchResult(points, fooled, blind)
 
 
 def _within(images: Tensor, norm: str, eps: float) -> Reach:
@@ -101,8 +102,8 @@ def _within(images: Tensor, norm: str, eps: float) -> Reach:
     return reach
 
 
-class _Deaf:
-    """The reference warns of zero gradients in prose; dwlt counts them."""
+class _WarningsDropped:
+    """Drops the warnings about zero gradients that the reference logs; dwlt counts them itself."""
 
     def warning(self, text: str) -> None:
         pass

@@ -6,9 +6,9 @@ hundreds of cells at once; the stages compute what is described here.
 """
 
 from dwlt.runs.plan.cells import Cell, rounds_of
+from dwlt.runs.plan.experiment import Plan
 from dwlt.runs.plan.matrix import Matrix, matrix
-from dwlt.runs.plan.nodes import Pretraining, Search, Source, pretrained_source, remember
-from dwlt.runs.plan.whole import Plan
+from dwlt.runs.plan.searches import Pretraining, Search, SourceWeights, pretrained_source, remember
 from dwlt.runs.state import State, state_of
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "Plan",
     "Pretraining",
     "Search",
-    "Source",
+    "SourceWeights",
     "State",
     "matrix",
     "pretrained_source",

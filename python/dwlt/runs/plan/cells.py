@@ -9,7 +9,7 @@ from typing import Any
 from dwlt.errors import SpecError
 from dwlt.runs import layout, store
 from dwlt.runs.done import finished
-from dwlt.runs.plan.nodes import Search, Source
+from dwlt.runs.plan.searches import Search, SourceWeights
 from dwlt.spec import TransferSpec, Variant, spread
 
 
@@ -30,7 +30,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """What progress calls it."""
+        """Its name in progress messages."""
         return f"round {self.spec.round} seed {self.spec.seed}"
 
     def ticket(self) -> dict[str, Any] | None:
@@ -75,7 +75,7 @@ class Cell:
             self._found["result"] = result
         return self._found["result"]
 
-    def source(self) -> Source:
+    def source(self) -> SourceWeights:
         """The pre-trained weights. The cell's ticket must be there."""
         source = self.search.pretraining.source()
         assert source is not None

@@ -12,8 +12,8 @@ from dwlt.errors import LedgerError
 from dwlt.runs import layout
 from dwlt.runs.done import StepState, check_steps
 from dwlt.runs.plan.cells import Cell
-from dwlt.runs.plan.nodes import Search
-from dwlt.runs.plan.whole import Plan
+from dwlt.runs.plan.experiment import Plan
+from dwlt.runs.plan.searches import Search
 from dwlt.runs.state import State, state_of
 
 

@@ -28,7 +28,7 @@ def shuffled(rounds: Rounds, round_: int) -> RoundTicket:
 
 
 def _drawn(rounds: Rounds, keep: int | list[int], within: _core.MaskSet, scope: str) -> RoundTicket:
-    # One seed for all rounds: a weight's lot stays the same, so the rounds are nested.
+    # One seed for all rounds: each weight keeps its random rank, so the rounds are nested.
     seed = derive_seed(rounds.spec.seed, rounds.spec.method)
     masks = _core.select_random(
         list(rounds.shapes().items()), keep=keep, seed=seed, within=within, scope=scope

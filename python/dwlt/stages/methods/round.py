@@ -20,7 +20,7 @@ from dwlt.results.prune import RoundTraining
 from dwlt.runs import layout
 from dwlt.runs.context import Context
 from dwlt.runs.done import finished
-from dwlt.runs.plan import Search, Source
+from dwlt.runs.plan import Search, SourceWeights
 from dwlt.runs.store import Run
 from dwlt.spec import PruneSpec, TrainSpec
 from dwlt.stages.common import Training, score_of
@@ -77,7 +77,7 @@ class Rounds:
         self,
         run: Run,
         search: Search,
-        source: Source,
+        source: SourceWeights,
         task: Task,
         context: Context,
         device: torch.device,

@@ -15,7 +15,7 @@ pub(crate) struct Cuts {
     /// Greater: kept or open.
     pub(crate) open: i64,
     /// Greater: above the lowest kept key; and above the key next below the open ones, less one.
-    /// None where nobody will ask how many weights lie exactly there.
+    /// None where the number of weights that lie exactly there is not needed.
     pub(crate) ties: Option<(i64, i64)>,
 }
 
@@ -58,8 +58,8 @@ pub(crate) struct Words<'a> {
 /// How many competing weights lie where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Tally {
-    /// Whether any is not a number, competing or not: the caller looks again, among the
-    /// competing ones alone.
+    /// Whether any is not a number, competing or not. If so, the caller checks the competing ones
+    /// alone, since only those count.
     pub(crate) nan: bool,
     /// Surely kept.
     pub(crate) kept: u64,

@@ -78,7 +78,7 @@ lanes!(
     vaddvq_u16
 );
 
-/// Nothing: the hardware looks ahead well enough.
+/// Does nothing: the hardware's own prefetching suffices.
 fn prefetch<T>(_: &[T; 64]) {}
 
 /// The larger of each two; there is no instruction for this width.

@@ -1,0 +1,259 @@
+"""A group with its verdicts under every rule, and how numbers and states are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dwlt.report.names import attack_name
+from dwlt.report.table import Cell, Value
+from dwlt.results import Accuracy, AttackId, sparsity
+from dwlt.verdict.curve import Crossing
+from dwlt.verdict.groups import REGIMES, Group, Network
+from dwlt.verdict.judge import AnyComparison, Judged, TicketVerdict, Verdict
+from dwlt.verdict.noninferiority import Comparison, Match
+from dwlt.verdict.outcomes import Contender, Measured, Number
+from dwlt.verdict.paper_rule import tolerance
+from dwlt.verdict.together import GroupJudged, View
+
+MARKS = {Match.MATCHES: "✓", Match.SHORT: "✗", Match.UNCLEAR: "?", Match.MISSING: "–"}
+"""What stands behind each number; the words are in the tables' captions."""
+
+LOOKS = {
+    Match.MATCHES: "match",
+    Match.SHORT: "short",
+    Match.UNCLEAR: "unclear",
+    Match.MISSING: "missing",
+}
+"""Classes of the stylesheet."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupVerdict:
+    """A group, its names, and its verdicts.
+
+    Attributes:
+        slug: a file name.
+        title: what it is called on the page.
+        judged: the verdicts under every rule.
+    """
+
+    slug: str
+    title: str
+    judged: GroupJudged
+
+    @property
+    def group(self) -> Group:
+        """What was judged."""
+        return self.judged.group
+
+    @property
+    def main(self) -> Judged:
+        """The verdict that decides."""
+        return self.judged.decides
+
+    @property
+    def rule(self) -> str:
+        """The rule that decides."""
+        return self.judged.settings.rule
+
+    @property
+    def strict(self) -> Judged:
+        """By the rule that decides, with SA and RA of one checkpoint."""
+        return self.judged.views[View(self.judged.settings.rule, True)]
+
+    @property
+    def paper(self) -> Judged:
+        """By the paper's rule, on the checkpoints of the verdict that decides."""
+        return self.judged.views[View("paper", self.judged.settings.strict)]
+
+    @property
+    def margin(self) -> Judged:
+        """By the rule with a margin, on the checkpoints of the verdict that decides."""
+        return self.judged.views[View("margin", self.judged.settings.strict)]
+
+    @property
+    def tickets(self) -> tuple[TicketVerdict, ...]:
+        """The tickets of the verdict that decides, by round."""
+        return self.main.tickets
+
+    def dense(self, *, strict: bool | None = None) -> Mapping[Number, Measured]:
+        """The dense network's numbers; of the checkpoints that decide where ``strict`` is None."""
+        found = self.judged.dense[self.judged.settings.strict if strict is None else strict]
+        return {} if found is None else found.numbers
+
+    def network(self, round_: int) -> Network:
+        """The transfers of a ticket."""
+        return next(net for net in self.group.tickets if net.round == round_)
+
+    @property
+    def attack(self) -> str:
+        """The attack behind RA as a headline names it."""
+        return attack_name(self.attack_id)
+
+    @property
+    def attack_id(self) -> AttackId | None:
+        """The values of the attack behind RA."""
+        found = (cell.attack_id for cell in self.group.cells if cell.attack_id is not None)
+        return next(found, None)
+
+    @property
+    def extreme(self) -> Contender | None:
+        """The ticket whose sparsity is the extreme one, or None."""
+        return extreme_of(self.main)
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds the headline stands on: the fewest of its networks' transfers."""
+        extreme = self.extreme
+        networks = self.group.networks
+        if extreme is not None:
+            networks = (self.network(extreme.round),)
+        counts = [len(net.seeds(regime)) for net in networks for regime in REGIMES]
+        return min((count for count in counts if count), default=0)
+
+    def count(self, verdict: Verdict) -> int:
+        """How many tickets have this state under the rule that decides."""
+        return sum(ticket.verdict is verdict for ticket in self.tickets)
+
+
+def extreme_of(judged: Judged) -> Contender | None:
+    """The ticket at the extreme sparsity.
+
+    Under the rule with a margin that is the sparsest of the declared rounds that is a double win
+    with the family-wise error held; under the paper's rule, the sparsest double win.
+    """
+    if judged.rule == "margin":
+        wanted = None if judged.tested is None else judged.tested.extreme
+        return next((t.ticket for t in judged.tickets if t.ticket.round == wanted), None)
+    return None if judged.sparsest is None else judged.sparsest.ticket
+
+
+def extreme_text(judged: Judged) -> str:
+    """An extreme sparsity, or why there is none: "≥ 83.22%", "none", "no ticket yet"."""
+    extreme = extreme_of(judged)
+    if extreme is not None:
+        shown = sparsity(extreme.kept, extreme.total)
+        return f"≥ {shown}" if judged.rule == "margin" else shown
+    return "none" if judged.tickets else "no ticket yet"
+
+
+def estimate_text(verdict: GroupVerdict) -> str:
+    """The estimated extreme sparsity with its interval: "83% [79, 87]", or a dash."""
+    estimated = verdict.main.estimated
+    if estimated is None:
+        return "–"
+    low, middle, high = (_place(verdict, at) for at in ("low", "round", "high"))
+    return f"{middle}% [{low}, {high}]"
+
+
+def _place(verdict: GroupVerdict, end: str) -> str:
+    estimated = verdict.main.estimated
+    assert estimated is not None
+    share = crossing_shares(verdict, estimated.joint)[end]
+    if share is not None:
+        return f"{100 * share:.0f}"
+    last = next(t.ticket for t in verdict.tickets if t.ticket.round == estimated.joint.last)
+    return f"> {100 * last.sparsity:.0f}"
+
+
+def crossing_shares(verdict: GroupVerdict, crossing: Crossing) -> dict[str, float | None]:
+    """Estimate and interval as sparsities in [0, 1]; None beyond the sparsest ticket."""
+    density = {t.ticket.round: t.ticket.kept / t.ticket.total for t in verdict.tickets}
+    known = {0: 1.0, **{r: max(d, 1e-9) for r, d in density.items()}}
+    ends = {"low": crossing.low, "round": crossing.round, "high": crossing.high}
+    return {end: crossing.sparsity(at, known) for end, at in ends.items()}
+
+
+def accuracy(value: Accuracy | None) -> str:
+    """One accuracy as percent with two decimals, or a dash."""
+    return "–" if value is None else f"{100 * value.value:.2f}"
+
+
+def percent(measured: Measured | None) -> str:
+    """A number over its seeds as "91.25 ± 0.40" (percent), or a dash where it was not measured.
+
+    Behind ± stands the deviation over seeds, or the binomial error of a single one.
+    """
+    if measured is None:
+        return "–"
+    return f"{100 * measured.mean:.2f} ± {100 * tolerance(measured):.2f}"
+
+
+def signed(points: float, digits: int = 2) -> str:
+    """A difference in points with its sign; zero has none."""
+    rounded = round(points, digits) + 0.0
+    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
+
+
+def seeds_text(counts: tuple[int, ...]) -> str:
+    """Numbers of seeds per regime: "3", or "3 / 2" where they differ."""
+    texts = [str(count) for count in counts]
+    return texts[0] if len(set(texts)) == 1 else " / ".join(texts)
+
+
+def network_seeds(network: Network) -> str:
+    """The same of a network."""
+    return seeds_text(tuple(len(network.seeds(regime)) for regime in REGIMES))
+
+
+def level_value(measured: Measured | None) -> dict[str, Value]:
+    """One number over its seeds, for programs."""
+    if measured is None:
+        return dict.fromkeys(("mean", "spread", "n", "correct", "seeds"))
+    return {
+        "mean": measured.mean,
+        "spread": tolerance(measured),
+        "n": measured.n,
+        "correct": list(measured.correct),
+        "seeds": len(measured.seeds),
+    }
+
+
+def interval_text(comparison: AnyComparison) -> str:
+    """A difference with its interval in points: "−0.50 [−1.20, +0.20]"; "" without one."""
+    if isinstance(comparison, Comparison):
+        found, low, high = comparison.estimate, comparison.low, comparison.high
+        if found is None or low is None or high is None:
+            return ""
+        ends = f"[{signed(100 * low)}, {signed(100 * high)}]"
+        return f"{signed(100 * found.difference)} {ends}"
+    if comparison.gap is None:
+        return ""
+    return f"{signed(100 * comparison.gap)} against what is needed"
+
+
+def number_cell(comparison: AnyComparison, value: Value = None, *, counts: bool = True) -> Cell:
+    """One number of a ticket with its state, and the difference in small print.
+
+    Args:
+        value: what programs get.
+        counts: False where the number is left out of the verdict, at the floor.
+    """
+    measured = comparison.ticket
+    if measured is None:
+        return Cell("–", value)
+    told = interval_text(comparison)
+    if not counts:
+        return Cell(
+            percent(measured), value, "", "missing", "", (told, "at the floor: not counted")
+        )
+    words = comparison.match.value
+    small = (told,) if told else ()
+    mark = MARKS[comparison.match]
+    return Cell(percent(measured), value, mark, LOOKS[comparison.match], words, small)
+
+
+def verdict_cell(ticket: TicketVerdict, numbers: int, *, sparsest: bool = False) -> Cell:
+    """The state of a ticket as a badge.
+
+    Args:
+        numbers: how many numbers the rule asks for; a win on fewer of them says so.
+    """
+    text, small = ticket.verdict.value, []
+    if ticket.verdict is Verdict.DOUBLE_WIN and len(ticket.counted) < numbers:
+        small.append(f"on {len(ticket.counted)} numbers")
+    if sparsest:
+        small.append("the extreme sparsity")
+    state = ticket.verdict.value
+    return Cell(text, ticket.verdict.value, state=state, badge=True, small=tuple(small))
