@@ -332,6 +332,6 @@ def test_applying_to_a_file_keeps_every_other_byte(tmp_path: Path) -> None:
 
 
 def test_bytes_of_a_checkpoint_are_those_of_its_tensors(tmp_path: Path) -> None:
-    tensors = {"a": np.zeros((3, 5), np.float32), "b": np.zeros(2, np.uint8)}
+    tensors: dict[str, Any] = {"a": np.zeros((3, 5), np.float32), "b": np.zeros(2, np.uint8)}
     save_file(tensors, tmp_path / "some.safetensors")
     assert bytes_of(tmp_path / "some.safetensors") == 3 * 5 * 4 + 2

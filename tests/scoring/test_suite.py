@@ -26,7 +26,7 @@ from dwlt.scoring import (
     score,
     shards,
 )
-from dwlt.scoring.suite import _Clock
+from dwlt.scoring.shards import Clock
 from dwlt.spec import AttackSpec, ScoreSpec
 from dwlt.stages.shards import ShardFiles
 from dwlt.units import Eps
@@ -287,7 +287,7 @@ def test_eps_is_reached_and_not_passed() -> None:
 
 
 def test_the_time_left_is_told_from_passes_of_this_session() -> None:
-    clock = _Clock()
+    clock = Clock()
     assert clock.left(3) is None
     clock.worked(2, 3.0)
     clock.worked(2, 5.0)
