@@ -153,3 +153,30 @@ def test_a_mistake_in_a_grid_shows_when_it_is_read(grid: str, words: str, tmp_pa
 @pytest.mark.parametrize("name", presets())
 def test_every_preset_has_combinations(name: str) -> None:
     assert variants(load_experiment(name))
+
+
+def test_replicates_draw_everything_anew_and_the_first_is_the_experiment_itself(
+    tmp_path: Path,
+) -> None:
+    one = variants(experiment(tmp_path, 'regimes = ["standard"]'))
+    three = variants(experiment(tmp_path, 'regimes = ["standard"]\nreplicates = 3'))
+    assert three[0] == one[0], "the ids of what was run before stay"
+    assert [v.label for v in three[1:]] == [
+        "adversarial, imp/adversarial, digits:5-9, replicate 2, standard",
+        "adversarial, imp/adversarial, digits:5-9, replicate 3, standard",
+    ]
+    assert [v.experiment.seed for v in three] == [0, 1000, 2000]
+    seeds = [(v.experiment.source.subset_seed, v.experiment.downstream.subset_seed) for v in three]
+    assert seeds == [(0, 0), (1000, 1000), (2000, 2000)]
+    second = three[1].experiment
+    assert second.pretrain_spec().seed == second.prune_spec().seed == 1000
+
+
+def test_replicates_do_not_change_the_task(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"draw 3 other classes of downstream\.task"):
+        experiment(tmp_path, "replicates = 2\n[downstream]\nclasses = 3")
+
+
+def test_a_frontier_needs_both_regimes(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="needs both transfer regimes"):
+        experiment(tmp_path, 'strategy = "frontier"\nregimes = ["standard"]')

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 
 from dwlt.cli.options import Settings, grid_options, sharing, working
@@ -29,26 +32,44 @@ def command(
 ) -> None:
     """Do everything that a config describes: pre-train, prune, transfer under both regimes.
 
-    With a [grid] that is every combination of its lists. What is done is skipped, what was begun
-    is continued. Several processes may work on one runs folder, also on several machines that
-    share it: each run is done by one of them. `dwlt runs matrix` shows how far it all is.
+    With a [grid] that is every combination of its lists, or with strategy = "frontier" only what
+    finds the extreme sparsity of each. With [verify] the verdict is verified at the end. What is
+    done is skipped, what was begun is continued. Several processes may work on one runs folder,
+    also on several machines that share it: each run is done by one of them. `dwlt runs matrix`
+    shows how far it all is.
 
     \b
     Examples:
       dwlt run --config study-digits --keep-going
       dwlt run --config study-digits --pretrain-regime fast --fraction 0.1
     """
+    from dwlt.cli.frontiers import show_frontiers, show_variance, show_verified
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
     from dwlt.grid import walk as grid
+    from dwlt.grid.frontier import find_all
+    from dwlt.grid.replicates import variance
+    from dwlt.grid.target import targets
+    from dwlt.grid.verify import verify
     from dwlt.runs.plan import Plan
 
     experiment = search.experiment(settings, task=task, fraction=fraction)
+    cheap = experiment.grid is not None and experiment.grid.strategy == "frontier"
+    replicated = experiment.grid is not None and experiment.grid.replicates > 1
+    policy = grid.Policy(keep_going, retry_failed)
     with session(settings, experiment.threads) as (context, show):
-        plan = Plan.of(experiment, context.runs)
-        grid.walk(plan, context, grid.Policy(keep_going, retry_failed), asked=True)
+        found = find_all(targets(experiment, context.runs), context, policy) if cheap else ()
+        plan = Plan.of(experiment, context.runs, tickets=not cheap)
+        grid.walk(plan, context, policy, asked=not cheap)
         cells = grid.cells(plan)
+        asked = experiment.verify.attack is not None
+        verified = verify(experiment, context, policy, frontier=cheap) if asked else ()
     if settings.as_json:
-        emit_json([{"folder": str(folder), "result": result} for folder, result in cells])
+        runs: list[tuple[Path, Any]] = [(one.folder, one.result.values()) for one in found]
+        emit_json([{"folder": str(at), "result": result} for at, result in (*runs, *cells)])
         return
-    show.say(f"{len(plan.searches)} searches and {len(cells)} cells; see `dwlt report`")
+    show_frontiers(show, found)
+    if cells or not cheap:
+        show.say(f"{len(plan.searches)} searches and {len(cells)} cells; see `dwlt report`")
+    show_variance(show, variance(experiment, settings.runs) if replicated else ())
+    show_verified(show, verified)

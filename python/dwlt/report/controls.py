@@ -16,9 +16,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-from dwlt.report.names import method_names, pretrain_names, search_names, task_title
+from dwlt.report.names import method_names, search_titles
 from dwlt.report.networks import LEVEL, PLACE, place
 from dwlt.report.table import Cell, Column, Row, Table, Value
 from dwlt.report.verdicts import (
@@ -37,9 +36,6 @@ from dwlt.verdict.paper_rule import difference_error
 
 METHODS = ("oneshot", "random", "layerwise-random", "shuffled", "reinit")
 """The controls in the order of a table; any others come after them."""
-
-UNFOLDED = 2
-"""So many tables are open from the start."""
 
 _NUMBERS = tuple(Column(n.key, f"{n.kind.upper()}, {n.regime}") for n in NUMBERS)
 
@@ -191,19 +187,6 @@ def difference(number: Number, ticket: Measured | None, control: Measured | None
     return Difference(number, control, lead, error, state)
 
 
-def control_titles(tables: Sequence[ControlTable]) -> list[str]:
-    """Pre-training, task and fraction; the search too where a pre-training has several."""
-    groups = [table.group.group for table in tables]
-    pretrains = pretrain_names(group.pretrain for group in groups)
-    titles = []
-    for group in groups:
-        alike = (other.prune for other in groups if other.pretrain.id == group.pretrain.id)
-        names = search_names(alike)
-        search = f", {names[group.prune.id]} search" if len(names) > 1 else ""
-        titles.append(f"{pretrains[group.pretrain.id]} → {task_title(group)}{search}")
-    return titles
-
-
 def tally_table(tables: Sequence[ControlTable]) -> Table:
     """On how many numbers a ticket is better than its control, over rounds."""
     leads = (Lead.TICKET, Lead.UNCLEAR, Lead.CONTROL)
@@ -215,7 +198,9 @@ def tally_table(tables: Sequence[ControlTable]) -> Table:
     )
     rows = [
         Row({"tickets": title, "name": name, **{lead.value: tally[lead] for lead in leads}})
-        for title, table in zip(control_titles(tables), tables, strict=True)
+        for title, table in zip(
+            search_titles([table.group.group for table in tables]), tables, strict=True
+        )
         for name, tally in table.tally().items()
     ]
     told = "the four numbers of every round that has the control; better: beyond doubt"
@@ -282,41 +267,32 @@ def control_long_table(tables: Sequence[ControlTable]) -> Table:
         *(Column(side, parts=LEVEL) for side in ("ticket", "control")),
         *(Column(key) for key in ("lead", "error", "better")),
     )
-    rows = []
-    for table in tables:
-        for round_ in table.rounds:
-            for control in round_.controls:
-                net = control.network
-                counts = (table.group.group.prune.id, net.round, net.kept, net.total)
-                shared = place(control.group) | dict(
-                    zip(keys, (*counts, round_.network.kept), strict=True)
-                )
-                shared["verdict"] = control.verdict.verdict.value
-                shared["ticket_verdict"] = round_.ticket.verdict.value
-                for found in control.differences:
-                    mine = round_.ticket.ticket.numbers.get(found.number)
-                    rows.append(
-                        Row(
-                            shared
-                            | {
-                                "number": found.number.key,
-                                "ticket": level_value(mine),
-                                "control": level_value(found.measured),
-                                "lead": found.lead,
-                                "error": found.error,
-                                "better": found.state.value,
-                            }
-                        )
-                    )
+    rows = [
+        Row(_long_cells(table, round_, control, found))
+        for table in tables
+        for round_ in table.rounds
+        for control in round_.controls
+        for found in control.differences
+    ]
     return Table("controls", "Controls", columns, tuple(rows))
 
 
-def control_context(tables: Sequence[ControlTable], tally: Table) -> dict[str, Any]:
-    """What ``controls.html`` shows."""
-    titles = control_titles(tables)
-    pairs = zip(tables, titles, strict=True)
-    return {
-        "tally": tally,
-        "tables": [control_page_table(table, title) for table, title in pairs],
-        "open": len(tables) <= UNFOLDED,
+def _long_cells(
+    table: ControlTable, round_: Round, control: Control, found: Difference
+) -> dict[str, Value]:
+    net = control.network
+    return place(control.group) | {
+        "ticket_prune_id": table.group.group.prune.id,
+        "round": net.round,
+        "kept": net.kept,
+        "total": net.total,
+        "ticket_kept": round_.network.kept,
+        "verdict": control.verdict.verdict.value,
+        "ticket_verdict": round_.ticket.verdict.value,
+        "number": found.number.key,
+        "ticket": level_value(round_.ticket.ticket.numbers.get(found.number)),
+        "control": level_value(found.measured),
+        "lead": found.lead,
+        "error": found.error,
+        "better": found.state.value,
     }

@@ -6,7 +6,7 @@ A name says the regime; run names and ids are added only where two would else be
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from dwlt.results import AttackId, RunRef, SearchRef
@@ -70,6 +70,18 @@ def task_title(group: Group) -> str:
     """The downstream task, with the share of its training images where that is not all."""
     part = f", {share(group.fraction)} of data" if group.fraction < 1 else ""
     return f"{group.task.name}{part}"
+
+
+def search_titles(groups: Sequence[Group]) -> list[str]:
+    """Pre-training, task and fraction; the search too where a pre-training has several."""
+    pretrains = pretrain_names(group.pretrain for group in groups)
+    titles = []
+    for group in groups:
+        alike = (other.prune for other in groups if other.pretrain.id == group.pretrain.id)
+        names = search_names(alike)
+        search = f", {names[group.prune.id]} search" if len(names) > 1 else ""
+        titles.append(f"{pretrains[group.pretrain.id]} → {task_title(group)}{search}")
+    return titles
 
 
 def group_slug(group: Group, taken: set[str]) -> str:

@@ -17,17 +17,21 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from dwlt.report.content import Report
-from dwlt.report.controls import control_context
+from dwlt.report.controls import control_page_table
 from dwlt.report.efficiency import EfficiencyTable, extreme_table, number_table
 from dwlt.report.evaluations import evaluation_context, pretrain_table
 from dwlt.report.group import group_context
 from dwlt.report.masks import mask_context
+from dwlt.report.names import search_titles
 from dwlt.report.plots import colour_names, efficiency_panels, layout, looks
 from dwlt.report.summary import summary
 from dwlt.results import Notice
 
 MANY_GROUPS = 4
 """With more groups than this each is folded behind its title, and the page begins with links."""
+
+OPEN_CONTROLS = 2
+"""So many tables of controls are open from the start."""
 
 UNFOLDED = 4
 """More notices of one kind than this are folded: a large grid would bury the rare ones."""
@@ -78,8 +82,7 @@ def _contexts(report: Report) -> dict[str, dict[str, Any]]:
     return {
         "headline": {"table": headline, "transferred": bool(report.groups)},
         "efficiency": _some("tables", [_efficiency(table) for table in report.efficiency]),
-        "controls": _some("tally", report.tally if report.controls else None)
-        and control_context(report.controls, report.tally) | {"groups": apart},
+        "controls": _controls(report, apart) if report.controls else {},
         "verdicts": _some("groups", alone) and {"groups": alone, "fold": len(alone) > MANY_GROUPS},
         "masks": mask_context(report.masks, report.densities),
         "notices": {
@@ -95,6 +98,17 @@ def _contexts(report: Report) -> dict[str, dict[str, Any]]:
 
 def _some(key: str, value: Any) -> dict[str, Any]:
     return {key: value} if value else {}
+
+
+def _controls(report: Report, apart: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    titles = search_titles([table.group.group for table in report.controls])
+    pairs = zip(report.controls, titles, strict=True)
+    return {
+        "tally": report.tally,
+        "tables": [control_page_table(table, title) for table, title in pairs],
+        "open": len(report.controls) <= OPEN_CONTROLS,
+        "groups": apart,
+    }
 
 
 def _efficiency(found: EfficiencyTable) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import cycle
 from typing import Any
@@ -82,7 +82,7 @@ class Panel:
     level: tuple[float, float, float] | None = None
     level_name: str = "dense"
     limits: tuple[float, float] | None = None
-    pad: float = field(default=0.04)
+    pad: float = 0.04
 
 
 def position(kept: int, total: int) -> float:
@@ -211,9 +211,10 @@ def sweep_panel(points: Sequence[tuple[str, float, float, float]]) -> Panel:
         points: eps as text, RA and its 95% interval; ascending. The first is eps 0, which is SA.
     """
     (_, clean, _, _), *rest = points
-    marks = []
-    for eps, value, low, high in rest:
-        marks.append(Mark(math.log2(Fraction(eps)), value, low, high, "circle", True))
+    marks = [
+        Mark(math.log2(Fraction(eps)), value, low, high, "circle", True)
+        for eps, value, low, high in rest
+    ]
     told = ", ".join(f"{100 * value:.1f}% at {eps}" for eps, value, _, _ in points)
     return Panel(
         title="Robust accuracy as eps grows",
@@ -261,15 +262,7 @@ def layout(panel: Panel) -> dict[str, Any]:
                 "style": line.style,
                 "path": " ".join(f"{x(a)},{y(b)}" for a, b in path),
                 "marks": [
-                    {
-                        "x": x(mark.x),
-                        "y": y(mark.y),
-                        "low": y(mark.low),
-                        "high": y(mark.high),
-                        "marker": mark.marker,
-                        "filled": mark.filled,
-                    }
-                    for mark in line.marks
+                    replace(m, x=x(m.x), y=y(m.y), low=y(m.low), high=y(m.high)) for m in line.marks
                 ],
             }
         )

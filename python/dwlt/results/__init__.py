@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dwlt.results.collection import ReportData, Unfinished
     from dwlt.results.evaluate import AttackOutcome, Corrupted, EvaluateResult, SweepPoint
     from dwlt.results.flags import FLAGS, Flag, Notice, flag, notice
+    from dwlt.results.frontier import FrontierResult, Spent
     from dwlt.results.pretrain import PretrainResult
     from dwlt.results.prune import PruneRound
     from dwlt.results.read import MODELS, parse
@@ -37,6 +38,7 @@ __all__ = [
     "Environment",
     "EvaluateResult",
     "Flag",
+    "FrontierResult",
     "Layer",
     "Notice",
     "Origin",
@@ -47,6 +49,7 @@ __all__ = [
     "RunResult",
     "Score",
     "SearchRef",
+    "Spent",
     "SplitSizes",
     "SweepPoint",
     "TaskInfo",
@@ -68,6 +71,7 @@ _HOMES = {
     "EvaluateResult": "dwlt.results.evaluate",
     "FLAGS": "dwlt.results.flags",
     "Flag": "dwlt.results.flags",
+    "FrontierResult": "dwlt.results.frontier",
     "Layer": "dwlt.results.refs",
     "MODELS": "dwlt.results.read",
     "Notice": "dwlt.results.flags",
@@ -79,6 +83,7 @@ _HOMES = {
     "RunResult": "dwlt.results.run",
     "Score": "dwlt.results.accuracy",
     "SearchRef": "dwlt.results.refs",
+    "Spent": "dwlt.results.frontier",
     "SplitSizes": "dwlt.results.task",
     "SweepPoint": "dwlt.results.evaluate",
     "TaskInfo": "dwlt.results.task",

@@ -11,13 +11,15 @@ from dwlt.errors import FormatError
 from dwlt.results.base import explain
 from dwlt.results.earlier import complete
 from dwlt.results.evaluate import EvaluateResult
+from dwlt.results.frontier import FrontierResult
 from dwlt.results.pretrain import PretrainResult
 from dwlt.results.prune import PruneRound
 from dwlt.results.run import FORMAT_NAME, VERSION, RunResult
 from dwlt.results.transfer import TransferResult
 
 MODELS: dict[str, type[RunResult]] = {
-    model.STAGE: model for model in (PretrainResult, PruneRound, TransferResult, EvaluateResult)
+    model.STAGE: model
+    for model in (PretrainResult, PruneRound, TransferResult, EvaluateResult, FrontierResult)
 }
 """The model of each stage's result file."""
 

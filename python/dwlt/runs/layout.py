@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-STAGES = ("pretrain", "prune", "transfer", "evaluate")
+STAGES = ("pretrain", "prune", "transfer", "evaluate", "frontier")
 
 SPEC = "spec.toml"
 JOURNAL = "journal"

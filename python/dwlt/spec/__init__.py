@@ -2,6 +2,7 @@
 
 from dwlt.spec.base import Spec, identity_values
 from dwlt.spec.experiment import Attacks, Experiment, describe, spread
+from dwlt.spec.frontier import FrontierSpec
 from dwlt.spec.grid import TRANSFER_REGIMES, Grid, GridTask, TransferRegime
 from dwlt.spec.load import (
     DEFAULT_PRESET,
@@ -32,6 +33,8 @@ from dwlt.spec.stages import (
     TransferSpec,
 )
 from dwlt.spec.variants import Variant, at_rounds, methods_of, narrowed, searched_on, variants
+from dwlt.spec.verdict import VerdictPart
+from dwlt.spec.verify import VerifyPart
 
 __all__ = [
     "DEFAULT_PRESET",
@@ -44,6 +47,7 @@ __all__ = [
     "Attacks",
     "EvaluateSpec",
     "Experiment",
+    "FrontierSpec",
     "Grid",
     "GridTask",
     "Method",
@@ -59,6 +63,8 @@ __all__ = [
     "TransferRegime",
     "TransferSpec",
     "Variant",
+    "VerdictPart",
+    "VerifyPart",
     "at_rounds",
     "describe",
     "identity_values",

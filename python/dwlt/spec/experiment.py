@@ -22,6 +22,7 @@ from dwlt.spec.stages import (
     TransferSpec,
 )
 from dwlt.spec.verdict import VerdictPart
+from dwlt.spec.verify import VerifyPart
 from dwlt.units import Eps
 
 Settings = dict[str, Any]
@@ -132,6 +133,7 @@ class Experiment(Spec):
         threads: CPU threads to compute with; None: PyTorch's choice. Small networks run faster
             on one, and the last bits of a result depend on the number. OMP_NUM_THREADS wins.
         verdict: how tickets are judged; no run depends on it.
+        verify: by which stronger attack a verdict is verified; no training depends on it.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -147,6 +149,7 @@ class Experiment(Spec):
     prune: PrunePart
     transfer: TransferPart
     verdict: VerdictPart = VerdictPart()
+    verify: VerifyPart = VerifyPart()
     grid: Grid | None = None
 
     @model_validator(mode="after")

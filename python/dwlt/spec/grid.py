@@ -11,6 +11,7 @@ from dwlt.spec.parts import Regime
 from dwlt.spec.stages import Method
 
 TransferRegime = Literal["standard", "adversarial"]
+Strategy = Literal["full", "frontier"]
 TRANSFER_REGIMES: tuple[TransferRegime, ...] = ("standard", "adversarial")
 """The two regimes that a verdict needs."""
 
@@ -53,6 +54,11 @@ class Grid(Spec):
         regimes: transfer regimes. A verdict needs both.
         control_rounds: rounds that methods other than `imp` are transferred at; empty: as `imp`.
         control_fractions: fractions that they are transferred at; empty: all.
+        strategy: what `dwlt run` transfers. "full": every round and seed. "frontier": of each
+            combination of tickets, only what it takes to find the extreme sparsity (`dwlt
+            frontier`); controls are transferred at their rounds as ever.
+        replicates: how often everything is drawn anew: pre-training, search, data subset and
+            transfer. The first one is the experiment as it is without this setting.
     """
 
     pretrain: tuple[Regime, ...] = ()
@@ -64,10 +70,16 @@ class Grid(Spec):
     regimes: tuple[TransferRegime, ...] = TRANSFER_REGIMES
     control_rounds: tuple[Round, ...] = ()
     control_fractions: tuple[Fraction, ...] = ()
+    strategy: Strategy = "full"
+    replicates: Annotated[int, Field(ge=1, le=100)] = 1
 
     @model_validator(mode="after")
     def _controls_are_part_of_it(self) -> Self:
         lost = sorted(set(self.control_fractions) - set(self.fractions))
         if lost:
             raise ValueError(f"control_fractions has {lost[0]:g}, which fractions has not")
+        if self.strategy == "frontier" and set(self.regimes or TRANSFER_REGIMES) != set(
+            TRANSFER_REGIMES
+        ):
+            raise ValueError('strategy "frontier" needs both transfer regimes')
         return self

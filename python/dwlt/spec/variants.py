@@ -18,6 +18,10 @@ from dwlt.spec.parts import TaskSpec
 from dwlt.spec.stages import TRAINED, Method
 from dwlt.units import share
 
+SEED_STRIDE = 1000
+"""How far the seeds of two replicates lie apart: more than any config's transfer seeds, so that no
+two replicates share one."""
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -29,16 +33,18 @@ class Variant:
         rounds: the rounds to transfer where the grid says them (for controls); else None.
         dense: whether round 0, the dense network, is among the cells. Controls leave it to the
             tickets that they are compared with.
+        replicate: counted from 0.
     """
 
     experiment: Experiment
     regime: TransferRegime
     rounds: tuple[int, ...] | None
     dense: bool
+    replicate: int = 0
 
     @property
-    def label(self) -> str:
-        """What tells it from the other combinations."""
+    def combination(self) -> str:
+        """What tells it from the other combinations, its transfer regime apart."""
         one = self.experiment
         search: str = one.prune.method
         if one.prune.method in TRAINED:
@@ -46,7 +52,13 @@ class Variant:
         if one.prune.on == "downstream":
             search += " on downstream"
         part = f" {share(one.downstream.fraction)}" if one.downstream.fraction < 1 else ""
-        return f"{one.pretrain.regime}, {search}, {one.downstream.task}{part}, {self.regime}"
+        again = f", replicate {self.replicate + 1}" if self.replicate else ""
+        return f"{one.pretrain.regime}, {search}, {one.downstream.task}{part}{again}"
+
+    @property
+    def label(self) -> str:
+        """What tells it from all others."""
+        return f"{self.combination}, {self.regime}"
 
 
 def variants(experiment: Experiment) -> tuple[Variant, ...]:
@@ -58,7 +70,11 @@ def variants(experiment: Experiment) -> tuple[Variant, ...]:
         SpecError: a combination is not valid; the message names it.
     """
     grid = experiment.grid or Grid()
-    return tuple(_combinations(experiment, grid))
+    return tuple(
+        one
+        for replicate in range(grid.replicates)
+        for one in _combinations(_replicate(experiment, replicate), grid, replicate)
+    )
 
 
 def narrowed(experiment: Experiment, **only: Any) -> Experiment:
@@ -88,7 +104,28 @@ def searched_on(experiment: Experiment) -> tuple[str, ...]:
     return (experiment.grid or Grid()).on or (experiment.prune.on,)
 
 
-def _combinations(experiment: Experiment, grid: Grid) -> Iterator[Variant]:
+def _replicate(experiment: Experiment, replicate: int) -> Experiment:
+    """The experiment with every seed moved on: 0 leaves it as it is.
+
+    Raises:
+        SpecError: a new subset seed would choose other classes, which is another task.
+    """
+    if replicate == 0:
+        return experiment
+    shift = replicate * SEED_STRIDE
+    changes: dict[str, Any] = {"seed": experiment.seed + shift}
+    for name in ("source", "downstream"):
+        task: TaskSpec = getattr(experiment, name)
+        if isinstance(task.classes, int):
+            raise SpecError(
+                f"replicates would draw {task.classes} other classes of {name}.task for each",
+                hint=f"name the classes that {name} is to have, instead of how many",
+            )
+        changes[name] = task.model_copy(update={"subset_seed": task.subset_seed + shift})
+    return experiment.model_copy(update=changes)
+
+
+def _combinations(experiment: Experiment, grid: Grid, replicate: int) -> Iterator[Variant]:
     for pretrain, search, on, method in _searches(experiment, grid):
         # Narrowed down to a control, a grid must not grow: what it says of controls still holds.
         several = len(methods_of(experiment)) > 1
@@ -101,7 +138,7 @@ def _combinations(experiment: Experiment, grid: Grid) -> Iterator[Variant]:
             one = _single(experiment, task, fraction, pretrain, search, on, method)
             for regime in grid.regimes or TRANSFER_REGIMES:
                 rounds = grid.control_rounds if control and grid.control_rounds else None
-                yield Variant(one, regime, rounds, dense=not control)
+                yield Variant(one, regime, rounds, not control, replicate)
 
 
 def at_rounds(experiment: Experiment, rounds: Container[int]) -> Experiment:

@@ -47,6 +47,13 @@ def contenders(
     return dense, tickets
 
 
+def contender(
+    network: Network, *, strict: bool = False, outcomes: Lookup = counts_only
+) -> Contender:
+    """One network as a verdict takes it, with whatever seeds it has; for the frontier."""
+    return _contender(network, (), strict, outcomes)
+
+
 def _contender(
     network: Network, missing: Sequence[str], strict: bool, outcomes: Lookup
 ) -> Contender:

@@ -27,6 +27,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from dwlt.spec.verdict import VerdictPart
 from dwlt.verdict.floors import check_floor
@@ -42,6 +43,8 @@ from dwlt.verdict.outcomes import (
     RegimeName,
 )
 from dwlt.verdict.sequential import Decision, Looks, Spending, decide, plan_looks
+
+Phase = Literal["locate", "confirm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,7 @@ class Step:
     round: int
     regime: RegimeName
     seeds: tuple[int, ...]
-    phase: str
+    phase: Phase
     reason: str
 
 
@@ -278,7 +281,7 @@ class _Search:
         return states
 
     def _need(
-        self, round_: int, regime: RegimeName, seeds: tuple[int, ...], phase: str, reason: str
+        self, round_: int, regime: RegimeName, seeds: tuple[int, ...], phase: Phase, reason: str
     ) -> Generator[Step, None, None]:
         network = self.networks.get(round_)
         have = () if network is None else network.seeds(regime)

@@ -34,6 +34,7 @@ class Plan:
         *,
         full_searches: bool = True,
         cells: bool = True,
+        tickets: bool = True,
     ) -> Plan:
         """Everything that an experiment consists of.
 
@@ -42,13 +43,15 @@ class Plan:
             full_searches: whether searches go as far as the config says, and not only as far as the
                 cells need them.
             cells: False leaves them out, and does not ask whether the searches reach them.
+            tickets: False takes controls alone.
 
         Raises:
             SpecError: a round is asked for that no search reaches.
         """
         collected = _Collected(runs, full_searches=full_searches, cells=cells)
         for variant in variants(experiment):
-            if regimes is None or variant.regime in regimes:
+            wanted = tickets or not variant.dense
+            if wanted and (regimes is None or variant.regime in regimes):
                 collected.add(variant)
         return cls(
             tuple(collected.pretrainings.values()),

@@ -1,0 +1,76 @@
+"""``dwlt frontier``"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from dwlt.cli.options import Settings, working
+from dwlt.cli.search import SearchOptions, searching
+
+
+@click.command()
+@click.option("--to", "task", metavar="TASK", help="Downstream task. Default: the config's.")
+@click.option(
+    "--fraction",
+    metavar="SHARE",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Share of the training images, class-balanced. Default: the config's, usually 1.",
+)
+@click.option(
+    "--max-seeds",
+    metavar="N",
+    type=click.IntRange(3, 100),
+    help="The most transfers of one network under one regime. Default: the config's, usually 9.",
+)
+@searching
+@working
+def command(
+    settings: Settings,
+    task: str | None,
+    fraction: float | None,
+    max_seeds: int | None,
+    search: SearchOptions,
+) -> None:
+    """The extreme sparsity with as few transfers as possible.
+
+    Looks for the sparsest ticket that matches the dense network: by bisection over the rounds of
+    [verdict], with one seed each, then a test of what looked promising on seeds of its own, which
+    are added only while the answer is unclear. Earlier stages that are missing are run first, and
+    only as far as they are needed. What it asks for, and why, is recorded under runs/frontier.
+
+    Killed anywhere, the same command goes on and comes to the same end. Several processes may
+    search in one runs folder: each transfer is done by one of them.
+
+    \b
+    Examples:
+      dwlt frontier
+      dwlt frontier --pretrain-regime fast --max-seeds 6
+      dwlt frontier --config mine.toml --set verdict.rounds=[6,8,10,12]
+    """
+    from dwlt.cli.frontiers import show_frontiers, show_verified, verified_values
+    from dwlt.cli.session import session
+    from dwlt.cli.show import emit_json
+    from dwlt.grid.frontier import find_all
+    from dwlt.grid.target import targets
+    from dwlt.grid.verify import verify
+    from dwlt.grid.walk import Policy
+
+    experiment = search.experiment(
+        settings, task=task, fraction=fraction, verdict__max_seeds=max_seeds
+    )
+    with session(settings, experiment.threads) as (context, show):
+        found = find_all(targets(experiment, context.runs), context, Policy())
+        asked = experiment.verify.attack is not None
+        verified = verify(experiment, context, Policy(), frontier=True) if asked else ()
+    if settings.as_json:
+        values: list[dict[str, Any]] = [
+            {"folder": str(one.folder), "result": one.result.values()} for one in found
+        ]
+        for value, one in zip(values, verified, strict=False):
+            value["verified"] = verified_values(one)
+        emit_json(values)
+        return
+    show_frontiers(show, found)
+    show_verified(show, verified)

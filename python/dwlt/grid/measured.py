@@ -1,0 +1,110 @@
+"""Cells of a plan that are done, as a verdict takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dwlt import _core
+from dwlt.errors import LedgerError
+from dwlt.results import EvaluateResult, TransferResult, parse
+from dwlt.results.outcomes import Outcomes, OutcomeTable, read_outcomes
+from dwlt.runs import layout
+from dwlt.runs.plan import Cell
+from dwlt.verdict.contenders import contender
+from dwlt.verdict.groups import Network
+from dwlt.verdict.outcomes import REGIMES, Contender, Kind
+
+
+@dataclass
+class Measurements:
+    """Results of cells with their outcomes image by image. Each file is read once.
+
+    A decision that cost trainings must not change with a file that was damaged since: where the
+    report would fall back on counts, this refuses.
+
+    Attributes:
+        runs: the folder that holds all runs.
+    """
+
+    runs: Path
+    _results: dict[Path, TransferResult] = field(default_factory=dict)
+    _tables: dict[str, OutcomeTable] = field(default_factory=dict)
+
+    def result(self, cell: Cell) -> TransferResult:
+        """The result of a cell that is done.
+
+        Raises:
+            LedgerError: it is not.
+            FormatError: its file is not what a transfer writes.
+        """
+        folder = cell.folder()
+        if folder is None or cell.result() is None:
+            raise LedgerError(f"{cell.label} is not done", hint="run the same command again")
+        if folder not in self._results:
+            place = folder.relative_to(self.runs).as_posix()
+            blob = (folder / layout.RESULT).read_bytes()
+            self._results[folder] = parse(blob, TransferResult, place)
+        return self._results[folder]
+
+    def outcomes(self, cell: TransferResult, kind: Kind, strict: bool) -> Outcomes | None:
+        """Of a cell, "sa" or "ra", of one checkpoint for both or not; None in older results.
+
+        Raises:
+            LedgerError: the file is not the one that the result was written with.
+        """
+        if cell.outcomes is None:
+            return None
+        if cell.folder not in self._tables:
+            self._tables[cell.folder] = self._read(cell.folder, cell.outcomes)
+        return self._tables[cell.folder].of(f"best_{'ra' if strict else kind}.{kind}")
+
+    def _read(self, folder: str, digest: str) -> OutcomeTable:
+        path = self.runs / folder / layout.OUTCOMES
+        if _core.digest_file(str(path)) != digest:
+            raise LedgerError(
+                f"{path} is not the file that its result was written with",
+                hint=f"put it back, or remove {path.parent} to compute the run again",
+            )
+        return read_outcomes(path)
+
+    def replace_robust(self, cell: TransferResult, evaluation: EvaluateResult) -> None:
+        """Take outcomes under the attack from an evaluation of the cell's best-RA checkpoint.
+
+        Raises:
+            LedgerError: the evaluation's file is not the one that its result was written with.
+        """
+        self.outcomes(cell, "ra", True)
+        table = self._tables.get(cell.folder)
+        if table is None or evaluation.outcomes is None:
+            return
+        robust = self._read(evaluation.folder, evaluation.outcomes).of("ra")
+        bits = {name: one for name, one in table.bits.items() if not name.endswith(".ra")}
+        # Of other images than the transfer's, a row of bits has no place in its table.
+        if robust is not None and robust.images == table.images:
+            bits["best_ra.ra"] = robust.bits
+        self._tables[cell.folder] = OutcomeTable(table.ids, table.images, bits)
+
+    def contenders(self, cells: Iterable[TransferResult], *, strict: bool) -> dict[int, Contender]:
+        """The networks of some cells by round, with the seeds that are among them."""
+        return {
+            round_: contender(network, strict=strict, outcomes=self.outcomes)
+            for round_, network in networks(cells).items()
+        }
+
+
+def networks(cells: Iterable[TransferResult]) -> Mapping[int, Network]:
+    """Cells of one search, task and fraction by round."""
+    by_round: dict[int, dict[tuple[str, int], TransferResult]] = {}
+    for cell in cells:
+        by_round.setdefault(cell.round, {})[cell.regime, cell.seed] = cell
+    found = {}
+    for round_, of_round in sorted(by_round.items()):
+        first = next(iter(of_round.values()))
+        regimes: dict[str, tuple[TransferResult, ...]] = {
+            regime: tuple(of_round[key] for key in sorted(of_round) if key[0] == regime)
+            for regime in REGIMES
+        }
+        found[round_] = Network(round_, first.kept, first.total, first.layers, regimes)
+    return found
