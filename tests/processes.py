@@ -3,7 +3,7 @@
 They are forked off a server that has imported what a command imports: starting Python and PyTorch
 anew costs three seconds of processor time, more than the commands of these tests. The command runs
 through ``dwlt.cli.main`` as ``python -m dwlt`` has it. That the real start works is tested where
-starting is the point (`tests/cli/test_streams.py`, `tests/test_documents.py`).
+starting is the point (`tests/cli/test_root.py`, `tests/test_documents.py`).
 """
 
 from __future__ import annotations

@@ -113,3 +113,14 @@ def test_taking_some_images_keeps_their_balls() -> None:
     assert torch.equal(
         some.start(0, ids), ball_around(images[ids], attack("linf", 0.25)).start(0, ids)
     )
+
+
+def test_a_draw_of_zero_is_a_start_in_the_ball(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the normal's quantile would be infinite."""
+    monkeypatch.setattr(
+        "dwlt.attacks.geometry.noise", lambda seed, ids, shape, device: torch.zeros(1, *shape)
+    )
+    ball = ball_around(image(0.5, 0.5), attack("l2", 0.1))
+    start = ball.start(0, torch.tensor([0]))
+    assert start.isfinite().all()
+    assert ball.excess(start) <= 1e-6

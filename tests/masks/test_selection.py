@@ -19,6 +19,7 @@ import dwlt
 from dwlt import _core
 from dwlt.errors import FormatError, MaskError, ModelError
 from dwlt.masks.arrays import DeviceWeights
+from dwlt.masks.selection import bytes_of
 
 
 def weights() -> dict[str, Any]:
@@ -328,3 +329,9 @@ def test_applying_to_a_file_keeps_every_other_byte(tmp_path: Path) -> None:
         _core.apply_to_file(source, dwlt.MaskSet.dense({"x": (1,)}), out)
     with pytest.raises(MaskError, match=r"w: shape \[70, 3\], but its mask has \[3\]"):
         _core.apply_to_file(source, dwlt.MaskSet.dense({"w": (3,)}), out)
+
+
+def test_bytes_of_a_checkpoint_are_those_of_its_tensors(tmp_path: Path) -> None:
+    tensors: dict[str, Any] = {"a": np.zeros((3, 5), np.float32), "b": np.zeros(2, np.uint8)}
+    save_file(tensors, tmp_path / "some.safetensors")
+    assert bytes_of(tmp_path / "some.safetensors") == 3 * 5 * 4 + 2

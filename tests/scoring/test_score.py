@@ -204,3 +204,13 @@ def test_no_trace_is_left_even_by_a_score_that_is_stopped() -> None:
     with pytest.raises(KeyboardInterrupt):
         score(net, split, spec(batch_size=4), device="cpu", on_batch=leave)
     assert traces(net) == before
+
+
+def test_another_seed_starts_the_search_elsewhere() -> None:
+    images = column(*[0.55] * 40)
+    labels = torch.zeros(40, dtype=torch.int64)
+    # So short a step that the start decides.
+    attack = ATTACK.model_copy(update={"steps": 1, "step": Eps("1/1000")})
+    found = [measure(Threshold(), images, labels, attack=attack, seed=s).robust for s in (0, 0, 1)]
+    once, again, other = (one.tolist() for one in found if one is not None)
+    assert once == again != other
