@@ -37,6 +37,9 @@ SETTINGS = (
     *("prune.train.epochs=1", "transfer.seeds=1", "transfer.rounds=[1]", "transfer.train.epochs=2"),
 )
 
+IN_VERSION_1 = sorted(stage for stage in MODELS if (GOLDEN / stage).is_dir())
+"""Stages that version 1 had; `frontier` came later, and tests/grid looks at its file."""
+
 ADDED = {
     "attack_id": "of a score",
     "images": "of a score",
@@ -91,7 +94,7 @@ def keys(value: Any, at: str = "") -> Iterator[str]:
             yield from keys(inner, f"{at}[]")
 
 
-@pytest.mark.parametrize("stage", sorted(MODELS))
+@pytest.mark.parametrize("stage", IN_VERSION_1)
 def test_files_have_the_keys_of_version_1_and_a_few_more(made: Made, stage: str) -> None:
     """Of one stage's files, the first that version 1 wrote and the last that is written now."""
     now = made.result(stage)
@@ -104,7 +107,7 @@ def test_files_have_the_keys_of_version_1_and_a_few_more(made: Made, stage: str)
     assert (now["format"], now["version"]) == (before["format"], before["version"])
 
 
-@pytest.mark.parametrize("stage", sorted(MODELS))
+@pytest.mark.parametrize("stage", IN_VERSION_1)
 def test_a_file_is_its_model_written(made: Made, stage: str) -> None:
     """Read and written again, the same bytes; and no key that the schema does not describe."""
     blob = made.path(stage).read_bytes()
