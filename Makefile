@@ -35,9 +35,9 @@ $(VENV)/.extension: $(VENV)/.packages $(RUST)
 setup: $(VENV)/.extension
 
 demo: setup
-	$(BIN)/dwlt prune --rounds 20 --runs $(DEMO)/runs
+	$(BIN)/dwlt prune --rounds 10 --runs $(DEMO)/runs
 	$(MAKE) --no-print-directory -j2 demo-transfer demo-share
-	$(BIN)/dwlt report --runs $(DEMO)/runs --out $(DEMO)/report
+	$(BIN)/dwlt report --config digits-wide --runs $(DEMO)/runs --out $(DEMO)/report
 
 # Two processes share the transfers. Both are children of make, so that Ctrl-C stops both.
 demo-transfer:

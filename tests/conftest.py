@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,12 @@ import pytest
 # Before anything imports torch: the networks of these tests are too small to share, and on a busy
 # machine two threads that wait for each other are many times slower than one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Whoever starts the tests in the background has Ctrl-C ignored in them and all they start; tests of
+# stopping begin from what a terminal gives.
+for one in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(one) is signal.SIG_IGN:
+        signal.signal(one, signal.default_int_handler if one is signal.SIGINT else signal.SIG_DFL)
 
 TINY = """
 extends = "digits"

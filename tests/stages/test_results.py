@@ -209,3 +209,11 @@ def test_a_score_of_an_earlier_checkpoint_gets_its_attack(made: Made) -> None:
     assert found.attack_id is not None
     assert found.attack_id.steps == 2
     assert found.images is None
+
+
+def test_validation_is_scored_every_so_many_epochs_and_after_the_last(made: Made) -> None:
+    path = made.path("transfer").parent / "metrics.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    scored = [line["epoch"] for line in lines if line["validation"] is not None]
+    assert made.experiment.score.every == 5
+    assert (len(lines), scored) == (2, [2])
