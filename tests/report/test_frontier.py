@@ -1,4 +1,4 @@
-"""Searches for the frontier in the report: path, decisions and epochs, and what the headline says."""
+"""Searches for the frontier in the report: path, decisions, epochs, and the headline."""
 
 from __future__ import annotations
 

@@ -30,14 +30,8 @@ _PARTS = ("variance", "share")
 COLUMNS = (
     Column("combination", "Combination", left=True, first=True, look="wrap"),
     Column("number", HEAD[0].capitalize(), left=True),
-    *(
-        Column(key, title.capitalize(), parts=_PARTS)
-        for key, title in zip(_KEYS[1:4], HEAD[1:4], strict=True)
-    ),
-    *(
-        Column(key, title.capitalize(), drop=1)
-        for key, title in zip(_KEYS[4:], HEAD[4:], strict=True)
-    ),
+    *(Column(_KEYS[at], HEAD[at].capitalize(), parts=_PARTS) for at in range(1, 4)),
+    *(Column(_KEYS[at], HEAD[at].capitalize(), drop=1) for at in range(4, 7)),
 )
 
 Combinations = tuple[tuple[str, tuple[Components, ...]], ...]
