@@ -57,8 +57,10 @@ test: test-rust test-python
 test-rust: setup
 	cargo test --locked --quiet -p dwlt-core
 
+# Two cores take half the time; every test is independent of the others. 0 runs them in one process.
+TEST_PROCESSES ?= 2
 test-python: setup
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n $(TEST_PROCESSES)
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow --timeout 3600
