@@ -30,6 +30,11 @@ def results(runs: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(path.read_bytes())
 
 
+def kind(result: dict[str, Any]) -> str:
+    """Stage and regime, "transfer/standard"; the stage alone where it has no regime."""
+    return "/".join(result[key] for key in ("stage", "regime") if key in result)
+
+
 def specs(found: list[dict[str, Any]]) -> dict[str, Any]:
     """One spec per stage, regime, control and fraction; what differs between cells is left out."""
     chosen: dict[str, Any] = {}
@@ -38,7 +43,7 @@ def specs(found: list[dict[str, Any]]) -> dict[str, Any]:
         method = result.get("method", "imp")
         control = "" if method == "imp" else f"/{method}"
         part = f"/{result['fraction']:g}" if result.get("fraction", 1.0) < 1 else ""
-        chosen[f"{result['stage']}/{result['regime']}{control}{part}"] = spec
+        chosen[f"{kind(result)}{control}{part}"] = spec
     return chosen
 
 
@@ -67,7 +72,7 @@ def condense(runs: Path, report: dict[str, Any]) -> dict[str, Any]:
     found = [result for result in results(runs) if result["stage"] != "evaluate"]
     seconds: dict[str, float] = defaultdict(float)
     for result in found:
-        seconds[f"{result['stage']}/{result['regime']}"] += result["seconds"]
+        seconds[kind(result)] += result["seconds"]
     machines = {json.dumps(result["environment"], sort_keys=True) for result in found}
     # What stands beside a ticket in `controls` needs no group of its own.
     searched = [group for group in report["groups"] if group["prune"]["method"] == "imp"]
@@ -78,7 +83,8 @@ def condense(runs: Path, report: dict[str, Any]) -> dict[str, Any]:
         del group["runs"]
     for pair in report["mask_overlaps"]:
         del pair["layers"]
-    return {
+    shown = {key: report[key] for key in ("frontier", "variance", "verified") if report[key]}
+    return shown | {
         "controls": report["controls"],
         "data_efficiency": report["data_efficiency"],
         "environments": [json.loads(machine) for machine in sorted(machines)],

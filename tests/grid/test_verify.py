@@ -15,8 +15,10 @@ from dwlt.cli.root import run
 from dwlt.grid.measured import Measurements
 from dwlt.grid.target import targets
 from dwlt.grid.verify import around
+from dwlt.report import assess, collect, summary
+from dwlt.report.outcomes import OutcomeFiles
 from dwlt.results import EvaluateResult, TransferResult, parse
-from dwlt.spec import load_experiment
+from dwlt.spec import load_experiment, load_verdict
 from dwlt.verdict.judge import judge
 from dwlt.verdict.outcomes import NUMBERS
 from dwlt.verdict.verified import with_verified
@@ -73,6 +75,25 @@ def test_the_frontier_is_verified_and_nothing_else(attacked: Path, hunt: Path, c
         "double-win",
     )
     assert ticket["ra"] == pytest.approx(by_hand(runs, evaluations, result["extreme"]))
+
+
+def test_the_report_comes_to_the_same_verdict(attacked: Path, hunt: Path, cli: Cli) -> None:
+    """From the files alone, outcomes of the stronger attack paired image by image."""
+    code, out, err = cli(*verified(hunt, attacked, "--json"))
+    assert code == 0, err
+    (told,) = json.loads(out)[0]["tickets"]
+    outcomes = OutcomeFiles(attacked)
+    report = assess(collect(attacked), settings=load_verdict(str(hunt), ()), outcomes=outcomes)
+    assert outcomes.notices == ()
+    (one,) = report.verified.values()
+    (ticket,) = one.after.tickets
+    assert one.stronger.label == "autoattack linf 1/64"
+    assert (ticket.ticket.round, ticket.verdict) == (told["round"], told["after"])
+    assert one.confidence == result_of(attacked)["attempts"][-1]["confidence"]
+    found = {number.key: measured for number, measured in ticket.ticket.numbers.items()}
+    assert all(measured.bits is not None for measured in found.values())
+    assert {key: found[key].mean for key in told["ra"]} == pytest.approx(told["ra"])
+    assert "under AutoAttack" in summary(report).found
 
 
 def by_hand(runs: Path, evaluations: dict[Path, bytes], round_: int) -> dict[str, float]:

@@ -68,7 +68,7 @@ def test_a_win_asks_for_a_stronger_attack(make: Maker) -> None:
     found = told(make, PAPER)
     assert "extreme sparsity under PGD-20 is 73.80%" in found.found
     assert "adversarial pre-training on digits:5-9" in found.found
-    assert "autoattack" in found.command
+    assert found.command == "dwlt verify"
 
 
 def test_several_searches_are_counted(make: Maker) -> None:

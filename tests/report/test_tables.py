@@ -92,9 +92,9 @@ def test_json_keys_are_pinned(study: Maker) -> None:
     """Scripts read these; a change is a new version."""
     value = json.loads(json_text(assess(collect(study.root), settings=PAPER)))
     assert sorted(value) == [
-        *("controls", "data_efficiency", "evaluate", "flags", "format", "groups", "headline"),
-        *("mask_overlaps", "pretrain", "prune", "settings", "summary", "unfinished"),
-        *("version", "warnings"),
+        *("controls", "data_efficiency", "evaluate", "flags", "format", "frontier"),
+        *("groups", "headline", "mask_overlaps", "pretrain", "prune", "settings", "summary"),
+        *("unfinished", "variance", "verified", "version", "warnings"),
     ]
     (group,) = value["groups"]
     assert sorted(group) == [

@@ -59,7 +59,8 @@ def command(
     First comes one sentence: what was found, and what to run next. The headline
     is the extreme sparsity of every pre-training on every task and share of the
     data: tested, estimated, by the paper's rule, and of one checkpoint. The page
-    adds, where the runs allow: every rule, data-efficiency curves (two fractions
+    adds, where the runs allow: every rule, verdicts under AutoAttack beside their
+    own, searches for the frontier, variance components, data-efficiency curves (two fractions
     or more), tickets against controls, overlaps of masks between searches,
     densities of layers, evaluations, and all flags.
 
@@ -71,7 +72,8 @@ def command(
       report.html     everything, on one page
       report.json     the same for programs
       report.csv      one line per network
-      headline.csv, controls.csv, efficiency.csv, overlaps.csv
+      headline.csv, controls.csv, efficiency.csv, overlaps.csv,
+      verified.csv, frontier.csv, variance.csv
                       where there is something to put in
       figures/        with --figures: curves-*, data-*, layers-*, sweep-*
 

@@ -146,8 +146,9 @@ def matrix_(
 
     experiment = load_experiment(config, changes, {} if seed is None else {"seed": seed})
     found = matrix(Plan.of(experiment, runs))
+    strategy = "full" if experiment.grid is None else experiment.grid.strategy
     if as_json:
-        emit_json(found.values())
+        emit_json(found.values() | {"strategy": strategy})
         return
     show = Show()
     show.table(
@@ -171,8 +172,16 @@ def matrix_(
     totals = found.totals
     words = ", ".join(f"{totals[state]} {state.value}" for state in State)
     echo(f"\n{words}; {found.workers} at work", err=True)
+    cheap = strategy == "frontier"
     if found.seconds_left is not None and totals[State.DONE] < totals.total():
-        echo(f"about {duration(found.seconds_left)} left", err=True)
+        whole = ", were the whole grid transferred" if cheap else ""
+        echo(f"about {duration(found.seconds_left)} left{whole}", err=True)
+    if cheap:
+        echo(
+            'this is the full grid; strategy = "frontier" transfers only those of its cells that '
+            "the search for the extreme sparsity asks for, and some with more seeds",
+            err=True,
+        )
 
 
 def cell_text(count: Mapping[Any, int] | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,9 +12,8 @@ from dwlt.results import EvaluateResult, TransferResult, parse
 from dwlt.results.outcomes import Outcomes, OutcomeTable, read_outcomes
 from dwlt.runs import layout
 from dwlt.runs.plan import Cell
-from dwlt.verdict.contenders import contender
-from dwlt.verdict.groups import Network
-from dwlt.verdict.outcomes import REGIMES, Contender, Kind
+from dwlt.verdict.contenders import contenders_of
+from dwlt.verdict.outcomes import Contender, Kind
 
 
 @dataclass
@@ -88,23 +87,4 @@ class Measurements:
 
     def contenders(self, cells: Iterable[TransferResult], *, strict: bool) -> dict[int, Contender]:
         """The networks of some cells by round, with the seeds that are among them."""
-        return {
-            round_: contender(network, strict=strict, outcomes=self.outcomes)
-            for round_, network in networks(cells).items()
-        }
-
-
-def networks(cells: Iterable[TransferResult]) -> Mapping[int, Network]:
-    """Cells of one search, task and fraction by round."""
-    by_round: dict[int, dict[tuple[str, int], TransferResult]] = {}
-    for cell in cells:
-        by_round.setdefault(cell.round, {})[cell.regime, cell.seed] = cell
-    found = {}
-    for round_, of_round in sorted(by_round.items()):
-        first = next(iter(of_round.values()))
-        regimes: dict[str, tuple[TransferResult, ...]] = {
-            regime: tuple(of_round[key] for key in sorted(of_round) if key[0] == regime)
-            for regime in REGIMES
-        }
-        found[round_] = Network(round_, first.kept, first.total, first.layers, regimes)
-    return found
+        return contenders_of(cells, strict=strict, outcomes=self.outcomes)

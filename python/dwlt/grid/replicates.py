@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from dwlt.grid.measured import Measurements
 from dwlt.grid.target import targets
 from dwlt.spec import Experiment
 from dwlt.verdict.outcomes import Contender
-from dwlt.verdict.variance import Components, components
+from dwlt.verdict.variance import Components, of_combinations
 
 
 def variance(experiment: Experiment, runs: Path) -> tuple[tuple[str, tuple[Components, ...]], ...]:
@@ -20,12 +20,12 @@ def variance(experiment: Experiment, runs: Path) -> tuple[tuple[str, tuple[Compo
         Label and components; nothing where there are fewer than three replicates, or where too
         few of their transfers are done.
     """
+    return of_combinations(_replicates(experiment, runs))
+
+
+def _replicates(experiment: Experiment, runs: Path) -> Iterator[tuple[str, dict[int, Contender]]]:
     measured = Measurements(runs)
-    found: defaultdict[str, list[dict[int, Contender]]] = defaultdict(list)
     for target in targets(experiment, runs):
         done = [measured.result(cell) for cell in target.every() if cell.result() is not None]
         networks = measured.contenders(done, strict=target.experiment.verdict.strict)
-        label = replace(target.variants["standard"], replicate=0).combination
-        found[label].append(networks)
-    parts = ((label, components(replicates)) for label, replicates in found.items())
-    return tuple((label, one) for label, one in parts if one)
+        yield replace(target.variants["standard"], replicate=0).combination, networks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from dwlt.grid.frontier import find, recorded
 from dwlt.grid.measured import Measurements
 from dwlt.grid.target import Target, targets
 from dwlt.grid.walk import WAIT, Policy, walk
-from dwlt.results import EvaluateResult, TransferResult, parse
+from dwlt.results import EvaluateResult, parse
 from dwlt.runs import layout
 from dwlt.runs.context import Context
 from dwlt.runs.plan import Cell
 from dwlt.spec import Experiment, VerdictPart, VerifyPart
 from dwlt.stages import verify as stage
-from dwlt.verdict.judge import Judged, judge
-from dwlt.verdict.verified import with_verified
+from dwlt.verdict.judge import Judged
+from dwlt.verdict.verified import judge_cells, with_verified
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _of_grid(target: Target, context: Context, policy: Policy) -> Verified:
     walk(target.plan(cells), context, policy, asked=False)
     settings = target.experiment.verdict
     measured = Measurements(context.runs)
-    judged = _judge(measured, [measured.result(cell) for cell in cells], settings)
+    judged = judge_cells([measured.result(cell) for cell in cells], settings, measured.outcomes)
     rounds = around(judged)
     chosen = tuple(cell for cell in cells if cell.spec.round in (0, *rounds))
     if not rounds:
@@ -126,8 +126,8 @@ def _attack(
         rounds,
         attack=next((cell.attack for cell in plain if cell.attack), None),
         stronger=next((cell.attack for cell in stronger if cell.attack), None),
-        before=_judge(Measurements(context.runs), plain, settings),
-        after=_judge(measured, stronger, settings),
+        before=judge_cells(plain, settings, Measurements(context.runs).outcomes),
+        after=judge_cells(stronger, settings, measured.outcomes),
         runs=tuple(found),
     )
 
@@ -151,16 +151,6 @@ def evaluate_all(cells: Sequence[Cell], part: VerifyPart, context: Context) -> l
             time.sleep(WAIT)
         left = rest
     return [done[place] for place in range(len(cells))]
-
-
-def _judge(
-    measured: Measurements, cells: Iterable[TransferResult], settings: VerdictPart
-) -> Judged:
-    cells = list(cells)
-    networks = measured.contenders(cells, strict=settings.strict)
-    tickets = [network for round_, network in networks.items() if round_ > 0]
-    classes = len(cells[0].task.classes)
-    return judge(networks.get(0), tickets, classes, settings, curves=False)
 
 
 def uses_frontier(experiment: Experiment, runs: Path) -> bool:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from dwlt.errors import FormatError, LedgerError, UserError
 from dwlt.results import (
     EvaluateResult,
+    FrontierResult,
     Notice,
     PretrainResult,
     PruneRound,
@@ -104,8 +105,8 @@ def collect(runs_dir: Path | str) -> ReportData:
     """Read all result files below a runs folder.
 
     Args:
-        runs_dir: the folder that holds ``pretrain/``, ``prune/``, ``transfer/``, ``evaluate/``;
-            any of them may be absent.
+        runs_dir: the folder that holds ``pretrain/``, ``prune/``, ``transfer/``, ``evaluate/``
+            and ``frontier/``; any of them may be absent.
 
     Returns:
         What could be read, in a fixed order, with a warning for each file that could not.
@@ -124,11 +125,13 @@ def collect(runs_dir: Path | str) -> ReportData:
     prune = walk.prune()
     transfer = walk.simple(TransferResult)
     evaluate = walk.simple(EvaluateResult)
+    frontier = walk.simple(FrontierResult)
     return ReportData(
         pretrain=tuple(pretrain),
         prune=tuple(prune),
         transfer=tuple(transfer),
         evaluate=tuple(evaluate),
+        frontier=tuple(frontier),
         unfinished=tuple(walk.unfinished),
         warnings=tuple(sorted(walk.warnings)),
     )

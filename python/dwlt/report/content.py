@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from dwlt.report.controls import ControlTable, control_tables, tally_table
 from dwlt.report.efficiency import EfficiencyTable, efficiency_tables
 from dwlt.report.flags import report_flags
+from dwlt.report.frontier import frontier_table
 from dwlt.report.headline import headline_table
 from dwlt.report.masks import DensityTable, density_tables
 from dwlt.report.names import group_slug, group_titles
 from dwlt.report.networks import network_table
 from dwlt.report.outcomes import OutcomeFiles
 from dwlt.report.overlaps import MaskStudy
+from dwlt.report.replicates import Combinations, replicate_variance, variance_table
 from dwlt.report.table import Table
 from dwlt.report.verdicts import GroupVerdict
-from dwlt.results import Notice, ReportData
+from dwlt.report.verified import Verified, deciding, search_of, verify_groups
+from dwlt.report.verified_tables import verified_table
+from dwlt.results import FrontierResult, Notice, ReportData
 from dwlt.spec.verdict import VerdictPart
 from dwlt.verdict.contenders import Lookup, counts_only
 from dwlt.verdict.groups import form_groups
+from dwlt.verdict.outcomes import Contender
 from dwlt.verdict.together import judge_group
 
 
@@ -34,6 +39,9 @@ class Report:
         groups: in the order of the page; those of controls among them.
         controls, efficiency, densities: tables of several groups, see their modules.
         masks: how the masks of different searches overlap.
+        searches: for the frontier, by the slug of the group whose tickets they are about.
+        verified: verdicts under AutoAttack by the group's slug, where there are any.
+        components: variance components, where an experiment was drawn anew often enough.
 
     The tables that several outputs show are made when the first one asks for them.
     """
@@ -47,16 +55,23 @@ class Report:
     efficiency: tuple[EfficiencyTable, ...] = ()
     densities: tuple[DensityTable, ...] = ()
     masks: MaskStudy = field(default_factory=MaskStudy)
+    searches: Mapping[str, FrontierResult] = field(default_factory=dict)
+    verified: Mapping[str, Verified] = field(default_factory=dict)
+    components: Combinations = ()
 
     @property
     def searched(self) -> tuple[GroupVerdict, ...]:
         """The groups of iterative searches, which the headline is about."""
         return tuple(verdict for verdict in self.groups if not verdict.group.prune.control)
 
+    def decides(self, verdict: GroupVerdict) -> Contender | None:
+        """The ticket at a group's extreme sparsity, be it that of a search for the frontier."""
+        return deciding(verdict, self.searches.get(verdict.slug))
+
     @cached_property
     def headline(self) -> Table:
         """The extreme sparsities; empty where no ticket of a search was transferred."""
-        return headline_table(self.searched, self.settings, self.anchors)
+        return headline_table(self.searched, self.settings, self.anchors, self.verified)
 
     @cached_property
     def networks(self) -> dict[str, Table]:
@@ -67,6 +82,22 @@ class Report:
     def tally(self) -> Table:
         """Tickets against controls, counted; empty where there are no controls."""
         return tally_table(self.controls)
+
+    @cached_property
+    def verifications(self) -> dict[str, Table]:
+        """The verified verdicts, by the slug of their group."""
+        known = (verdict for verdict in self.groups if verdict.slug in self.verified)
+        return {v.slug: verified_table(v, self.verified[v.slug]) for v in known}
+
+    @cached_property
+    def frontiers(self) -> Table:
+        """The searches for the frontier; empty where none has ended."""
+        return frontier_table(self.data.frontier)
+
+    @cached_property
+    def variance(self) -> Table:
+        """Variance components of replicates; empty where there are fewer than three."""
+        return variance_table(self.components)
 
     @cached_property
     def anchors(self) -> dict[str, str]:
@@ -117,6 +148,13 @@ def assess(
     for result in data.prune:
         flags.update(result.notices)
     flags.update(report_flags(data, groups))
+    searches = {
+        verdict.slug: search
+        for verdict in judged
+        if (search := search_of(verdict.group, data.frontier)) is not None
+    }
+    # Before the warnings: files of outcomes are looked at.
+    verified = verify_groups(judged, data, searches, outcomes)
     warnings = {*data.warnings, *notices, *masks.notices}
     if isinstance(outcomes, OutcomeFiles):
         warnings.update(outcomes.notices)
@@ -130,6 +168,9 @@ def assess(
         efficiency=efficiency_tables(judged),
         densities=density_tables(data),
         masks=masks,
+        searches=searches,
+        verified=verified,
+        components=replicate_variance(judged, data),
     )
 
 

@@ -20,13 +20,15 @@ from dwlt.report.headline import (
     net_value,
     pretrain_json,
     tested_value,
+    verified_cell,
 )
 from dwlt.report.masks import overlap_table
 from dwlt.report.networks import COLUMNS, PLACE, as_csv
 from dwlt.report.overlaps import Pair, Ticket
 from dwlt.report.summary import summary
-from dwlt.report.table import Table, Value, nested, to_csv
+from dwlt.report.table import Table, Value, nested, to_csv, to_json
 from dwlt.report.verdicts import GroupVerdict, extreme_of, level_value
+from dwlt.report.verified_tables import verified_csv, verified_json
 from dwlt.results import Notice, Score, SweepPoint, TaskInfo, sparsity
 from dwlt.verdict.outcomes import NUMBERS, Measured, Number
 from dwlt.verdict.together import View
@@ -43,8 +45,12 @@ def csv_files(report: Report) -> dict[str, str]:
         control_long_table(report.controls),
         efficiency_long_table(report.efficiency),
         overlap_table(report.masks),
+        report.frontiers,
+        report.variance,
     )
     found = {f"{table.key}.csv": to_csv([table]) for table in others if table.rows}
+    if verified := verified_csv(report.groups, report.verifications):
+        found["verified.csv"] = to_csv(verified)
     return {"report.csv": to_csv(networks or [empty]), **found}
 
 
@@ -59,6 +65,9 @@ def json_text(report: Report) -> str:
         "headline": _headline_json(report),
         "controls": _controls_json(report),
         "data_efficiency": _efficiency_json(report),
+        "verified": verified_json(report.groups, report.verified, report.verifications),
+        "frontier": to_json(report.frontiers),
+        "variance": to_json(report.variance),
         "mask_overlaps": [_pair_json(pair) for pair in report.masks.pairs],
         "groups": [
             _group_json(verdict, report.networks[verdict.slug]) for verdict in report.groups
@@ -162,6 +171,7 @@ def _headline_json(report: Report) -> list[dict[str, Value]]:
             "tested": tested_value(verdict.margin),
             "estimated": estimate_value(verdict),
             "paper_extreme_sparsity": net_value(extreme_of(verdict.paper)),
+            "verified": verified_cell(report.verified.get(verdict.slug)).value,
         }
         for verdict in report.searched
     ]

@@ -175,7 +175,7 @@ def _by_network(data: ReportData) -> dict[tuple[object, ...], list[_Measured]]:
     digests: dict[str, str] = {}
     for result in data.evaluate:
         if result.weights is not None and result.laid_on is None:
-            digests[_place(result.model)] = result.weights
+            digests[model_place(result.model)] = result.weights
     found: defaultdict[tuple[object, ...], list[_Measured]] = defaultdict(list)
 
     def add(network: str, run: RunResult, score: Score, robust: Mapping[int, bool]) -> None:
@@ -185,7 +185,7 @@ def _by_network(data: ReportData) -> dict[tuple[object, ...], list[_Measured]]:
             found[key].append(_Measured(run.label, score.attack_id, score.ra, robust))
 
     for result in data.evaluate:
-        network = f"{result.weights or _place(result.model)} {result.laid_on or ''}".rstrip()
+        network = f"{result.weights or model_place(result.model)} {result.laid_on or ''}".rstrip()
         add(network, result, result.test, result.robust)
     for cell in data.transfer:
         for kind, best in (("sa", cell.best_sa), ("ra", cell.best_ra)):
@@ -194,7 +194,7 @@ def _by_network(data: ReportData) -> dict[tuple[object, ...], list[_Measured]]:
     return found
 
 
-def _place(model: str) -> str:
+def model_place(model: str) -> str:
     """The last parts of a model file's path: stage, run folder, file."""
     return "/".join(PurePosixPath(model.replace("\\", "/")).parts[-3:])
 

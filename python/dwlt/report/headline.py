@@ -16,6 +16,7 @@ from dwlt.report.verdicts import (
     extreme_of,
     extreme_text,
 )
+from dwlt.report.verified import Verified
 from dwlt.results import RunRef, sparsity
 from dwlt.spec.verdict import VerdictPart
 from dwlt.verdict.groups import Group, regime_order
@@ -29,13 +30,17 @@ ESTIMATED = ("sparsity", "low", "high", "confidence", "round", "covers_seeds")
 
 
 def headline_table(
-    searched: Sequence[GroupVerdict], settings: VerdictPart, links: Mapping[str, str]
+    searched: Sequence[GroupVerdict],
+    settings: VerdictPart,
+    links: Mapping[str, str],
+    verified: Mapping[str, Verified],
 ) -> Table:
     """One row for each search and task; controls have a table of their own.
 
     Args:
         searched: the groups of iterative searches.
         links: where on the page each group is, by its slug.
+        verified: verdicts under a stronger attack, by the same.
     """
     groups = sorted(searched, key=_order)
     known = [verdict.group for verdict in groups]
@@ -51,6 +56,7 @@ def headline_table(
     mine = {"margin": "margin rule, tested", "paper": "paper's rule"}
     mine[decides] += " (decides)"
     strict = settings.strict
+    shown = any(verdict.slug in verified for verdict in groups)
     columns = (
         *PLACE,
         Column("start", "Pre-training", "pre-training", left=True, first=True, **_SHOWN),
@@ -70,6 +76,7 @@ def headline_table(
         *([Column("seeds_shown", "Seeds", "seeds", **_SHOWN)] if seeds else []),
         Column("rule"),
         Column("tested", parts=TESTED),
+        Column("verified", "Verified" if shown else "", parts=(*NET, "attack"), left=True),
     )
     rows = []
     for verdict in groups:
@@ -93,11 +100,12 @@ def headline_table(
             "other": extreme_text(verdict.judged.views[View(settings.rule, not strict)]),
             "rule": verdict.rule,
             "tested": tested_value(verdict.margin),
+            "verified": verified_cell(verified.get(verdict.slug), settings.rule),
         }
         # What the column of the deciding rule has always held, whichever rule that is.
-        shown = cells["extreme"]
+        told = cells["extreme"]
         cells["extreme"] = Cell(
-            shown.text, net_value(verdict.extreme), small=shown.small, link=shown.link
+            told.text, net_value(verdict.extreme), small=told.small, link=told.link
         )
         rows.append(Row(cells))
     under = sorted({verdict.attack for verdict in groups})
@@ -138,6 +146,19 @@ def extreme_cell(judged: Judged, link: str) -> Cell:
     if beyond := undecided_beyond(judged):
         small.append(f"undecided: {beyond}")
     return Cell(extreme_text(judged), small=tuple(small), link=link)
+
+
+def verified_cell(verified: Verified | None, rule: str = "margin") -> Cell:
+    """The extreme sparsity among the verified tickets, with the attack that it stands against."""
+    if verified is None:
+        return Cell("–")
+    found = verified.extreme
+    if found is None:
+        return Cell(f"none, {verified.name}", {"attack": verified.stronger.label})
+    text = sparsity(found.kept, found.total)
+    least = "≥ " if rule == "margin" else ""
+    value = (net_value(found) or {}) | {"attack": verified.stronger.label}
+    return Cell(f"{least}{text}, {verified.name}", value)
 
 
 def beyond_texts(judged: Judged) -> list[str]:

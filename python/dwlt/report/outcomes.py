@@ -1,4 +1,4 @@
-"""Outcomes image by image of the transfers below a runs folder, for the verdict."""
+"""Outcomes image by image of transfers and evaluations below a runs folder, for the verdict."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from pathlib import Path
 
 from dwlt import _core
 from dwlt.errors import DwltError
-from dwlt.results import Notice, TransferResult, notice
+from dwlt.results import EvaluateResult, Notice, TransferResult, notice
 from dwlt.results.outcomes import Outcomes, OutcomeTable, read_outcomes
 from dwlt.runs import layout
 
 
 class OutcomeFiles:
-    """Finds the outcomes of a transfer's test; each file is read once.
+    """Finds the outcomes of a test; each file is read once.
 
     A file that is missing, damaged or not the one that its result names is noted and left out, and
-    the cell is known by its counts, as cells are that were made before there were such files.
+    the network is known by its counts, as cells are that were made before there were such files.
 
     Args:
         runs_dir: the folder that the results were read from.
@@ -38,23 +38,31 @@ class OutcomeFiles:
             kind: "sa" of the best-SA checkpoint, or "ra" of the best-RA checkpoint.
             strict: both of the best-RA checkpoint.
         """
-        if cell.outcomes is None:
-            return None
-        if cell.folder not in self._tables:
-            self._tables[cell.folder] = self._read(cell)
-        table = self._tables[cell.folder]
+        table = self._table(cell)
         checkpoint = "ra" if strict else kind
         return None if table is None else table.of(f"best_{checkpoint}.{kind}")
 
-    def _read(self, cell: TransferResult) -> OutcomeTable | None:
-        path = self._root / cell.folder / layout.OUTCOMES
+    def robust(self, evaluation: EvaluateResult) -> Outcomes | None:
+        """Which test images held against an evaluation's attack; None where that is not on file."""
+        table = self._table(evaluation)
+        return None if table is None else table.of("ra")
+
+    def _table(self, result: TransferResult | EvaluateResult) -> OutcomeTable | None:
+        if result.outcomes is None:
+            return None
+        if result.folder not in self._tables:
+            self._tables[result.folder] = self._read(result)
+        return self._tables[result.folder]
+
+    def _read(self, result: TransferResult | EvaluateResult) -> OutcomeTable | None:
+        path = self._root / result.folder / layout.OUTCOMES
         where = path.relative_to(self._root).as_posix()
         if not path.is_file():
             self._notices.append(notice(where, "outcomes-missing"))
             return None
         try:
-            if _core.digest_file(str(path)) != cell.outcomes:
-                self._notices.append(notice(where, "outcomes-changed", digest=str(cell.outcomes)))
+            if _core.digest_file(str(path)) != result.outcomes:
+                self._notices.append(notice(where, "outcomes-changed", digest=str(result.outcomes)))
                 return None
             return read_outcomes(path)
         except (DwltError, OSError) as error:

@@ -38,9 +38,12 @@ UNFOLDED = 4
 
 SECTIONS = {
     "headline": "Extreme sparsity",
+    "verified": "Verified",
+    "frontier": "The frontier",
     "efficiency": "Data efficiency",
     "controls": "Controls",
     "verdicts": "Verdicts",
+    "variance": "Luck",
     "masks": "The masks",
     "notices": "Flags and warnings",
     "pretrain": "Other results",
@@ -81,6 +84,9 @@ def _contexts(report: Report) -> dict[str, dict[str, Any]]:
     headline = report.headline if report.searched else None
     return {
         "headline": {"table": headline, "transferred": bool(report.groups)},
+        "verified": _some("tables", _verified(report)),
+        "frontier": _some("table", report.frontiers if report.frontiers.rows else None),
+        "variance": _some("table", report.variance if report.variance.rows else None),
         "efficiency": _some("tables", [_efficiency(table) for table in report.efficiency]),
         "controls": _controls(report, apart) if report.controls else {},
         "verdicts": _some("groups", alone) and {"groups": alone, "fold": len(alone) > MANY_GROUPS},
@@ -98,6 +104,11 @@ def _contexts(report: Report) -> dict[str, dict[str, Any]]:
 
 def _some(key: str, value: Any) -> dict[str, Any]:
     return {key: value} if value else {}
+
+
+def _verified(report: Report) -> list[dict[str, Any]]:
+    known = {verdict.slug: verdict.title for verdict in report.groups}
+    return [{"title": known[slug], "table": t} for slug, t in report.verifications.items()]
 
 
 def _controls(report: Report, apart: Sequence[dict[str, Any]]) -> dict[str, Any]:

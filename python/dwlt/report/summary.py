@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dwlt.report.content import Report
 from dwlt.report.names import task_title
 from dwlt.report.verdicts import GroupVerdict, extreme_text
+from dwlt.results import sparsity
 from dwlt.verdict.judge import Verdict
 from dwlt.verdict.noninferiority import Comparison, Match
 
@@ -52,7 +53,7 @@ def _before(report: Report) -> Summary:
 
 
 def _found(groups: Sequence[GroupVerdict], report: Report) -> str:
-    wins = [verdict for verdict in groups if verdict.extreme is not None]
+    wins = {v.slug: won for v in groups if (won := report.decides(v)) is not None}
     under = sorted({verdict.attack for verdict in groups})
     attack = f" under {under[0]}" if len(under) == 1 else ""
     if not wins:
@@ -64,19 +65,50 @@ def _found(groups: Sequence[GroupVerdict], report: Report) -> str:
         tickets = sum(len(verdict.tickets) for verdict in groups)
         among = f"{tickets} ticket" + "s" * (tickets != 1)
         return f"no double-win ticket is shown{attack} among {among} ({counts})"
-    best = min(wins, key=lambda v: v.extreme.kept / v.extreme.total if v.extreme else 1.0)
+    known = [verdict for verdict in groups if verdict.slug in wins]
+    best = min(known, key=lambda v: wins[v.slug].kept / wins[v.slug].total)
     where = f"{best.group.pretrain.regime} pre-training on {task_title(best.group)}"
-    shown = extreme_text(best.main).replace("≥ ", "at least ")
-    sure = ""
-    if report.settings.rule == "margin":
-        sure = f", {100 * report.settings.confidence:g}% confidence"
-    one = f"extreme sparsity{attack} is {shown}{sure}"
+    attack, told = _verified(best, report, attack)
+    one = f"extreme sparsity{attack} is {_shown(best, report)}"
     if len(groups) == 1:
-        return f"{one} ({where}{_missing_numbers(best)})"
+        return f"{one} ({where}{_missing_numbers(best)}){told}"
     return (
         f"{len(wins)} of {len(groups)} searches have a double-win ticket; the largest {one} "
-        f"({where}{_missing_numbers(best)})"
+        f"({where}{_missing_numbers(best)}){told}"
     )
+
+
+def _shown(verdict: GroupVerdict, report: Report) -> str:
+    """An extreme sparsity with its confidence; one that a search confirmed with the search's."""
+    search = report.searches.get(verdict.slug)
+    won = report.decides(verdict)
+    if verdict.extreme is None and search is not None and won is not None:
+        shown = sparsity(won.kept, won.total)
+        return f"at least {shown}, {100 * search.confidence:g}% confidence, by `dwlt frontier`"
+    shown = extreme_text(verdict.main).replace("≥ ", "at least ")
+    if report.settings.rule == "margin":
+        return f"{shown}, {100 * report.settings.confidence:g}% confidence"
+    return shown
+
+
+def _verified(best: GroupVerdict, report: Report, attack: str) -> tuple[str, str]:
+    """Under which attack the best ticket is a win, and what else the stronger one found.
+
+    Returns:
+        The first as " under AutoAttack", the second as the end of the sentence; ``attack`` and
+        nothing where the ticket was not verified.
+    """
+    verified, won = report.verified.get(best.slug), report.decides(best)
+    if verified is None or won is None or verified.ticket(won.round) is None:
+        return attack, ""
+    if verified.stands(won.round):
+        return f" under {verified.name}", ""
+    denser = verified.extreme
+    if denser is None:
+        return attack, f"; under {verified.name} no verified ticket is shown to be a double win"
+    least = "at least " if report.settings.rule == "margin" else ""
+    shown = sparsity(denser.kept, denser.total)
+    return attack, f"; under {verified.name} it is {least}{shown}"
 
 
 _STATES = {
@@ -97,7 +129,9 @@ def _missing_numbers(verdict: GroupVerdict) -> str:
 
 def _next(groups: Sequence[GroupVerdict], report: Report) -> tuple[str, str]:
     """What to do, and the command: first what is missing, then what is unclear."""
-    lacking = [t for v in groups for t in v.tickets if t.verdict is Verdict.INCOMPLETE]
+    # What a search for the frontier left out was not needed.
+    whole = [v for v in groups if v.extreme is not None or report.decides(v) is None]
+    lacking = [t for v in whole for t in v.tickets if t.verdict is Verdict.INCOMPLETE]
     if lacking:
         rounds = ",".join(map(str, sorted({0, *(t.ticket.round for t in lacking)})))
         words = " ".join(text for ticket in lacking for text in ticket.missing)
@@ -106,11 +140,13 @@ def _next(groups: Sequence[GroupVerdict], report: Report) -> tuple[str, str]:
         return f"complete {count} with", f"dwlt transfer{adv} --rounds {rounds}{_seeds(groups)}"
     floor = sum(verdict.count(Verdict.AT_FLOOR) for verdict in groups)
     if floor and floor == sum(len(verdict.tickets) for verdict in groups):
-        return "the dense network must be better before a ticket can match it; train longer with", (
-            "dwlt transfer --set transfer.standard.epochs=N"
-        )
-    unclear = [t for v in groups for t in v.tickets if t.verdict is Verdict.UNDECIDED]
-    if unclear or not any(verdict.extreme for verdict in groups):
+        return (
+            "the dense network must be better before a ticket can match it; train longer, and "
+            "once more with --adv, with"
+        ), "dwlt transfer --set transfer.standard.epochs=N --set transfer.adversarial.epochs=N"
+    wins = [verdict for verdict in groups if report.decides(verdict) is not None]
+    unclear = [t for v in whole for t in v.tickets if t.verdict is Verdict.UNDECIDED]
+    if unclear or not wins:
         if unclear:
             counted = {c.match for t in unclear for c in t.comparisons if isinstance(c, Comparison)}
             short = Match.UNCLEAR in counted
@@ -119,12 +155,22 @@ def _next(groups: Sequence[GroupVerdict], report: Report) -> tuple[str, str]:
             more = 3 if fewest < 3 else 5 if fewest < 5 else 2 * fewest
             return why or "more seeds decide; run", f"dwlt transfer --seeds {more}"
         return "every ticket falls short: try denser ones with", "dwlt transfer --rounds 1,2,3,4"
-    attacks = {verdict.attack for verdict in groups}
-    if "AutoAttack" in attacks:
-        return "look at the page, and repeat on another task with", "dwlt transfer --to TASK"
-    return "confirm the winner under a stronger attack with", (
-        "dwlt evaluate MODEL --attack autoattack"
-    )
+    if any(
+        verdict.attack != "AutoAttack" and not _is_verified(verdict, report) for verdict in wins
+    ):
+        return "confirm the winner under a stronger attack with", "dwlt verify"
+    return "look at the page, and repeat on another task with", "dwlt transfer --to TASK"
+
+
+def _is_verified(verdict: GroupVerdict, report: Report) -> bool:
+    """Whether the ticket at the extreme sparsity, or a sparser one, was verified.
+
+    `dwlt verify` attacks around the sparsest double win, which may lie beyond that ticket.
+    """
+    verified, won = report.verified.get(verdict.slug), report.decides(verdict)
+    if verified is None or won is None:
+        return False
+    return any(ticket.ticket.round >= won.round for ticket in verified.after.tickets)
 
 
 def _seeds(groups: Sequence[GroupVerdict]) -> str:

@@ -75,12 +75,15 @@ def write_report(
 
 
 def plain_tables(report: Report) -> list[PlainTable]:
-    """What ``dwlt report`` prints: headline, a table per group, what controls came to, evaluations.
+    """What ``dwlt report`` prints: headline, a table per group, verified verdicts, searches for the
+    frontier, variance components, what controls came to, evaluations.
 
     Controls that are held against a ticket have no table of their own.
     """
     tables = [report.headline] if report.searched else []
     tables += [report.networks[verdict.slug] for verdict in report.alone]
+    tables += report.verifications.values()
+    tables += [table for table in (report.frontiers, report.variance) if table.rows]
     tables += [report.tally] if report.controls else []
     tables += [evaluation_table(group) for group in comparable(report.data)]
     return [plain(table) for table in tables]

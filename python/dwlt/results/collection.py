@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from dwlt.results.evaluate import EvaluateResult
 from dwlt.results.flags import Notice
+from dwlt.results.frontier import FrontierResult
 from dwlt.results.pretrain import PretrainResult
 from dwlt.results.prune import PruneRound
 from dwlt.results.run import RunResult
@@ -31,10 +32,12 @@ class ReportData:
     evaluate: tuple[EvaluateResult, ...] = ()
     unfinished: tuple[Unfinished, ...] = ()
     warnings: tuple[Notice, ...] = field(default=())
+    frontier: tuple[FrontierResult, ...] = ()
 
     @property
     def runs(self) -> tuple[RunResult, ...]:
         """Each finished run once, by folder (the rounds of a prune run share theirs)."""
-        runs: list[RunResult] = [*self.pretrain, *self.prune, *self.transfer, *self.evaluate]
+        runs: list[RunResult] = [*self.pretrain, *self.prune, *self.transfer]
+        runs += [*self.evaluate, *self.frontier]
         by_folder = {run.folder: run for run in runs}
         return tuple(by_folder[folder] for folder in sorted(by_folder))

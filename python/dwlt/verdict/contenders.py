@@ -7,7 +7,7 @@ otherwise it is known by its counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dwlt.results import Accuracy, TransferResult
 from dwlt.results.outcomes import Outcomes
@@ -52,6 +52,35 @@ def contender(
 ) -> Contender:
     """One network as a verdict takes it, with whatever seeds it has; for the frontier."""
     return _contender(network, (), strict, outcomes)
+
+
+def contenders_of(
+    cells: Iterable[TransferResult], *, strict: bool = False, outcomes: Lookup = counts_only
+) -> dict[int, Contender]:
+    """The networks of some cells of one search, task and fraction by round, 0 the dense one.
+
+    Each has the seeds that are among the cells.
+    """
+    return {
+        round_: contender(network, strict=strict, outcomes=outcomes)
+        for round_, network in _networks(cells).items()
+    }
+
+
+def _networks(cells: Iterable[TransferResult]) -> Mapping[int, Network]:
+    """Cells of one search, task and fraction by round."""
+    by_round: dict[int, dict[tuple[str, int], TransferResult]] = {}
+    for cell in cells:
+        by_round.setdefault(cell.round, {})[cell.regime, cell.seed] = cell
+    found = {}
+    for round_, of_round in sorted(by_round.items()):
+        first = next(iter(of_round.values()))
+        regimes: dict[str, tuple[TransferResult, ...]] = {
+            regime: tuple(of_round[key] for key in sorted(of_round) if key[0] == regime)
+            for regime in REGIMES
+        }
+        found[round_] = Network(round_, first.kept, first.total, first.layers, regimes)
+    return found
 
 
 def _contender(

@@ -16,13 +16,17 @@ section 4.4). The layout has to be balanced.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dwlt.verdict.outcomes import NUMBERS, Contender, Number
+
+Key = TypeVar("Key", bound=Hashable)
 
 LEAST_REPLICATES = 3
 """Fewer say next to nothing about how replicates vary."""
@@ -78,6 +82,25 @@ def components(replicates: Sequence[Mapping[int, Contender]]) -> tuple[Component
         if shared:
             found.append(_estimate(number, _table(replicates, shared, number)))
     return tuple(found)
+
+
+def of_combinations(
+    replicates: Iterable[tuple[Key, Mapping[int, Contender]]],
+) -> tuple[tuple[Key, tuple[Components, ...]], ...]:
+    """The components of each combination of settings, from its replicates.
+
+    Args:
+        replicates: what is the same in all replicates of a combination, and the networks of one.
+
+    Returns:
+        In the order in which the combinations were met first, without those that have too few
+        replicates, or no number that all of them have.
+    """
+    found: defaultdict[Key, list[Mapping[int, Contender]]] = defaultdict(list)
+    for key, networks in replicates:
+        found[key].append(networks)
+    parts = ((key, components(alike)) for key, alike in found.items())
+    return tuple((key, one) for key, one in parts if one)
 
 
 def _table(

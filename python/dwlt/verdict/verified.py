@@ -6,6 +6,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 from dwlt.results import EvaluateResult, Score, TransferResult
+from dwlt.spec.verdict import VerdictPart
+from dwlt.verdict.contenders import Lookup, contenders_of
+from dwlt.verdict.judge import Judged, judge
 
 
 def with_verified(
@@ -34,3 +37,17 @@ def with_verified(
         best = dataclasses.replace(cell.best_ra, test=test)
         found.append(cell.model_copy(update={"best_ra": best}))
     return found
+
+
+def judge_cells(cells: Iterable[TransferResult], settings: VerdictPart, outcomes: Lookup) -> Judged:
+    """The verdict on cells of one search, task and fraction, with the seeds that are among them.
+
+    Args:
+        outcomes: where outcomes per image come from. Of cells that went through ``with_verified``,
+            those of RA have to be the evaluations'.
+    """
+    cells = list(cells)
+    networks = contenders_of(cells, strict=settings.strict, outcomes=outcomes)
+    tickets = [network for round_, network in networks.items() if round_ > 0]
+    classes = max(len(cells[0].task.classes), 2)
+    return judge(networks.get(0), tickets, classes, settings, curves=False)
