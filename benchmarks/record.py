@@ -1,4 +1,5 @@
-"""Condense a runs folder into one small result file: `python -m benchmarks.record RUNS NAME`.
+"""Condense a runs folder into one small result file: `python -m benchmarks.record RUNS NAME
+[--config CONFIG]`.
 
 Writes ``benchmarks/results/NAME.json`` (verdicts and counts from the report, settings, versions,
 machine, seeds, seconds per stage) and the curves to ``docs/figures``, and prints the Markdown
@@ -19,6 +20,7 @@ from typing import Any
 from dwlt.report import plain_tables, write_report
 from dwlt.results.files import to_json
 from dwlt.runs.layout import STAGES
+from dwlt.spec import load_verdict
 
 ROOT = Path(__file__).parent.parent
 
@@ -105,9 +107,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path)
     parser.add_argument("name")
+    parser.add_argument("--config", help="whose [verdict] judges; default: margins that follow n")
     arguments = parser.parse_args()
+    settings = load_verdict(arguments.config) if arguments.config else None
     with tempfile.TemporaryDirectory() as folder:
-        paths = write_report(arguments.runs, Path(folder), figures=True)
+        paths = write_report(arguments.runs, Path(folder), settings, figures=True)
         report = json.loads(paths.json.read_bytes())
         keep_figures(Path(folder) / "figures", arguments.name)
         tables = plain_tables(paths.data)
