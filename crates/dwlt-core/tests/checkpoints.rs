@@ -259,7 +259,7 @@ fn every_type_of_the_format_is_read_digested_and_passed_through() {
     let path = written(folder.path(), "all", &whole);
     assert!(digest_file(&path).unwrap().starts_with("b3:"));
     let out = folder.path().join("out");
-    apply(&path, &MaskSet::dense(vec![]).unwrap(), &out, None).unwrap();
+    apply(&path, &MaskSet::dense(vec![]).unwrap(), &out, Watch::default()).unwrap();
     assert_eq!(fs::read(&out).unwrap(), whole);
     let checkpoint = Checkpoint::open(&path).unwrap();
     assert_eq!(checkpoint.tensors().len(), 22);
@@ -273,7 +273,7 @@ fn every_type_of_the_format_is_read_digested_and_passed_through() {
         }
         // A mask that keeps everything changes nothing, where a mask can be laid on at all.
         let masks = MaskSet::dense(vec![(dtype.clone(), vec![2, 4])]).unwrap();
-        let masked = apply(&path, &masks, &out, None);
+        let masked = apply(&path, &masks, &out, Watch::default());
         let refused = ["F4", "F6_E2M3", "F6_E3M2", "F8_E8M0"].contains(&dtype.as_str());
         assert_eq!(masked.is_err(), refused, "{dtype}");
         if let Err(error) = masked {

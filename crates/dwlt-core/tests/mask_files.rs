@@ -207,7 +207,7 @@ fn other_kinds_of_files_are_recognised() {
         (b"PK\x03\x04 and so on", "zip archive"),
         (b"\x80\x02}q\x00.", "pickle"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
-        (b"<!DOCTYPE html><html>", "HTML page"),
+        (b"<!DOCTYPE html><html>", "a web page: the download failed"),
         (b"\xff\xff\xff\xff\xff\xff\xff\xff{}", "it begins with no header"),
         (b"\x02\0\0\0\0\0\0\0[]", "it begins with no header"),
         (b"\x03\0\0\0\0\0\0\0{\xff}", "the header is not UTF-8 at byte 9"),
