@@ -40,6 +40,11 @@ grid_options = (
         help="With --keep-going: try again what failed before, instead of leaving it alone.",
     ),
 )
+dry_run_option = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what it will cost, from a few timed steps, and do nothing.",
+)
 mask_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 out_option = click.option(
     "--out",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dwlt.cli.options import Settings, grid_options, sharing, working
+from dwlt.cli.options import Settings, dry_run_option, grid_options, sharing, working
 from dwlt.cli.search import SearchOptions, searching
 
 
@@ -20,7 +20,7 @@ from dwlt.cli.search import SearchOptions, searching
     help="Only this share of the training images.",
 )
 @searching
-@sharing(*grid_options)
+@sharing(*grid_options, dry_run_option)
 @working
 def command(
     settings: Settings,
@@ -29,6 +29,7 @@ def command(
     search: SearchOptions,
     keep_going: bool,
     retry_failed: bool,
+    dry_run: bool,
 ) -> None:
     """Do everything that a config describes: pre-train, prune, transfer under both regimes.
 
@@ -40,12 +41,15 @@ def command(
 
     \b
     Examples:
+      dwlt run --config study-digits --dry-run
       dwlt run --config study-digits --keep-going
       dwlt run --config study-digits --pretrain-regime fast --fraction 0.1
     """
+    from dwlt.cli import costs
     from dwlt.cli.frontiers import show_frontiers, show_variance, show_verified
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
+    from dwlt.grid import cost
     from dwlt.grid import walk as grid
     from dwlt.grid.frontier import find_all
     from dwlt.grid.replicates import variance
@@ -56,6 +60,9 @@ def command(
     experiment = search.experiment(settings, task=task, fraction=fraction)
     cheap = experiment.grid is not None and experiment.grid.strategy == "frontier"
     replicated = experiment.grid is not None and experiment.grid.replicates > 1
+    if dry_run:
+        costs.dry_run(settings, experiment, lambda context: cost.whole(experiment, context))
+        return
     policy = grid.Policy(keep_going, retry_failed)
     with session(settings, experiment.threads) as (context, show):
         found = find_all(targets(experiment, context.runs), context, policy) if cheap else ()
