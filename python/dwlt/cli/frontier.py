@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from dwlt.cli.engines import EngineOptions, on_engine
 from dwlt.cli.options import Settings, dry_run_option, sharing, working
 from dwlt.cli.search import SearchOptions, searching
 
@@ -26,6 +27,7 @@ from dwlt.cli.search import SearchOptions, searching
 )
 @searching
 @sharing(dry_run_option)
+@on_engine
 @working
 def command(
     settings: Settings,
@@ -34,6 +36,7 @@ def command(
     max_seeds: int | None,
     search: SearchOptions,
     dry_run: bool,
+    engine: EngineOptions,
 ) -> None:
     """The extreme sparsity with as few transfers as possible.
 
@@ -67,10 +70,14 @@ def command(
     if dry_run:
         costs.dry_run(settings, experiment, lambda one: cost.of_frontier(experiment, one))
         return
-    with session(settings, experiment.threads) as (context, show):
-        found = find_all(targets(experiment, context.runs), context, Policy())
+    with (
+        engine.opened() as opened,
+        session(settings, experiment.threads) as (context, show),
+    ):
+        policy = Policy(engine=opened)
+        found = find_all(targets(experiment, context.runs), context, policy)
         asked = experiment.verify.attack is not None
-        verified = verify(experiment, context, Policy(), frontier=True) if asked else ()
+        verified = verify(experiment, context, policy, frontier=True) if asked else ()
     if settings.as_json:
         values: list[dict[str, Any]] = [
             {"folder": str(one.folder), "result": one.result.values()} for one in found

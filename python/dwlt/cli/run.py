@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dwlt.cli.engines import EngineOptions, on_engine
 from dwlt.cli.options import Settings, dry_run_option, grid_options, sharing, working
 from dwlt.cli.search import SearchOptions, searching
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 )
 @searching
 @sharing(*grid_options, dry_run_option)
+@on_engine
 @working
 def command(
     settings: Settings,
@@ -33,6 +35,7 @@ def command(
     keep_going: bool,
     retry_failed: bool,
     dry_run: bool,
+    engine: EngineOptions,
 ) -> None:
     """Do everything that a config describes: pre-train, prune, transfer under both regimes.
 
@@ -42,10 +45,15 @@ def command(
     also on several machines that share it: each run is done by one of them. `dwlt runs matrix`
     shows how far it all is.
 
+    With --engine the runs are tasks on a Ray cluster or jobs of Slurm, and this command waits for
+    them: docs/scale.md. The runs folder must be shared with all machines.
+
     \b
     Examples:
       dwlt run --config study-digits --dry-run
       dwlt run --config study-digits --keep-going
+      dwlt run --config study-digits --engine ray --engine-option address=auto
+      dwlt run --config mine.toml --engine slurm --gpus-per-task 1 --engine-option partition=gpu
       dwlt run --config study-digits --pretrain-regime fast --fraction 0.1
     """
     from dwlt.cli import costs
@@ -66,8 +74,11 @@ def command(
     if dry_run:
         costs.dry_run(settings, experiment, lambda context: cost.whole(experiment, context))
         return
-    policy = grid.Policy(keep_going, retry_failed)
-    with session(settings, experiment.threads) as (context, show):
+    with (
+        engine.opened() as opened,
+        session(settings, experiment.threads) as (context, show),
+    ):
+        policy = grid.Policy(keep_going, retry_failed, opened)
         found = find_all(targets(experiment, context.runs), context, policy) if cheap else ()
         plan = Plan.of(experiment, context.runs, tickets=not cheap)
         grid.walk(plan, context, policy, asked=not cheap)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dwlt.cli.engines import EngineOptions, on_engine
 from dwlt.cli.options import Settings, dry_run_option, grid_options, sharing, working
 from dwlt.cli.search import SearchOptions, searching
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 )
 @searching
 @sharing(*grid_options, dry_run_option)
+@on_engine
 @working
 def command(
     settings: Settings,
@@ -48,6 +50,7 @@ def command(
     keep_going: bool,
     retry_failed: bool,
     dry_run: bool,
+    engine: EngineOptions,
 ) -> None:
     """Fine-tune tickets and the dense network on the downstream task.
 
@@ -89,9 +92,12 @@ def command(
     if dry_run:
         costs.dry_run(settings, experiment, plan_of)
         return
-    with session(settings, experiment.threads) as (context, show):
+    with (
+        engine.opened() as opened,
+        session(settings, experiment.threads) as (context, show),
+    ):
         plan = plan_of(context)
-        grid.walk(plan, context, grid.Policy(keep_going, retry_failed), asked=False)
+        grid.walk(plan, context, grid.Policy(keep_going, retry_failed, opened), asked=False)
         cells = grid.cells(plan)
     if settings.as_json:
         emit_json([{"folder": str(folder), "result": result.values()} for folder, result in cells])

@@ -48,6 +48,11 @@ def given_weights(runs: Path, key: str) -> Path:
     return runs / "weights" / f"given-{key}.json"
 
 
+def engine_session(runs: Path, name: str) -> Path:
+    """``runs/engine/<session>``: where the head of an engine and its workers speak."""
+    return runs / "engine" / name
+
+
 def estimate(runs: Path, key: str) -> Path:
     """``runs/estimates/<key>.json``: what a dry run found that such a run will cost."""
     return runs / "estimates" / f"{key}.json"
