@@ -53,6 +53,9 @@ class TaskSpec(Spec):
         fraction: share of the training images, class-balanced, nested (1% inside 10%).
         subset_seed: chooses classes and images; held fixed while training seeds vary.
         validation: what is cut from the training images: a share below 1, or a number of images.
+        validation_fraction: share of those that checkpoints are chosen on, class-balanced and
+            nested; "same": the share that ``fraction`` keeps of the training images, so that few
+            data means few data for choosing too. The others are left alone, and train nothing.
         test: a limit on the test images: that many, class-balanced and chosen by ``subset_seed``.
             None takes all. For quick looks; n is stated wherever a number is.
         size: images are resized to ``size`` x ``size`` pixels; None leaves them.
@@ -66,6 +69,7 @@ class TaskSpec(Spec):
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     subset_seed: int = 0
     validation: Annotated[float, Field(gt=0)] = 0.1
+    validation_fraction: Annotated[float, Field(gt=0, le=1)] | Literal["same"] = 1.0
     test: Annotated[int, Field(ge=1)] | None = None
     size: Annotated[int, Field(ge=4, le=1024)] | None = None
     channels: Literal[1, 3] | None = None
@@ -102,8 +106,9 @@ class AttackSpec(Spec):
         restarts: independent tries; a sample is fooled when one of them fools it.
         mode: the mode that the network's layers are in while a *training* attack runs.
             Evaluation always runs in eval mode.
-        iterate: which point an evaluation judges: the last one (as papers report), or any on
-            the way (fooled samples leave the batch: faster and never weaker).
+        iterate: which point counts. An evaluation judges the last one (as papers report), or any
+            on the way (fooled samples leave the batch: faster and never weaker). A training takes
+            the last one, or the best, that of the highest loss on the way.
     """
 
     norm: Literal["linf", "l2"] = "linf"
@@ -113,7 +118,7 @@ class AttackSpec(Spec):
     random_start: bool = True
     restarts: Annotated[int, Field(ge=1, le=1000)] = 1
     mode: Literal["eval", "train"] = "eval"
-    iterate: Literal["last", "any"] = "last"
+    iterate: Literal["last", "any", "best"] = "last"
 
     @model_validator(mode="after")
     def _eps_is_a_pixel_distance(self) -> Self:
@@ -175,8 +180,10 @@ class TrainSpec(Spec):
             raise ValueError("regime 'standard' trains on clean images and takes no attack")
         if self.regime == "fast" and self.attack is not None and self.attack.steps != 1:
             raise ValueError("regime 'fast' takes one step; use 'adversarial' for several")
-        if self.attack is not None and (self.attack.restarts != 1 or self.attack.iterate != "last"):
-            raise ValueError("restarts and iterate belong to attacks that evaluate, not that train")
+        if self.attack is not None and (self.attack.restarts != 1 or self.attack.iterate == "any"):
+            raise ValueError(
+                'restarts and iterate = "any" belong to attacks that evaluate, not that train'
+            )
         if self.milestones and self.schedule != "multistep":
             raise ValueError("milestones belong to schedule = 'multistep'")
         if self.nesterov and self.momentum == 0:
@@ -202,4 +209,6 @@ class ScoreSpec(Spec):
     def _evaluation_is_in_eval_mode(self) -> Self:
         if self.attack is not None and self.attack.mode != "eval":
             raise ValueError("networks are always scored in eval mode; mode is for training")
+        if self.attack is not None and self.attack.iterate == "best":
+            raise ValueError('iterate = "best" is for training; an evaluation takes "last" or "any"')
         return self
