@@ -210,5 +210,7 @@ class ScoreSpec(Spec):
         if self.attack is not None and self.attack.mode != "eval":
             raise ValueError("networks are always scored in eval mode; mode is for training")
         if self.attack is not None and self.attack.iterate == "best":
-            raise ValueError('iterate = "best" is for training; an evaluation takes "last" or "any"')
+            raise ValueError(
+                'iterate = "best" is for training; an evaluation takes "last" or "any"'
+            )
         return self
