@@ -28,30 +28,36 @@ class Valley(nn.Module):
         return torch.stack([right, torch.zeros_like(right)], 1)
 
 
-def points(iterate: str, **options: object) -> tuple[list[float], int]:
+def points(*, use_best: bool) -> tuple[list[float], int]:
     attack = AttackSpec(
-        eps=Eps("0.3"), step=Eps("0.15"), steps=2, random_start=False, iterate=iterate
+        eps=Eps("0.3"), step=Eps("0.15"), steps=2, random_start=False, use_best=use_best
     )
     net = Valley()
-    found = perturb(net, IMAGES, LABELS, attack, seed=0, ids=torch.arange(2), **options)
+    found = perturb(net, IMAGES, LABELS, attack, seed=0, ids=torch.arange(2))
     return [round(value, 4) for value in found.flatten().tolist()], net.calls
 
 
 def test_the_best_point_is_the_one_of_the_highest_loss_on_the_way() -> None:
     # The pixels walk 0.40, 0.55, 0.40 and 0.49, 0.64, 0.49: past the valley's floor and back.
-    assert points("last") == ([0.40, 0.49], 2)
+    assert points(use_best=False) == ([0.40, 0.49], 2)
     # 0.55 is nearer to 1/2 than 0.40; 0.49, the start, is nearer than 0.64. One more forward pass.
-    assert points("best") == ([0.55, 0.49], 3)
+    assert points(use_best=True) == ([0.55, 0.49], 3)
 
 
 def test_the_last_point_can_be_the_best() -> None:
     attack = AttackSpec(
-        eps=Eps("0.3"), step=Eps("0.05"), steps=2, random_start=False, iterate="best"
+        eps=Eps("0.3"), step=Eps("0.05"), steps=2, random_start=False, use_best=True
     )
     found = perturb(Valley(), IMAGES[:1], LABELS[:1], attack, seed=0, ids=torch.arange(1))
     assert found.item() == pytest.approx(0.5)
 
 
 def test_another_loss_has_no_best_point() -> None:
+    attack = AttackSpec(use_best=True)
     with pytest.raises(SpecError, match="climbs another loss"):
-        points("best", loss_fn=lambda logits, labels: logits.sum())
+        perturb(
+            *(Valley(), IMAGES, LABELS, attack),
+            seed=0,
+            ids=torch.arange(2),
+            loss_fn=lambda logits, labels: logits.sum(),
+        )

@@ -37,9 +37,9 @@ def test_the_default_is_the_digits() -> None:
         ("seed", "--set 'seed' has no '='", "--set"),
         ("name.x=1", "name.x: 'name' is a value, not a table", None),
         ("transfer.standard.attack.steps=3", "regime 'standard' trains on clean images", None),
-        ("prune.train.attack.restarts=2", 'restarts and iterate = "any" belong to', None),
-        ("prune.train.attack.iterate=any", 'restarts and iterate = "any" belong to', None),
-        ("attack.evaluate.iterate=best", 'iterate = "best" is for training', None),
+        ("prune.train.attack.restarts=2", "restarts and iterate belong to attacks that", None),
+        ("prune.train.attack.iterate=any", "restarts and iterate belong to attacks that", None),
+        ("attack.evaluate.use_best=true", "use_best is for training", None),
         ("attack.evaluate.mode=train", "scored in eval mode", None),
         (
             "source.task=imagefolder:b\udcff",

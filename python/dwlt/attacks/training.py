@@ -27,11 +27,11 @@ def perturb(
 
     ``attack.mode`` says in which mode the layers are meanwhile: "eval" leaves BatchNorm's running
     statistics alone; "train" leaves every module in its own mode, so the attack's forward passes
-    count towards them, as in most published training code. ``iterate`` "last" returns the point
-    after the last step; "best" the point of the highest loss on the way, the start included, for
-    each sample by itself (as the robustness library of MadryLab does unless told otherwise); it
-    costs one forward pass more, for the loss after the last step. ``restarts`` belong to
-    evaluation and are not read here. Runs inside the caller's autocast, if any.
+    count towards them, as in most published training code. ``use_best`` returns the point of
+    the highest loss on the way, the start included, of each sample by itself (as the robustness
+    library of MadryLab does unless told otherwise); it costs one forward pass more, for the loss
+    after the last step. ``restarts`` and ``iterate`` belong to evaluation and are not read here.
+    Runs inside the caller's autocast, if any.
 
     Args:
         images: (B, C, H, W) float32 in [0, 1].
@@ -46,17 +46,17 @@ def perturb(
     Raises:
         SpecError: the best point is asked for under another loss than the cross-entropy.
     """
-    if attack.iterate == "best" and loss_fn is not summed_cross_entropy:
+    if attack.use_best and loss_fn is not summed_cross_entropy:
         raise SpecError(
-            'iterate = "best" compares cross-entropies, and this regime\'s attack climbs another loss',
-            hint='set iterate = "last" for its attack',
+            "use_best compares cross-entropies, and this regime's attack climbs another loss",
+            hint="leave use_best out of its attack",
         )
     images = images.detach()
     ball = ball_around(images, attack)
     size = attack.step.value
     points = ball.start(seed, ids) if attack.random_start else images
     with frozen(model, evaluation=attack.mode == "eval"), torch.enable_grad():
-        best = _Best(points, labels) if attack.iterate == "best" else None
+        best = _Best(points, labels) if attack.use_best else None
         for _ in range(attack.steps):
             gradient, logits = input_gradient(model, points, labels, loss_fn)
             if best is not None:

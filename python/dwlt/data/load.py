@@ -155,8 +155,8 @@ def split_dataset(
     """Choose classes, hold out validation and test, then take the subset of the training images.
 
     In this order, so that validation and test are the same images at every ``fraction`` and
-    ``per_class`` (validation fewer of them, where ``validation_fraction`` says so). Splits that come from one part are cut from each other; parts are files of
-    their own.
+    ``per_class`` (fewer of the same, where ``validation_fraction`` says so). Splits that come from
+    one part are cut from each other; parts are files of their own.
 
     Raises:
         DataError: a class has no image, or too few to be split.

@@ -41,8 +41,8 @@ class GridFraction(Spec):
 
     Attributes:
         fraction: the share.
-        transfer: what differs from ``[transfer]`` at this share: a tenth of the images gives a tenth
-            of the steps in as many epochs, which may be too few to learn anything.
+        transfer: what differs from ``[transfer]`` at this share: a tenth of the images gives a
+            tenth of the steps in as many epochs, which may be too few to learn anything.
     """
 
     fraction: Fraction

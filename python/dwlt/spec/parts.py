@@ -106,9 +106,9 @@ class AttackSpec(Spec):
         restarts: independent tries; a sample is fooled when one of them fools it.
         mode: the mode that the network's layers are in while a *training* attack runs.
             Evaluation always runs in eval mode.
-        iterate: which point counts. An evaluation judges the last one (as papers report), or any
-            on the way (fooled samples leave the batch: faster and never weaker). A training takes
-            the last one, or the best, that of the highest loss on the way.
+        iterate: which point an evaluation judges: the last one (as papers report), or any on
+            the way (fooled samples leave the batch: faster and never weaker).
+        use_best: train on the point of the highest loss on the way, instead of on the last one.
     """
 
     norm: Literal["linf", "l2"] = "linf"
@@ -118,7 +118,8 @@ class AttackSpec(Spec):
     random_start: bool = True
     restarts: Annotated[int, Field(ge=1, le=1000)] = 1
     mode: Literal["eval", "train"] = "eval"
-    iterate: Literal["last", "any", "best"] = "last"
+    iterate: Literal["last", "any"] = "last"
+    use_best: bool = False
 
     @model_validator(mode="after")
     def _eps_is_a_pixel_distance(self) -> Self:
@@ -180,10 +181,8 @@ class TrainSpec(Spec):
             raise ValueError("regime 'standard' trains on clean images and takes no attack")
         if self.regime == "fast" and self.attack is not None and self.attack.steps != 1:
             raise ValueError("regime 'fast' takes one step; use 'adversarial' for several")
-        if self.attack is not None and (self.attack.restarts != 1 or self.attack.iterate == "any"):
-            raise ValueError(
-                'restarts and iterate = "any" belong to attacks that evaluate, not that train'
-            )
+        if self.attack is not None and (self.attack.restarts != 1 or self.attack.iterate != "last"):
+            raise ValueError("restarts and iterate belong to attacks that evaluate, not that train")
         if self.milestones and self.schedule != "multistep":
             raise ValueError("milestones belong to schedule = 'multistep'")
         if self.nesterov and self.momentum == 0:
@@ -209,8 +208,6 @@ class ScoreSpec(Spec):
     def _evaluation_is_in_eval_mode(self) -> Self:
         if self.attack is not None and self.attack.mode != "eval":
             raise ValueError("networks are always scored in eval mode; mode is for training")
-        if self.attack is not None and self.attack.iterate == "best":
-            raise ValueError(
-                'iterate = "best" is for training; an evaluation takes "last" or "any"'
-            )
+        if self.attack is not None and self.attack.use_best:
+            raise ValueError("use_best is for training; iterate says what an evaluation judges")
         return self
