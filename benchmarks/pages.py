@@ -8,6 +8,7 @@ Kinds:
     networks   all groups, a line for each network, with its pre-training and share of the data
     extremes   the extreme sparsity of each pre-training and share of the data
     controls   on how many numbers tickets and controls differ beyond doubt
+    power      which margins a pilot says can be resolved (``benchmarks.power``)
 
 This command writes them anew, and a test compares. Numbers in prose and in printed output are in
 ``tests/test_numbers.py``.
@@ -39,6 +40,7 @@ HEAD = (
     *("round", "verdict", "sparsity", "kept", "SA, standard transfer", "RA, standard transfer"),
     *("SA, adversarial transfer", "RA, adversarial transfer", "seeds"),
 )
+TITLES = dict(zip(NUMBERS, HEAD[4:8], strict=True))
 BLOCK = re.compile(r"(<!-- (\w+): ([^>]+?) -->\n)(.*?)(<!-- end -->)", flags=re.DOTALL)
 
 
@@ -134,11 +136,29 @@ def controls(name: str, **keys: str) -> str:
     return _markdown(head, rows)
 
 
+def power(name: str) -> str:
+    """Spread over seeds, and the margin that 3, 5 and 8 seeds resolve."""
+    found = read(name)["numbers"]
+    head = ("pre-training", "data", "number", "mean", "spread over seeds", "seeds")
+    more = tuple(f"margin, {count} seeds" for count in ("3", "5", "8"))
+    rows = [
+        (
+            *(one["pretrain"], share(one["fraction"]), TITLES[one["number"]], f"{one['mean']:.2f}"),
+            f"{max(one['spread'], one['disagreement']):.2f}",
+            str(one["seeds"]),
+            *(f"{one['margins'][count]:.1f}" for count in ("3", "5", "8")),
+        )
+        for one in found
+    ]
+    return _markdown((*head, *more), rows)
+
+
 KINDS: dict[str, Callable[..., str]] = {
     "table": table,
     "networks": networks,
     "extremes": extremes,
     "controls": controls,
+    "power": power,
 }
 
 

@@ -125,9 +125,14 @@ def finished(runs: Path) -> int:
 
 def record(study: Study, runs: Path) -> None:
     """Condense the runs into what is committed."""
-    script = [sys.executable, "-m", "benchmarks.record", str(runs), study.preset]
-    subprocess.run([*script, "--config", study.preset], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run([sys.executable, "-m", "benchmarks.pages"], check=True)
+    scripts = (
+        ("record", str(runs), study.preset, "--config", study.preset),
+        ("power", str(runs), f"{study.preset}-power"),
+        ("pages",),
+    )
+    for name, *arguments in scripts:
+        script = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
+        subprocess.run(script, check=True, stdout=subprocess.DEVNULL)
 
 
 def go_on(study: Study, runs: Path, data: Path, processes: int) -> int:
