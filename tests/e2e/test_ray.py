@@ -1,4 +1,4 @@
-"""A grid on a real Ray cluster: two processes of one machine, and two nodes of which one is lost."""
+"""A grid on a real Ray cluster: two processes of one machine; two nodes, one of which is lost."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def cluster() -> Iterator[Any]:
     try:
         yield made
     finally:
-        made.shutdown()
+        made.shutdown()  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.slow

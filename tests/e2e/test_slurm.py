@@ -56,10 +56,14 @@ def test_one_job_is_requeued_and_one_cancelled(
         first, second = _two_running(slurm, runs, head)
         subprocess.run(["scontrol", "requeue", first], env=slurm, check=True)
         subprocess.run(["scancel", second], env=slurm, check=True)
+        again = subprocess.run(
+            ["scontrol", "show", "job", first], env=slurm, check=True, capture_output=True
+        )
         _, err = head.communicate(timeout=1500)
     finally:
         head.kill()
     assert head.returncode == 0, err
+    assert b"Restarts=1" in again.stdout
     assert err.count("its worker is lost") == 1
     subprocess.run(command(config, tmp_path / "alone", "--quiet"), check=True, timeout=1500)
     assert computed(runs) == computed(tmp_path / "alone")

@@ -55,10 +55,8 @@ epochs = 20
 seeds = 2
 [transfer.train]
 epochs = 150
-[grid]
-methods = ["imp", "random"]
 """
-"""Cells that last long enough to be disturbed: two searches, and twelve cells."""
+"""Cells that last long enough to be disturbed: eight of them."""
 
 VOLATILE = ("seconds", "finished", "environment", "estimate")
 

@@ -59,7 +59,7 @@ ReturnToService=2
 MinJobAge=300
 SchedulerParameters=sched_interval=2,batch_sched_delay=1
 SlurmdParameters=config_overrides
-KillWait=10
+KillWait=1
 NodeName=$HOST NodeAddr=127.0.0.1 CPUs=2 RealMemory=4000 State=UNKNOWN
 PartitionName=debug Nodes=$HOST Default=YES MaxTime=INFINITE State=UP
 CONF

@@ -147,7 +147,8 @@ def matrix_(
     """How far a config's experiment is: done, running, failed, to do, and the time left.
 
     A line per search, task, fraction and transfer regime, a column per round. A cell says how
-    many of its seeds are done; dots mark running ones, "!" failed ones.
+    many of its seeds are done; dots mark running ones, "!" failed ones. With strategy =
+    "frontier" the cells are those that the searches have asked for so far.
     """
     from dwlt.cli.cells import duration
     from dwlt.cli.show import Show, emit_json
@@ -155,10 +156,17 @@ def matrix_(
     from dwlt.spec import load_experiment
 
     experiment = load_experiment(config, changes, {} if seed is None else {"seed": seed})
-    found = matrix(Plan.of(experiment, runs))
     strategy = "full" if experiment.grid is None else experiment.grid.strategy
+    ended = True
+    if strategy == "frontier":
+        from dwlt.grid.matrix import of_frontiers
+
+        plan, ended = of_frontiers(experiment, runs)
+    else:
+        plan = Plan.of(experiment, runs)
+    found = matrix(plan)
     if as_json:
-        emit_json(found.values() | {"strategy": strategy})
+        emit_json(found.values() | {"strategy": strategy, "ended": ended})
         return
     show = Show()
     show.table(
@@ -182,14 +190,13 @@ def matrix_(
     totals = found.totals
     words = ", ".join(f"{totals[state]} {state.value}" for state in State)
     echo(f"\n{words}; {found.workers} at work", err=True)
-    cheap = strategy == "frontier"
     if found.seconds_left is not None and totals[State.DONE] < totals.total():
-        whole = ", were the whole grid transferred" if cheap else ""
-        echo(f"about {duration(found.seconds_left)} left{whole}", err=True)
-    if cheap:
+        least = "" if ended else "at least "
+        echo(f"{least}about {duration(found.seconds_left)} left", err=True)
+    if not ended:
         echo(
-            'this is the full grid; strategy = "frontier" transfers only those of its cells that '
-            "the search for the extreme sparsity asks for, and some with more seeds",
+            "these are the transfers that the search for the extreme sparsity has asked for so "
+            "far, and it has not ended",
             err=True,
         )
 

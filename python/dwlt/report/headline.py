@@ -17,7 +17,7 @@ from dwlt.report.verdicts import (
     extreme_text,
 )
 from dwlt.report.verified import Verified
-from dwlt.results import RunRef, sparsity
+from dwlt.results import FrontierResult, RunRef, sparsity
 from dwlt.spec.verdict import VerdictPart
 from dwlt.verdict.groups import Group, regime_order
 from dwlt.verdict.judge import Judged, Verdict
@@ -34,6 +34,7 @@ def headline_table(
     settings: VerdictPart,
     links: Mapping[str, str],
     verified: Mapping[str, Verified],
+    frontiers: Mapping[str, FrontierResult],
 ) -> Table:
     """One row for each search and task; controls have a table of their own.
 
@@ -41,6 +42,7 @@ def headline_table(
         searched: the groups of iterative searches.
         links: where on the page each group is, by its slug.
         verified: verdicts under a stronger attack, by the same.
+        frontiers: searches for the frontier, by the same.
     """
     groups = sorted(searched, key=_order)
     known = [verdict.group for verdict in groups]
@@ -93,7 +95,9 @@ def headline_table(
             "n": group.way.sa_n,
             "seeds": verdict.seeds,
             "seeds_shown": verdict.seeds,
-            "extreme": extreme_cell(verdict.margin, links[verdict.slug]),
+            "extreme": extreme_cell(
+                verdict.margin, links[verdict.slug], frontiers.get(verdict.slug)
+            ),
             "one_checkpoint": net_value(extreme_of(verdict.strict)),
             "estimated": Cell(estimate_text(verdict), estimate_value(verdict)),
             "paper": Cell(extreme_text(verdict.paper), net_value(extreme_of(verdict.paper))),
@@ -136,10 +140,19 @@ def _caption(settings: VerdictPart, facts: Sequence[str]) -> str:
     )
 
 
-def extreme_cell(judged: Judged, link: str) -> Cell:
-    """A tested extreme sparsity; a win beyond a failure is shown as such."""
+def extreme_cell(judged: Judged, link: str, search: FrontierResult | None = None) -> Cell:
+    """A tested extreme sparsity; a win beyond a failure is shown as such.
+
+    Where the grid that is there decides nothing, what a search for the frontier has confirmed: it
+    transfers too few seeds of most rounds for the verdict on the whole grid.
+    """
     small = []
     extreme = extreme_of(judged)
+    if extreme is None and search is not None and search.extreme is not None:
+        shown = sparsity(search.kept or 0, search.total or 1)
+        sure = f"{100 * search.confidence:g}% confidence"
+        said = (f"round {search.extreme}", f"{sure}, by dwlt frontier")
+        return Cell(f"≥ {shown}", small=said, link=link)
     if extreme is not None:
         small.append(f"round {extreme.round}")
     small += beyond_texts(judged)
