@@ -43,7 +43,7 @@ class TrainingState:
         objective: Objective,
         images: str,
     ) -> TrainingState:
-        """What the slot holds, put into model, optimiser and objective; a fresh state for an empty slot.
+        """What the slot holds, put into its owners; a fresh state for an empty slot.
 
         Args:
             images: digest of the images that are trained on.
