@@ -121,10 +121,10 @@ class Registry(Generic[T]):
         """
         if name in self.own:
             found = self.own[name]
-            return load_target(found) if isinstance(found, str) else found  # type: ignore[no-any-return]
+            return load_target(found) if isinstance(found, str) else found
         self.require(name)
         (plugin,) = (each for each in plugins(self.group) if each.name == name)
-        return plugin.load()  # type: ignore[no-any-return]
+        return plugin.load()
 
     def require(self, name: str) -> None:
         """Make sure that a name is registered, without importing what it stands for.
