@@ -124,7 +124,7 @@ class Registry(Generic[T]):
             return load_target(found) if isinstance(found, str) else found
         self.require(name)
         (plugin,) = (each for each in plugins(self.group) if each.name == name)
-        return plugin.load()
+        return plugin.load()  # type: ignore[no-any-return]
 
     def require(self, name: str) -> None:
         """Make sure that a name is registered, without importing what it stands for.
