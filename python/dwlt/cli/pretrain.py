@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from dwlt.cli.options import REGIMES, Settings, working
+from dwlt.cli.options import REGIME, REGIME_HELP, Settings, working
 from dwlt.errors import UserError
 
 
 @click.command()
 @click.option(
     "--regime",
-    type=REGIMES,
-    help="standard: clean images; fast: FGSM with random start; adversarial: PGD. "
-    "Default: the config's.",
+    metavar="NAME",
+    type=REGIME,
+    help=f"{REGIME_HELP} Default: the config's.",
 )
 @working
 def command(settings: Settings, regime: str | None) -> None:
@@ -26,6 +26,7 @@ def command(settings: Settings, regime: str | None) -> None:
     Examples:
       dwlt pretrain
       dwlt pretrain --regime standard
+      dwlt pretrain --regime trades --set pretrain.trades.options.beta=3
       dwlt pretrain --config my.toml --set pretrain.train.epochs=60
     """
     from dwlt.cli.session import session

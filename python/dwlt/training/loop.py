@@ -21,7 +21,7 @@ from dwlt.scoring import Scored
 from dwlt.training.identity import identity_of
 from dwlt.training.job import TrainJob
 from dwlt.training.meter import Meter
-from dwlt.training.objectives import OBJECTIVES
+from dwlt.training.objectives import objective_of
 from dwlt.training.precision import Precision
 from dwlt.training.probe import HeldOut
 from dwlt.training.records import EpochRecord, TrainOutcome
@@ -60,7 +60,7 @@ def train(
     if steps == 0 and spec.epochs > 0:
         raise DataError("there is nothing to train on: the split has no samples")
     precision = Precision(spec, device)
-    objective = OBJECTIVES[spec.regime](spec)
+    objective = objective_of(spec)
     watched = None if job.held_out is None else HeldOut(job.held_out, seed, device)
     with _own_random_numbers(device), module_flags(model), precision.prepared(model):
         optimizer = sgd(model, spec)
@@ -78,6 +78,7 @@ def train(
             meter = Meter(epoch + 1, steps * objective.replays, device)
             _seed_layers(derive_seed(seed, "layers", epoch), device)
             model.train()
+            objective.start_epoch(epoch)
             batches = split.train_batches(
                 batch_size=spec.batch_size,
                 seed=seed,
