@@ -91,7 +91,10 @@ def test_a_regimes_tables_are_laid_over_one_another() -> None:
         part = load_experiment("digits", text, {"pretrain.regime": regime}).pretrain_spec().train
         assert part.epochs == epochs
     assert part.regime_options.model_dump() == {
-        "beta": 3.0, "start": 0.001, "awp_gamma": 0.1, "awp_warmup": 0
+        "beta": 3.0,
+        "start": 0.001,
+        "awp_gamma": 0.1,
+        "awp_warmup": 0,
     }
 
 
