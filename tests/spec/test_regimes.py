@@ -71,7 +71,7 @@ def test_options_that_are_defaults_do_not_name_a_run() -> None:
 
 @pytest.mark.parametrize("regime", [*OWN, *(f"{name}-awp" for name in OWN)])
 def test_a_training_is_read_back_as_it_was_written(regime: str) -> None:
-    overrides = {"pretrain.regime": regime}
+    overrides: dict[str, Any] = {"pretrain.regime": regime}
     if regime.endswith("-awp"):
         overrides[f"pretrain.{regime}.options.awp_gamma"] = 0.02
     spec = load_experiment("digits", overrides=overrides).pretrain_spec().train

@@ -186,4 +186,4 @@ def test_every_regime_resumes_and_keeps_masked_weights_at_zero(tmp_path: Path, r
     outcome, net = attempt(parts, spec)
     assert essence(outcome, net, parts) == expected
     _, _, masks = start()
-    assert bool((net[0].weight[~masks["0.weight"]] == 0).all())
+    assert bool((net.state_dict()["0.weight"][~masks["0.weight"]] == 0).all())
