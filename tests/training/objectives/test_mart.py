@@ -44,8 +44,7 @@ def test_loss_and_gradient_are_those_of_the_published_formula() -> None:
     clean, moved = net(batch.images).softmax(1), net(images).softmax(1)
     published = torch.zeros(())
     for row, label in enumerate(batch.labels.tolist()):
-        rival = max(float(moved[row, k]) for k in range(3) if k != label)
-        at = next(k for k in range(3) if k != label and float(moved[row, k]) == rival)
+        at = max((k for k in range(3) if k != label), key=moved[row].tolist().__getitem__)
         boosted = -moved[row, label].log() - (1 - moved[row, at]).log()
         divergence = sum(clean[row, k] * (clean[row, k] / moved[row, k]).log() for k in range(3))
         published = published + (boosted + 6 * divergence * (1 - clean[row, label])) / 8
