@@ -7,12 +7,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import PrivateAttr
 
-<<<<<<< HEAD
 from dwlt.results.base import Amount, Frozen, Share, Text, Words
-=======
-from dwlt.results.base import Amount, Frozen, Text, Words
 from dwlt.results.estimate import Estimate
->>>>>>> main
 from dwlt.results.flags import Flag, Notice
 from dwlt.results.images import ImageIds
 from dwlt.results.task import Environment, TaskInfo
@@ -29,12 +25,9 @@ class RunResult(Frozen):
         starts: digests and ids of what the run starts from.
         ids: which images were used for what; None in older files.
         seconds: time that the last session spent on it.
-<<<<<<< HEAD
         waiting: share of the training time, in the last session, that steps waited for images; None
             where nothing was trained, and in older files.
-=======
         estimate: what it was expected to cost; None where no dry run was made on that device.
->>>>>>> main
     """
 
     STAGE: ClassVar[str]
@@ -51,11 +44,8 @@ class RunResult(Frozen):
     flags: tuple[Flag, ...] = ()
     environment: Environment
     seconds: Amount
-<<<<<<< HEAD
     waiting: Share | None = None
-=======
     estimate: Estimate | None = None
->>>>>>> main
     finished: Text
     _folder: str = PrivateAttr("")
 

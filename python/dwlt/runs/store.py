@@ -161,11 +161,8 @@ class Run:
             LedgerError: the result contradicts itself (nothing is written), or a file is missing.
         """
         stage = self.folder.parent.name
-<<<<<<< HEAD
         waiting = round(min(1.0, self._waited / self._trained), 4) if self._trained else None
-=======
         estimate = self._estimate(stage, values, device)
->>>>>>> main
         complete = {
             "format": FORMAT_NAME,
             "version": VERSION,
@@ -177,11 +174,8 @@ class Run:
             "environment": environment(device),
             "seconds": round(time.monotonic() - self._opened, 3),
             "finished": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-<<<<<<< HEAD
             **({} if waiting is None else {"waiting": waiting}),
-=======
             **({} if estimate is None else {"estimate": estimate}),
->>>>>>> main
             **values,
         }
         try:
