@@ -20,7 +20,7 @@ from dwlt.report.overlaps import MaskStudy
 from dwlt.report.replicates import Combinations, replicate_variance, variance_table
 from dwlt.report.table import Table
 from dwlt.report.verdicts import GroupVerdict
-from dwlt.report.verified import Verified, deciding, search_of, verify_groups
+from dwlt.report.verified import VerifiedGroup, deciding, search_of, verify_groups
 from dwlt.report.verified_tables import verified_table
 from dwlt.results import FrontierResult, Notice, ReportData
 from dwlt.spec.verdict import VerdictPart
@@ -56,7 +56,7 @@ class Report:
     densities: tuple[DensityTable, ...] = ()
     masks: MaskStudy = field(default_factory=MaskStudy)
     searches: Mapping[str, FrontierResult] = field(default_factory=dict)
-    verified: Mapping[str, Verified] = field(default_factory=dict)
+    verified: Mapping[str, VerifiedGroup] = field(default_factory=dict)
     components: Combinations = ()
 
     @property

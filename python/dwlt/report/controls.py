@@ -19,7 +19,7 @@ from enum import StrEnum
 
 from dwlt.report.names import method_names, search_titles
 from dwlt.report.networks import LEVEL, PLACE, place
-from dwlt.report.table import Cell, Column, Row, Table, Value
+from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import (
     GroupVerdict,
     level_value,
@@ -28,7 +28,7 @@ from dwlt.report.verdicts import (
     signed,
     verdict_cell,
 )
-from dwlt.results import sparsity
+from dwlt.units import sparsity_text
 from dwlt.verdict.groups import Group, Network
 from dwlt.verdict.judge import TicketVerdict
 from dwlt.verdict.outcomes import NUMBERS, Measured, Number
@@ -221,13 +221,13 @@ def control_page_table(table: ControlTable, title: str) -> Table:
     rows = []
     for round_ in table.rounds:
         net = round_.network
-        name = Cell(f"ticket, {sparsity(net.kept, net.total)}", small=(f"round {net.round}",))
+        name = Entry(f"ticket, {sparsity_text(net.kept, net.total)}", small=(f"round {net.round}",))
         mine = round_.ticket.ticket.numbers
         cells: dict[str, Value] = {n.key: percent(mine.get(n)) for n in NUMBERS}
         rows.append(_row(name, net, round_.ticket, numbers, cells, "dense"))
         for control in round_.controls:
             cells = {found.number.key: _difference_cell(found) for found in control.differences}
-            rows.append(_row(Cell(control.name), control.network, control.verdict, numbers, cells))
+            rows.append(_row(Entry(control.name), control.network, control.verdict, numbers, cells))
     caption = (
         "Test accuracy in percent, mean ± spread over seeds; in small print the control minus the "
         "ticket, and whether that is beyond doubt. The verdict is the one against the dense "
@@ -237,7 +237,7 @@ def control_page_table(table: ControlTable, title: str) -> Table:
 
 
 def _row(
-    name: Cell,
+    name: Entry,
     network: Network,
     verdict: TicketVerdict,
     numbers: int,
@@ -248,14 +248,14 @@ def _row(
     return Row({**shown, "seeds": network_seeds(network), **cells}, look)
 
 
-def _difference_cell(found: Difference) -> Cell:
+def _difference_cell(found: Difference) -> Entry:
     """A control's number; in small print control minus ticket, signed, with the word for it."""
     text = percent(found.measured)
     if found.lead is None:
-        return Cell(text, small=("not comparable",) if found.measured is not None else ())
+        return Entry(text, small=("not comparable",) if found.measured is not None else ())
     word = {Lead.TICKET: "worse", Lead.CONTROL: "better"}.get(found.state, "unclear")
     look = {Lead.TICKET: "short", Lead.CONTROL: "match"}.get(found.state, "unclear")
-    return Cell(text, state=look, small=(f"{signed(-100 * found.lead)} {word}",))
+    return Entry(text, state=look, small=(f"{signed(-100 * found.lead)} {word}",))
 
 
 def control_long_table(tables: Sequence[ControlTable]) -> Table:

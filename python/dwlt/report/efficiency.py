@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from dwlt.report.names import pretrain_names, rewind_text
 from dwlt.report.networks import LEVEL, PLACE, place
-from dwlt.report.table import Cell, Column, Row, Table, Value
+from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import (
     GroupVerdict,
     extreme_text,
@@ -21,7 +21,8 @@ from dwlt.report.verdicts import (
     percent,
     verdict_cell,
 )
-from dwlt.results import RunRef, sparsity
+from dwlt.results import RunRef
+from dwlt.units import sparsity_text
 from dwlt.verdict.groups import Group, regime_order, share
 from dwlt.verdict.judge import TicketVerdict
 from dwlt.verdict.outcomes import NUMBERS, Measured, Number
@@ -62,11 +63,11 @@ class Series:
     @property
     def name(self) -> str:
         """ "dense", or the sparsity."""
-        return sparsity(self.kept, self.total) if self.round else "dense"
+        return sparsity_text(self.kept, self.total) if self.round else "dense"
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class FractionCurve:
     """One pre-training: its groups by rising fraction, its dense network and chosen tickets."""
 
     pretrain: RunRef
@@ -83,7 +84,7 @@ class EfficiencyTable:
     task: str
     attack: str | None
     fractions: tuple[float, ...]
-    curves: tuple[Curve, ...]
+    curves: tuple[FractionCurve, ...]
 
 
 def efficiency_tables(groups: Sequence[GroupVerdict]) -> tuple[EfficiencyTable, ...]:
@@ -147,11 +148,11 @@ def _table(several: Sequence[Sequence[GroupVerdict]], title: str) -> EfficiencyT
     )
 
 
-def _curve_order(curve: Curve) -> tuple[tuple[int, str], str]:
+def _curve_order(curve: FractionCurve) -> tuple[tuple[int, str], str]:
     return regime_order(curve.pretrain.regime), curve.name
 
 
-def _curve(groups: Sequence[GroupVerdict], names: Mapping[str, str]) -> Curve:
+def _curve(groups: Sequence[GroupVerdict], names: Mapping[str, str]) -> FractionCurve:
     pretrain = groups[0].group.pretrain
     counts: defaultdict[tuple[int, int, int], int] = defaultdict(int)
     for verdict in groups:
@@ -160,7 +161,7 @@ def _curve(groups: Sequence[GroupVerdict], names: Mapping[str, str]) -> Curve:
     shared = [net for net, count in counts.items() if count > 1]
     series = [_dense(groups), *(_tickets(groups, net) for net in choose(shared))]
     drawn = tuple(one for one in series if one is not None)
-    return Curve(pretrain, names[pretrain.id], tuple(groups), drawn)
+    return FractionCurve(pretrain, names[pretrain.id], tuple(groups), drawn)
 
 
 def choose(networks: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
@@ -225,7 +226,7 @@ def number_table(found: EfficiencyTable) -> Table:
     )
     rows = []
     for curve, series, point in _points(found):
-        state = Cell("dense", badge=True)
+        state = Entry("dense", badge=True)
         if point.ticket is not None:
             state = verdict_cell(point.ticket, len(curve.groups[0].main.numbers))
         cells: dict[str, Value] = {
@@ -262,7 +263,7 @@ def efficiency_long_table(tables: Iterable[EfficiencyTable]) -> Table:
     return Table("efficiency", "Data efficiency", columns, tuple(rows))
 
 
-def _points(table: EfficiencyTable) -> Iterator[tuple[Curve, Series, Point]]:
+def _points(table: EfficiencyTable) -> Iterator[tuple[FractionCurve, Series, Point]]:
     for curve in table.curves:
         for series in curve.series:
             for point in series.points:

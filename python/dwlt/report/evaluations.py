@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dwlt.report.plots import layout, sweep_panel
-from dwlt.report.table import Cell, Column, Row, Table, Value
+from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import accuracy
 from dwlt.results import Accuracy, EvaluateResult, ReportData
 from dwlt.units import wilson
@@ -55,7 +55,7 @@ def evaluation_table(group: Comparable) -> Table:
     rows = []
     for result in group.results:
         cells: dict[str, Value] = {
-            "model": Cell(model_title(result), small=(result.run.label,)),
+            "model": Entry(model_title(result), small=(result.run.label,)),
             "attack": result.test.attack,
             "sa": interval(result.test.sa),
             "ra": interval(result.test.ra),
@@ -105,7 +105,7 @@ def pretrain_table(data: ReportData) -> Table:
     rows = []
     for result in data.pretrain:
         cells: dict[str, Value] = {
-            "run": Cell("pretrain", small=(result.run.label,)),
+            "run": Entry("pretrain", small=(result.run.label,)),
             "what": f"{result.regime}, seed {result.seed}",
             "task": result.run.task.name,
             "sa": accuracy(result.test.sa),

@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 from dwlt.report.content import Report
 from dwlt.report.controls import Control, control_long_table
-from dwlt.report.efficiency import Curve, Point, efficiency_long_table
+from dwlt.report.efficiency import FractionCurve, Point, efficiency_long_table
 from dwlt.report.headline import (
     estimate_value,
     group_place,
@@ -24,12 +24,13 @@ from dwlt.report.headline import (
 )
 from dwlt.report.masks import overlap_table
 from dwlt.report.networks import COLUMNS, PLACE, as_csv
-from dwlt.report.overlaps import Pair, Ticket
+from dwlt.report.overlaps import Pair, Side
 from dwlt.report.summary import summary
 from dwlt.report.table import Table, Value, nested, to_csv, to_json
 from dwlt.report.verdicts import GroupVerdict, extreme_of, level_value
 from dwlt.report.verified_tables import verified_csv, verified_json
-from dwlt.results import Notice, Score, SweepPoint, TaskInfo, sparsity
+from dwlt.results import Notice, Score, SweepPoint, TaskInfo
+from dwlt.units import sparsity_text
 from dwlt.verdict.outcomes import NUMBERS, Measured, Number
 from dwlt.verdict.together import View
 
@@ -183,7 +184,7 @@ def _controls_json(report: Report) -> list[dict[str, Value]]:
         group_place(table.group)
         | {
             "round": round_.network.round,
-            "sparsity": sparsity(round_.network.kept, round_.network.total),
+            "sparsity": sparsity_text(round_.network.kept, round_.network.total),
             "ticket": {
                 "verdict": round_.ticket.verdict.value,
                 "numbers": _levels(round_.ticket.ticket.numbers),
@@ -228,7 +229,7 @@ def _efficiency_json(report: Report) -> list[dict[str, Value]]:
     ]
 
 
-def _series_json(curve: Curve) -> list[dict[str, Value]]:
+def _series_json(curve: FractionCurve) -> list[dict[str, Value]]:
     return [
         {
             "round": series.round,
@@ -266,7 +267,7 @@ def _pair_json(pair: Pair) -> dict[str, Value]:
     }
 
 
-def _side_json(ticket: Ticket) -> dict[str, Value]:
+def _side_json(ticket: Side) -> dict[str, Value]:
     return {
         "pretrain": pretrain_json(ticket.pretrain),
         "prune": asdict(ticket.search),

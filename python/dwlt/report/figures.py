@@ -36,7 +36,8 @@ from dwlt.report.plots import (
     sweep_panel,
 )
 from dwlt.report.verdicts import GroupVerdict
-from dwlt.results import Layer, sparsity
+from dwlt.results import Layer
+from dwlt.units import sparsity_text
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -155,7 +156,7 @@ def layer_figure(table: DensityTable) -> dict[str, bytes]:
         ax.set_xlim(-0.5, columns - 0.5)
         ax.set_ylim(rows - 0.5, -0.5)
         ax.set_yticks(range(rows), [clip(x.name, 32) for x in tickets[0].layers], fontsize=7.5)
-        names = [sparsity(ticket.kept, ticket.total) for ticket in tickets]
+        names = [sparsity_text(ticket.kept, ticket.total) for ticket in tickets]
         turned: dict[str, Any] = {"rotation": 50, "ha": "right", "rotation_mode": "anchor"}
         ax.set_xticks(range(columns), names, fontsize=7.5, **turned)
         ax.set_xlabel("sparsity of the ticket")

@@ -26,10 +26,10 @@ from dwlt.results import (
     Score,
     TransferResult,
     notice,
-    sparsity,
 )
 from dwlt.results.flags import texts
 from dwlt.runs import layout
+from dwlt.units import sparsity_text
 from dwlt.verdict.groups import REGIMES, Group, Network
 
 FEW_SEEDS = 3
@@ -132,7 +132,7 @@ def _collapsed(
             where,
             "collapsed-layer",
             round=number,
-            sparsity=sparsity(kept, total),
+            sparsity=sparsity_text(kept, total),
             layers=texts(names),
         )
 

@@ -9,14 +9,14 @@ from dwlt.report.headline import beyond_texts
 from dwlt.report.names import rewind_text
 from dwlt.report.networks import margin_text
 from dwlt.report.plots import group_panels, layout
-from dwlt.report.table import Cell, Column, Row, Table, Value
+from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import (
     GroupVerdict,
     estimate_text,
     extreme_text,
     verdict_cell,
 )
-from dwlt.results import sparsity
+from dwlt.units import sparsity_text
 from dwlt.verdict.groups import REGIMES, Group, share
 from dwlt.verdict.judge import Judged, Verdict
 from dwlt.verdict.together import View
@@ -71,7 +71,7 @@ def group_context(
         "margin": margin_text(verdict),
         "missing": [
             {
-                "network": sparsity(ticket.ticket.kept, ticket.ticket.total),
+                "network": sparsity_text(ticket.ticket.kept, ticket.ticket.total),
                 "round": ticket.ticket.round,
                 "what": "; ".join(ticket.missing),
             }
@@ -111,7 +111,7 @@ def conclusions(verdict: GroupVerdict) -> list[str]:
         said.append(f"No ticket is shown to be a double win under {verdict.attack}.")
     else:
         count = f"round {extreme.round}: {extreme.kept:,} of {extreme.total:,} weights kept"
-        shown = sparsity(extreme.kept, extreme.total)
+        shown = sparsity_text(extreme.kept, extreme.total)
         if judged.rule == "margin" and judged.tested is not None:
             over = ", ".join(map(str, judged.tested.rounds))
             said.append(
@@ -147,7 +147,7 @@ def rule_table(verdict: GroupVerdict) -> Table:
         Column("extreme", "Extreme sparsity", left=True),
     ]
     columns += [
-        Column(str(t.ticket.round), sparsity(t.ticket.kept, t.ticket.total), left=True)
+        Column(str(t.ticket.round), sparsity_text(t.ticket.kept, t.ticket.total), left=True)
         for t in verdict.tickets
     ]
     rows = []
@@ -155,9 +155,9 @@ def rule_table(verdict: GroupVerdict) -> Table:
         judged = verdict.judged.views[view]
         decides = (view.rule, view.strict) == (settings.rule, settings.strict)
         cells: dict[str, Value] = {
-            "rule": Cell(RULES[view.rule], small=("decides",) if decides else ()),
+            "rule": Entry(RULES[view.rule], small=("decides",) if decides else ()),
             "of": "one checkpoint" if view.strict else "two checkpoints",
-            "extreme": Cell(extreme_text(judged), small=tuple(beyond_texts(judged))),
+            "extreme": Entry(extreme_text(judged), small=tuple(beyond_texts(judged))),
         }
         for ticket in judged.tickets:
             cells[str(ticket.ticket.round)] = verdict_cell(ticket, len(judged.numbers))
@@ -197,10 +197,10 @@ def tested_table(judged: Judged) -> Table:
             "round": str(round_),
             "sparsity": "–"
             if ticket is None
-            else sparsity(ticket.ticket.kept, ticket.ticket.total),
+            else sparsity_text(ticket.ticket.kept, ticket.ticket.total),
             "p": "not run" if ticket is None else f"{ticket.p:.4f}",
             "adjusted": f"{adjusted:.4f}",
-            "wins": Cell(text, state=Verdict.DOUBLE_WIN.value if wins else "", badge=True),
+            "wins": Entry(text, state=Verdict.DOUBLE_WIN.value if wins else "", badge=True),
         }
         rows.append(Row(cells))
     caption = (

@@ -8,7 +8,7 @@ from typing import Any
 
 from dwlt.report.names import pretrain_names, rewind_text, search_names, task_title
 from dwlt.report.networks import PLACE, place
-from dwlt.report.table import Cell, Column, Row, Table, Value
+from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import (
     GroupVerdict,
     crossing_shares,
@@ -16,9 +16,10 @@ from dwlt.report.verdicts import (
     extreme_of,
     extreme_text,
 )
-from dwlt.report.verified import Verified
-from dwlt.results import RunRef, sparsity
+from dwlt.report.verified import VerifiedGroup
+from dwlt.results import RunRef
 from dwlt.spec.verdict import VerdictPart
+from dwlt.units import sparsity_text
 from dwlt.verdict.groups import Group, regime_order
 from dwlt.verdict.judge import Judged, Verdict
 from dwlt.verdict.outcomes import Contender
@@ -33,7 +34,7 @@ def headline_table(
     searched: Sequence[GroupVerdict],
     settings: VerdictPart,
     links: Mapping[str, str],
-    verified: Mapping[str, Verified],
+    verified: Mapping[str, VerifiedGroup],
 ) -> Table:
     """One row for each search and task; controls have a table of their own.
 
@@ -95,8 +96,8 @@ def headline_table(
             "seeds_shown": verdict.seeds,
             "extreme": extreme_cell(verdict.margin, links[verdict.slug]),
             "one_checkpoint": net_value(extreme_of(verdict.strict)),
-            "estimated": Cell(estimate_text(verdict), estimate_value(verdict)),
-            "paper": Cell(extreme_text(verdict.paper), net_value(extreme_of(verdict.paper))),
+            "estimated": Entry(estimate_text(verdict), estimate_value(verdict)),
+            "paper": Entry(extreme_text(verdict.paper), net_value(extreme_of(verdict.paper))),
             "other": extreme_text(verdict.judged.views[View(settings.rule, not strict)]),
             "rule": verdict.rule,
             "tested": tested_value(verdict.margin),
@@ -104,7 +105,7 @@ def headline_table(
         }
         # What the column of the deciding rule has always held, whichever rule that is.
         told = cells["extreme"]
-        cells["extreme"] = Cell(
+        cells["extreme"] = Entry(
             told.text, net_value(verdict.extreme), small=told.small, link=told.link
         )
         rows.append(Row(cells))
@@ -136,7 +137,7 @@ def _caption(settings: VerdictPart, facts: Sequence[str]) -> str:
     )
 
 
-def extreme_cell(judged: Judged, link: str) -> Cell:
+def extreme_cell(judged: Judged, link: str) -> Entry:
     """A tested extreme sparsity; a win beyond a failure is shown as such."""
     small = []
     extreme = extreme_of(judged)
@@ -145,20 +146,20 @@ def extreme_cell(judged: Judged, link: str) -> Cell:
     small += beyond_texts(judged)
     if beyond := undecided_beyond(judged):
         small.append(f"undecided: {beyond}")
-    return Cell(extreme_text(judged), small=tuple(small), link=link)
+    return Entry(extreme_text(judged), small=tuple(small), link=link)
 
 
-def verified_cell(verified: Verified | None, rule: str = "margin") -> Cell:
+def verified_cell(verified: VerifiedGroup | None, rule: str = "margin") -> Entry:
     """The extreme sparsity among the verified tickets, with the attack that it stands against."""
     if verified is None:
-        return Cell("–")
+        return Entry("–")
     found = verified.extreme
     if found is None:
-        return Cell(f"none, {verified.name}", {"attack": verified.stronger.label})
-    text = sparsity(found.kept, found.total)
+        return Entry(f"none, {verified.name}", {"attack": verified.stronger.label})
+    text = sparsity_text(found.kept, found.total)
     least = "≥ " if rule == "margin" else ""
     value = (net_value(found) or {}) | {"attack": verified.stronger.label}
-    return Cell(f"{least}{text}, {verified.name}", value)
+    return Entry(f"{least}{text}, {verified.name}", value)
 
 
 def beyond_texts(judged: Judged) -> list[str]:
@@ -173,7 +174,9 @@ def beyond_texts(judged: Judged) -> list[str]:
         for number in rounds:
             found = known.get(number)
             lost = f"round {number}, not transferred,"
-            names.append(lost if found is None else sparsity(found.ticket.kept, found.ticket.total))
+            names.append(
+                lost if found is None else sparsity_text(found.ticket.kept, found.ticket.total)
+            )
         return " and ".join(names)
 
     failed = [
@@ -202,7 +205,7 @@ def undecided_beyond(judged: Judged) -> str | None:
     if not beyond:
         return None
     network = min(beyond, key=lambda net: net.kept)
-    return sparsity(network.kept, network.total)
+    return sparsity_text(network.kept, network.total)
 
 
 def shared_facts(groups: Sequence[GroupVerdict]) -> tuple[str, ...]:
@@ -232,7 +235,7 @@ def net_value(network: Contender | None) -> dict[str, Value] | None:
     """A ticket for programs: round, kept, total, sparsity; None for none."""
     if network is None:
         return None
-    shown = sparsity(network.kept, network.total)
+    shown = sparsity_text(network.kept, network.total)
     return dict(zip(NET, (network.round, network.kept, network.total, shown), strict=True))
 
 

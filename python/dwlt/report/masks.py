@@ -9,7 +9,7 @@ from typing import Any
 
 from dwlt.report.names import pretrain_names, rewind_text, search_names, unique_slug
 from dwlt.report.overlaps import MaskStudy, Pair
-from dwlt.report.table import Cell, Column, Row, Table, Value
+from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.results import (
     Layer,
     PruneRound,
@@ -17,8 +17,8 @@ from dwlt.results import (
     RunRef,
     SearchRef,
     TransferResult,
-    sparsity,
 )
+from dwlt.units import sparsity_text
 from dwlt.verdict.groups import regime_order
 
 OF_PRETRAIN = ("id", "name", "regime")
@@ -133,7 +133,7 @@ def overlap_page_table(study: MaskStudy) -> Table:
             times = "–" if pair.layer_lift is None else f"{pair.layer_lift:.2f} × chance"
             if pair.iou is not None:
                 text = f"{100 * pair.iou:.2f}"
-                cells[str(pair.round)] = Cell(text, pair.iou, small=(times,), heat=pair.iou)
+                cells[str(pair.round)] = Entry(text, pair.iou, small=(times,), heat=pair.iou)
         rows.append(Row(cells))
     caption = (
         "At the same round: weights that both tickets keep, in percent of those that either keeps "
@@ -161,7 +161,7 @@ def density_page_table(found: DensityTable) -> Table:
     """Layers by ticket, for readers: weights kept, in percent of the layer."""
     columns = [Column("layer", "Layer", left=True, first=True)]
     for at, ticket in enumerate(found.columns):
-        columns.append(Column(str(at), sparsity(ticket.kept, ticket.total).removesuffix("%")))
+        columns.append(Column(str(at), sparsity_text(ticket.kept, ticket.total).removesuffix("%")))
     columns.append(Column("total", "weights", look="total"))
     rows = []
     for at, layer in enumerate(found.columns[0].layers):
@@ -169,8 +169,8 @@ def density_page_table(found: DensityTable) -> Table:
         for number, ticket in enumerate(found.columns):
             here = ticket.layers[at]
             heat = here.density**0.5
-            gone = Cell("", 0.0, "✗", "gone", "nothing is kept", heat=heat)
-            kept = Cell(f"{100 * here.density:.2f}", here.density, heat=heat)
+            gone = Entry("", 0.0, "✗", "gone", "nothing is kept", heat=heat)
+            kept = Entry(f"{100 * here.density:.2f}", here.density, heat=heat)
             cells[str(number)] = kept if here.kept else gone
         rows.append(Row(cells))
     caption = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
-from dwlt.report.table import Cell, Column, Row, Table, Value
+from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import (
     GroupVerdict,
     extreme_of,
@@ -17,7 +17,8 @@ from dwlt.report.verdicts import (
     signed,
     verdict_cell,
 )
-from dwlt.results import RunRef, SearchRef, sparsity
+from dwlt.results import RunRef, SearchRef
+from dwlt.units import sparsity_text
 from dwlt.verdict.groups import REGIMES, Group, Network
 from dwlt.verdict.judge import AnyComparison, Judged, TicketVerdict
 from dwlt.verdict.noninferiority import Comparison
@@ -160,20 +161,20 @@ def _dense_rows(verdict: GroupVerdict) -> list[Row]:
     numbers, strict = verdict.dense(), verdict.dense(strict=True)
     cells: dict[str, Value] = {
         **_counts(dense, "0.00%"),
-        "verdict": Cell("dense", "dense", badge=True),
+        "verdict": Entry("dense", "dense", badge=True),
         **{f"numbers.{n.key}": _dense_cell(numbers.get(n)) for n in NUMBERS},
         **{f"one_checkpoint.numbers.{n.key}": _dense_value(strict.get(n)) for n in NUMBERS},
     }
     needed: dict[str, Value] = {
-        "sparsity_shown": Cell("to match"),
-        **dict.fromkeys(("verdict", "weakest", "seeds", "round_shown", "kept_shown"), Cell("")),
-        **{f"numbers.{n.key}": Cell(_needed_text(verdict, n, numbers.get(n))) for n in NUMBERS},
+        "sparsity_shown": Entry("to match"),
+        **dict.fromkeys(("verdict", "weakest", "seeds", "round_shown", "kept_shown"), Entry("")),
+        **{f"numbers.{n.key}": Entry(_needed_text(verdict, n, numbers.get(n))) for n in NUMBERS},
     }
-    return [Row({**cells, "weakest": Cell("")}, "dense"), Row(needed, "dense quiet")]
+    return [Row({**cells, "weakest": Entry("")}, "dense"), Row(needed, "dense quiet")]
 
 
-def _dense_cell(measured: Measured | None) -> Cell:
-    return Cell(percent(measured), _dense_value(measured))
+def _dense_cell(measured: Measured | None) -> Entry:
+    return Entry(percent(measured), _dense_value(measured))
 
 
 def _dense_value(measured: Measured | None) -> dict[str, Value]:
@@ -198,10 +199,10 @@ def _counts(network: Network, shown: str) -> dict[str, Value]:
         "kept": network.kept,
         "total": network.total,
         "sparsity": shown,
-        "sparsity_shown": Cell(shown),
-        "seeds": Cell(network_seeds(network), {r: list(network.seeds(r)) for r in REGIMES}),
-        "round_shown": Cell(str(network.round)),
-        "kept_shown": Cell(f"{network.kept:,}"),
+        "sparsity_shown": Entry(shown),
+        "seeds": Entry(network_seeds(network), {r: list(network.seeds(r)) for r in REGIMES}),
+        "round_shown": Entry(str(network.round)),
+        "kept_shown": Entry(f"{network.kept:,}"),
     }
 
 
@@ -214,10 +215,10 @@ def _ticket_row(verdict: GroupVerdict, ticket: TicketVerdict) -> Row:
     found = {c.number: c for c in ticket.comparisons}
     of_paper = {number: _as_paper(verdict, ticket, number) for number in NUMBERS}
     cells: dict[str, Value] = {
-        **_counts(network, sparsity(network.kept, network.total)),
+        **_counts(network, sparsity_text(network.kept, network.total)),
         "verdict": verdict_cell(ticket, len(judged.numbers), sparsest=sparsest),
         "missing": list(ticket.missing),
-        "weakest": Cell(_weakest(ticket)),
+        "weakest": Entry(_weakest(ticket)),
         "counted": [number.key for number in ticket.counted],
         "one_checkpoint.verdict": other.verdict.value,
         "one_checkpoint": other.verdict.value,

@@ -34,7 +34,7 @@ MOST_ROUNDS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class Side:
     """One side of a comparison."""
 
     pretrain: RunRef
@@ -71,8 +71,8 @@ class Pair:
     """Two tickets of one round. Each measure is None where it has no meaning (nothing is kept)."""
 
     round: int
-    left: Ticket
-    right: Ticket
+    left: Side
+    right: Side
     both: int
     iou: float | None
     lift: float | None
@@ -179,8 +179,8 @@ def _pairs(
         )
 
 
-def _ticket(step: PruneRound) -> Ticket:
-    return Ticket(step.pretrain, step.prune, step.kept, step.total)
+def _ticket(step: PruneRound) -> Side:
+    return Side(step.pretrain, step.prune, step.kept, step.total)
 
 
 def _order(step: PruneRound) -> tuple[object, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from dwlt.report.efficiency import EfficiencyTable
 from dwlt.report.verdicts import GroupVerdict, percent
-from dwlt.results import sparsity
+from dwlt.units import sparsity_text
 from dwlt.verdict.groups import PRETRAINING, share
 from dwlt.verdict.judge import Verdict
 from dwlt.verdict.outcomes import NUMBERS, Number
@@ -52,7 +52,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PlotLine:
     """Points that belong together. ``colour`` is a name of the stylesheet's palette."""
 
     name: str
@@ -78,7 +78,7 @@ class Panel:
     x_label: str
     y_label: str
     ticks: tuple[tuple[float, str], ...]
-    lines: tuple[Line, ...]
+    lines: tuple[PlotLine, ...]
     level: tuple[float, float, float] | None = None
     level_name: str = "dense"
     limits: tuple[float, float] | None = None
@@ -119,12 +119,12 @@ def _group_panel(verdict: GroupVerdict, number: Number) -> Panel:
     colour = "standard" if number.regime == "standard" else "adversarial"
     dense = verdict.dense().get(number)
     networks = verdict.group.networks
-    names = {position(net.kept, net.total): sparsity(net.kept, net.total) for net in networks}
+    names = {position(net.kept, net.total): sparsity_text(net.kept, net.total) for net in networks}
     ticks = choose_ticks([0.0, *names])
     marks, told = [], [f"dense {percent(dense)}"]
     for ticket in verdict.tickets:
         net, measured = ticket.ticket, ticket.ticket.numbers.get(number)
-        told.append(f"{sparsity(net.kept, net.total)}: {percent(measured)}")
+        told.append(f"{sparsity_text(net.kept, net.total)}: {percent(measured)}")
         if measured is not None:
             marker, filled = MARKERS[ticket.verdict]
             spread = tolerance(measured)
@@ -143,7 +143,7 @@ def _group_panel(verdict: GroupVerdict, number: Number) -> Panel:
         x_label="sparsity (%), log scale in what is kept",
         y_label=f"{number.kind.upper()} (%)",
         ticks=tuple((tick, names.get(tick, "0.00%").removesuffix("%")) for tick in ticks),
-        lines=(Line("tickets", colour, "solid", tuple(marks), start),),
+        lines=(PlotLine("tickets", colour, "solid", tuple(marks), start),),
         level=level,
     )
 
@@ -175,7 +175,7 @@ def _efficiency_panel(table: EfficiencyTable, number: Number) -> Panel:
             )
             told.append(f"{curve.name} {series.name}: {shown}")
             name = f"{curve.name}, {series.name}"
-            lines.append(Line(name, colours[curve.name], style, tuple(marks)))
+            lines.append(PlotLine(name, colours[curve.name], style, tuple(marks)))
     return Panel(
         title=f"{number.kind.upper()} after {number.regime} transfer",
         label=f"{number.title}, percent, by share of the training data: {'; '.join(told)}",
@@ -222,7 +222,7 @@ def sweep_panel(points: Sequence[tuple[str, float, float, float]]) -> Panel:
         x_label="eps, log scale",
         y_label="RA (%)",
         ticks=tuple((mark.x, eps) for mark, (eps, *_) in zip(marks, rest, strict=True)),
-        lines=(Line("RA", "adversarial", "solid", tuple(marks)),),
+        lines=(PlotLine("RA", "adversarial", "solid", tuple(marks)),),
         level=(clean, clean, clean),
         level_name="SA",
         limits=(0.0, 1.0),

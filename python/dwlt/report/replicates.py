@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from dwlt.report.names import search_titles
-from dwlt.report.table import Cell, Column, Row, Table, Value
+from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import GroupVerdict
 from dwlt.results import ReportData
 from dwlt.verdict.contenders import contender
@@ -109,9 +109,9 @@ def variance_table(found: Combinations) -> Table:
             shares = (one.replicate, one.ticket, one.seed)
             for key, variance, part in zip(_KEYS[1:4], shares, one.shares, strict=True):
                 value = {"variance": variance, "share": part}
-                cells[key] = Cell(cells[key], value)
+                cells[key] = Entry(cells[key], value)
             cells |= {"replicates": one.replicates, "networks": one.networks, "seeds": one.seeds}
-            cells |= {"combination": label, "number": Cell(one.number.title, one.number.key)}
+            cells |= {"combination": label, "number": Entry(one.number.title, one.number.key)}
             rows.append(Row(cells))
     caption = (
         "Standard deviations in points, with their share of the variance. Replicate: "

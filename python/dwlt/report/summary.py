@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dwlt.report.content import Report
 from dwlt.report.names import task_title
 from dwlt.report.verdicts import GroupVerdict, extreme_text
-from dwlt.results import sparsity
+from dwlt.units import sparsity_text
 from dwlt.verdict.judge import Verdict
 from dwlt.verdict.noninferiority import Comparison, Match
 
@@ -83,7 +83,7 @@ def _shown(verdict: GroupVerdict, report: Report) -> str:
     search = report.searches.get(verdict.slug)
     won = report.decides(verdict)
     if verdict.extreme is None and search is not None and won is not None:
-        shown = sparsity(won.kept, won.total)
+        shown = sparsity_text(won.kept, won.total)
         return f"at least {shown}, {100 * search.confidence:g}% confidence, by `dwlt frontier`"
     shown = extreme_text(verdict.main).replace("≥ ", "at least ")
     if report.settings.rule == "margin":
@@ -107,7 +107,7 @@ def _verified(best: GroupVerdict, report: Report, attack: str) -> tuple[str, str
     if denser is None:
         return attack, f"; under {verified.name} no verified ticket is shown to be a double win"
     least = "at least " if report.settings.rule == "margin" else ""
-    shown = sparsity(denser.kept, denser.total)
+    shown = sparsity_text(denser.kept, denser.total)
     return attack, f"; under {verified.name} it is {least}{shown}"
 
 

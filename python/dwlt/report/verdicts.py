@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dwlt.report.names import attack_name
-from dwlt.report.table import Cell, Value
-from dwlt.results import Accuracy, AttackId, sparsity
+from dwlt.report.table import Entry, Value
+from dwlt.results import Accuracy, AttackId
+from dwlt.units import sparsity_text
 from dwlt.verdict.curve import Crossing
 from dwlt.verdict.groups import REGIMES, Group, Network
 from dwlt.verdict.judge import AnyComparison, Judged, TicketVerdict, Verdict
@@ -133,7 +134,7 @@ def extreme_text(judged: Judged) -> str:
     """An extreme sparsity, or why there is none: "≥ 83.22%", "none", "no ticket yet"."""
     extreme = extreme_of(judged)
     if extreme is not None:
-        shown = sparsity(extreme.kept, extreme.total)
+        shown = sparsity_text(extreme.kept, extreme.total)
         return f"≥ {shown}" if judged.rule == "margin" else shown
     return "none" if judged.tickets else "no ticket yet"
 
@@ -223,7 +224,7 @@ def interval_text(comparison: AnyComparison) -> str:
     return f"{signed(100 * comparison.gap)} against what is needed"
 
 
-def number_cell(comparison: AnyComparison, value: Value = None, *, counts: bool = True) -> Cell:
+def number_cell(comparison: AnyComparison, value: Value = None, *, counts: bool = True) -> Entry:
     """One number of a ticket with its state, and the difference in small print.
 
     Args:
@@ -232,19 +233,19 @@ def number_cell(comparison: AnyComparison, value: Value = None, *, counts: bool 
     """
     measured = comparison.ticket
     if measured is None:
-        return Cell("–", value)
+        return Entry("–", value)
     told = interval_text(comparison)
     if not counts:
-        return Cell(
+        return Entry(
             percent(measured), value, "", "missing", "", (told, "at the floor: not counted")
         )
     words = comparison.match.value
     small = (told,) if told else ()
     mark = MARKS[comparison.match]
-    return Cell(percent(measured), value, mark, LOOKS[comparison.match], words, small)
+    return Entry(percent(measured), value, mark, LOOKS[comparison.match], words, small)
 
 
-def verdict_cell(ticket: TicketVerdict, numbers: int, *, sparsest: bool = False) -> Cell:
+def verdict_cell(ticket: TicketVerdict, numbers: int, *, sparsest: bool = False) -> Entry:
     """The state of a ticket as a badge.
 
     Args:
@@ -256,4 +257,4 @@ def verdict_cell(ticket: TicketVerdict, numbers: int, *, sparsest: bool = False)
     if sparsest:
         small.append("the extreme sparsity")
     state = ticket.verdict.value
-    return Cell(text, ticket.verdict.value, state=state, badge=True, small=tuple(small))
+    return Entry(text, ticket.verdict.value, state=state, badge=True, small=tuple(small))

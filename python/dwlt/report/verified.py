@@ -34,7 +34,7 @@ Evaluations = Mapping[str, EvaluateResult]
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerifiedGroup:
     """Some tickets of a group judged twice, on the same checkpoints.
 
     Attributes:
@@ -91,7 +91,7 @@ def verify_groups(
     data: ReportData,
     searches: Mapping[str, FrontierResult],
     outcomes: Lookup,
-) -> dict[str, Verified]:
+) -> dict[str, VerifiedGroup]:
     """The verified verdicts by the slug of their group; none of controls.
 
     Args:
@@ -141,7 +141,7 @@ def _verify(
     attacks: Mapping[str, Sequence[EvaluateResult]],
     search: FrontierResult | None,
     outcomes: Lookup,
-) -> Verified | None:
+) -> VerifiedGroup | None:
     group = verdict.group
     mine = deciding(verdict, search)
     best: tuple[tuple[bool, int, bool, int, str], Evaluations, tuple[int, ...]] | None = None
@@ -219,7 +219,7 @@ def _judge(
     rounds: tuple[int, ...],
     search: FrontierResult | None,
     outcomes: Lookup,
-) -> Verified | None:
+) -> VerifiedGroup | None:
     settings = verdict.judged.settings
     confidence = settings.confidence
     if search is not None and search.attempts and rounds == (search.extreme,):
@@ -238,7 +238,7 @@ def _judge(
 
     test = next(iter(evaluations.values())).test
     assert test.attack_id is not None  # or it would not be among the evaluations
-    return Verified(
+    return VerifiedGroup(
         verdict.attack_id,
         test.attack_id,
         confidence,

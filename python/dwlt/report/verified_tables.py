@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from dwlt.report.headline import group_place, net_value
 from dwlt.report.networks import PLACE, place, short_name
-from dwlt.report.table import Cell, Column, Row, Table, Value, to_json
+from dwlt.report.table import Column, Entry, Row, Table, Value, to_json
 from dwlt.report.verdicts import GroupVerdict, number_cell, seeds_text, verdict_cell
-from dwlt.report.verified import Verified
-from dwlt.results import sparsity
+from dwlt.report.verified import VerifiedGroup
+from dwlt.units import sparsity_text
 from dwlt.verdict.judge import AnyComparison, Judged, TicketVerdict
 from dwlt.verdict.noninferiority import Comparison
 from dwlt.verdict.outcomes import NUMBERS, REGIMES
@@ -38,7 +38,7 @@ COLUMNS = (
 )
 
 
-def verified_table(verdict: GroupVerdict, verified: Verified) -> Table:
+def verified_table(verdict: GroupVerdict, verified: VerifiedGroup) -> Table:
     """Two rows for each ticket that was verified."""
     rows = []
     for before, after in zip(verified.before.tickets, verified.after.tickets, strict=True):
@@ -66,10 +66,10 @@ def _row(found: TicketVerdict, judged: Judged, attack: str) -> Row:
         "round": ticket.round,
         "kept": ticket.kept,
         "total": ticket.total,
-        "sparsity": sparsity(ticket.kept, ticket.total),
+        "sparsity": sparsity_text(ticket.kept, ticket.total),
         "by": attack,
         "verdict": verdict_cell(found, len(judged.numbers)),
-        "seeds": Cell(seeds_text(counts), min(counts)),
+        "seeds": Entry(seeds_text(counts), min(counts)),
     }
     for number, comparison in asked.items():
         value = _value(comparison)
@@ -100,7 +100,9 @@ def verified_csv(groups: Iterable[GroupVerdict], tables: Mapping[str, Table]) ->
 
 
 def verified_json(
-    groups: Iterable[GroupVerdict], verified: Mapping[str, Verified], tables: Mapping[str, Table]
+    groups: Iterable[GroupVerdict],
+    verified: Mapping[str, VerifiedGroup],
+    tables: Mapping[str, Table],
 ) -> list[dict[str, Value]]:
     """The verified verdicts for programs."""
     return [

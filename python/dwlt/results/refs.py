@@ -9,7 +9,6 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticKnownError
 
 from dwlt.results.base import NARROW, Count, Text
-from dwlt.units import sparsity_text
 
 
 def _rewind(value: Any) -> Any:
@@ -82,7 +81,3 @@ class Layer:
     def density(self) -> float:
         """The kept share in [0, 1]; an empty tensor counts as whole."""
         return self.kept / self.total if self.total else 1.0
-
-
-sparsity = sparsity_text
-"""Offered beside the results whose counts it is of."""

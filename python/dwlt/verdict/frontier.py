@@ -48,7 +48,7 @@ Phase = Literal["locate", "confirm"]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FrontierPlan:
     """What is fixed before the search begins.
 
     Attributes:
@@ -76,7 +76,7 @@ class Plan:
     @classmethod
     def of(
         cls, settings: VerdictPart, rounds: tuple[int, ...], classes: int, first_seed: int = 0
-    ) -> Plan:
+    ) -> FrontierPlan:
         """The plan that a config's settings stand for.
 
         Args:
@@ -167,7 +167,9 @@ class Found:
     reason: str
 
 
-def advance(plan: Plan, dense: Contender | None, tickets: Mapping[int, Contender]) -> Step | Found:
+def advance(
+    plan: FrontierPlan, dense: Contender | None, tickets: Mapping[int, Contender]
+) -> Step | Found:
     """What to run next, or what was found.
 
     Args:
@@ -192,7 +194,7 @@ _Attempted = Generator[Step, None, Attempt]
 class _Search:
     """One replay of the strategy over what is there. It asks for the first thing that is not."""
 
-    def __init__(self, plan: Plan, networks: Mapping[int, Contender]) -> None:
+    def __init__(self, plan: FrontierPlan, networks: Mapping[int, Contender]) -> None:
         self.plan = plan
         self.networks = networks
         part = plan.settings
