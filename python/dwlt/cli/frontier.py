@@ -6,18 +6,12 @@ from typing import Any
 
 import click
 
-from dwlt.cli.options import Settings, working
-from dwlt.cli.search import SearchOptions, searching
+from dwlt.cli.options import Settings, sharing, working
+from dwlt.cli.search import SearchOptions, downstream_options, searching
 
 
 @click.command()
-@click.option("--to", "task", metavar="TASK", help="Downstream task. Default: the config's.")
-@click.option(
-    "--fraction",
-    metavar="SHARE",
-    type=click.FloatRange(0, 1, min_open=True),
-    help="Share of the training images, class-balanced. Default: the config's, usually 1.",
-)
+@sharing(*downstream_options(only=False))
 @click.option(
     "--max-seeds",
     metavar="N",
@@ -28,8 +22,6 @@ from dwlt.cli.search import SearchOptions, searching
 @working
 def command(
     settings: Settings,
-    task: str | None,
-    fraction: float | None,
     max_seeds: int | None,
     search: SearchOptions,
 ) -> None:
@@ -57,9 +49,7 @@ def command(
     from dwlt.grid.verify import verify
     from dwlt.grid.walk import Policy
 
-    experiment = search.experiment(
-        settings, task=task, fraction=fraction, verdict__max_seeds=max_seeds
-    )
+    experiment = search.experiment(settings, verdict__max_seeds=max_seeds)
     with session(settings, experiment.threads) as (context, show):
         found = find_all(targets(experiment, context.runs), context, Policy())
         asked = experiment.verify.attack is not None

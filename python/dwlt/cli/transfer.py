@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dwlt.cli.options import Settings, grid_options, sharing, working
-from dwlt.cli.search import SearchOptions, searching
+from dwlt.cli.search import SearchOptions, downstream_options, searching
 
 if TYPE_CHECKING:
     from dwlt.spec import Experiment, TransferRegime
@@ -15,13 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--adv", is_flag=True, help="Fine-tune adversarially (default: on clean images).")
-@click.option("--to", "task", metavar="TASK", help="Downstream task. Default: the config's.")
-@click.option(
-    "--fraction",
-    metavar="SHARE",
-    type=click.FloatRange(0, 1, min_open=True),
-    help="Share of the training images, class-balanced. Default: the config's, usually 1.",
-)
+@sharing(*downstream_options(only=False))
 @click.option(
     "--rounds",
     metavar="R,R,...|all|spread",
@@ -39,8 +33,6 @@ if TYPE_CHECKING:
 def command(
     settings: Settings,
     adv: bool,
-    task: str | None,
-    fraction: float | None,
     rounds: str | None,
     seeds: int | None,
     search: SearchOptions,
@@ -70,8 +62,6 @@ def command(
     which = _rounds(rounds)
     experiment = search.experiment(
         settings,
-        task=task,
-        fraction=fraction,
         transfer__rounds=which,
         transfer__seeds=seeds,
     )
