@@ -16,8 +16,8 @@ from dwlt.grid.measured import Measurements
 from dwlt.grid.target import targets
 from dwlt.grid.verify import around
 from dwlt.report import assess, collect, summary
-from dwlt.report.outcomes import OutcomeFiles
 from dwlt.results import EvaluateResult, TransferResult, parse
+from dwlt.runs.outcomes import OutcomeFiles
 from dwlt.spec import load_experiment, load_verdict
 from dwlt.verdict.judge import judge
 from dwlt.verdict.outcomes import NUMBERS

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from dwlt.masks.overlaps import mask_overlaps
 from dwlt.report import ReportPaths, assess, collect
-from dwlt.report.overlaps import mask_overlaps
 from dwlt.report.page import render
 from tests.report.grid import make_grid
 from tests.report.make import Maker

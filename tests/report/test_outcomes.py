@@ -9,9 +9,9 @@ import pytest
 
 from dwlt import _core
 from dwlt.report import collect
-from dwlt.report.outcomes import OutcomeFiles
 from dwlt.results import TransferResult
 from dwlt.results.outcomes import OutcomeTable, to_bytes
+from dwlt.runs.outcomes import OutcomeFiles
 from tests.report.make import Maker
 
 IDS = np.arange(4, dtype=np.int64)

@@ -13,9 +13,9 @@ import pytest
 from dwlt import _core
 from dwlt.report import Report, assess, collect, plain_tables, summary
 from dwlt.report.export import csv_files, json_text
-from dwlt.report.outcomes import OutcomeFiles
 from dwlt.report.page import render
 from dwlt.results.outcomes import OutcomeTable, to_bytes
+from dwlt.runs.outcomes import OutcomeFiles
 from dwlt.spec import load_experiment
 from dwlt.spec.verdict import VerdictPart
 from tests.report.make import PAPER, Maker, id8, score

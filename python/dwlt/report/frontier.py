@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
 
-from dwlt.report.names import pretrain_names, search_names
 from dwlt.report.networks import PLACE, pretrain_cells, prune_cells
 from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.results import FrontierResult, Spent
+from dwlt.results.names import pretrain_names, search_names
 from dwlt.units import share, sparsity_text
 
 EPOCHS = ("pretrain", "prune", "transfer", "total")

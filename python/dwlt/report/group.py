@@ -6,20 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from dwlt.report.headline import beyond_texts
-from dwlt.report.names import rewind_text
 from dwlt.report.networks import margin_text
 from dwlt.report.plots import group_panels, layout
 from dwlt.report.table import Column, Entry, Row, Table, Value
-from dwlt.report.verdicts import (
-    GroupVerdict,
-    estimate_text,
-    extreme_text,
-    verdict_cell,
-)
+from dwlt.report.verdicts import estimate_text, extreme_text, verdict_cell
+from dwlt.results.names import rewind_text
 from dwlt.units import sparsity_text
 from dwlt.verdict.groups import REGIMES, Group, share
 from dwlt.verdict.judge import Judged, Verdict
-from dwlt.verdict.together import View
+from dwlt.verdict.together import GroupJudged, View
 
 _LABELS = {
     "dwlt": "dwlt",
@@ -45,7 +40,7 @@ RULES = {"margin": "Margin", "paper": "Paper's"}
 
 
 def group_context(
-    verdict: GroupVerdict, networks: Table, anchor: str, *, drawn: bool = True
+    verdict: GroupJudged, networks: Table, anchor: str, *, drawn: bool = True
 ) -> dict[str, Any]:
     """What ``group_body.html`` shows of one group.
 
@@ -85,8 +80,8 @@ def group_context(
     }
 
 
-def _short(verdict: GroupVerdict) -> str:
-    text = extreme_text(verdict.main)
+def _short(verdict: GroupJudged) -> str:
+    text = extreme_text(verdict.decides)
     return f"extreme sparsity {text}" if verdict.extreme is not None else text
 
 
@@ -100,12 +95,12 @@ def _found(group: Group) -> str:
     return f"Found under {search.regime} training{on}{', ' if rewound else ''}{rewound}."
 
 
-def conclusions(verdict: GroupVerdict) -> list[str]:
+def conclusions(verdict: GroupJudged) -> list[str]:
     """What follows from a group's numbers, and what that does not cover, in sentences."""
-    judged, extreme = verdict.main, verdict.extreme
+    judged, extreme = verdict.decides, verdict.extreme
     if not verdict.tickets:
         return ["No ticket has been transferred yet."]
-    sure = f"{100 * verdict.judged.settings.confidence:g}%"
+    sure = f"{100 * verdict.settings.confidence:g}%"
     said = []
     if extreme is None:
         said.append(f"No ticket is shown to be a double win under {verdict.attack}.")
@@ -138,9 +133,9 @@ def conclusions(verdict: GroupVerdict) -> list[str]:
     return [*said, *(f"{note[:1].upper()}{note[1:]}." for note in notes)]
 
 
-def rule_table(verdict: GroupVerdict) -> Table:
+def rule_table(verdict: GroupJudged) -> Table:
     """Every rule on every choice of checkpoints, with the one that decides named."""
-    settings = verdict.judged.settings
+    settings = verdict.settings
     columns = [
         Column("rule", "Rule", left=True, first=True),
         Column("of", "SA and RA of", left=True),
@@ -152,7 +147,7 @@ def rule_table(verdict: GroupVerdict) -> Table:
     ]
     rows = []
     for view in (View(rule, strict) for rule in ("margin", "paper") for strict in (False, True)):
-        judged = verdict.judged.views[view]
+        judged = verdict.views[view]
         decides = (view.rule, view.strict) == (settings.rule, settings.strict)
         cells: dict[str, Value] = {
             "rule": Entry(RULES[view.rule], small=("decides",) if decides else ()),

@@ -6,24 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from dwlt.report.names import pretrain_names, rewind_text, search_names, task_title
+from dwlt.report.names import task_title
 from dwlt.report.networks import PLACE, place
 from dwlt.report.table import Column, Entry, Row, Table, Value
-from dwlt.report.verdicts import (
-    GroupVerdict,
-    crossing_shares,
-    estimate_text,
-    extreme_of,
-    extreme_text,
-)
-from dwlt.report.verified import VerifiedGroup
+from dwlt.report.verdicts import crossing_shares, estimate_text, extreme_text
 from dwlt.results import RunRef
+from dwlt.results.names import pretrain_names, rewind_text, search_names
 from dwlt.spec.verdict import VerdictPart
 from dwlt.units import sparsity_text
-from dwlt.verdict.groups import Group, regime_order
+from dwlt.verdict.groups import Group
 from dwlt.verdict.judge import Judged, Verdict
 from dwlt.verdict.outcomes import Contender
-from dwlt.verdict.together import View
+from dwlt.verdict.together import GroupJudged, View
+from dwlt.verdict.verified import VerifiedGroup
 
 NET = ("round", "kept", "total", "sparsity")
 TESTED = ("extreme", "confidence", "procedure", "rounds", "adjusted", "wins", "beyond")
@@ -31,7 +26,7 @@ ESTIMATED = ("sparsity", "low", "high", "confidence", "round", "covers_seeds")
 
 
 def headline_table(
-    searched: Sequence[GroupVerdict],
+    searched: Sequence[GroupJudged],
     settings: VerdictPart,
     links: Mapping[str, str],
     verified: Mapping[str, VerifiedGroup],
@@ -95,10 +90,10 @@ def headline_table(
             "seeds": verdict.seeds,
             "seeds_shown": verdict.seeds,
             "extreme": extreme_cell(verdict.margin, links[verdict.slug]),
-            "one_checkpoint": net_value(extreme_of(verdict.strict)),
+            "one_checkpoint": net_value(verdict.strict.extreme),
             "estimated": Entry(estimate_text(verdict), estimate_value(verdict)),
-            "paper": Entry(extreme_text(verdict.paper), net_value(extreme_of(verdict.paper))),
-            "other": extreme_text(verdict.judged.views[View(settings.rule, not strict)]),
+            "paper": Entry(extreme_text(verdict.paper), net_value(verdict.paper.extreme)),
+            "other": extreme_text(verdict.views[View(settings.rule, not strict)]),
             "rule": verdict.rule,
             "tested": tested_value(verdict.margin),
             "verified": verified_cell(verified.get(verdict.slug), settings.rule),
@@ -140,7 +135,7 @@ def _caption(settings: VerdictPart, facts: Sequence[str]) -> str:
 def extreme_cell(judged: Judged, link: str) -> Entry:
     """A tested extreme sparsity; a win beyond a failure is shown as such."""
     small = []
-    extreme = extreme_of(judged)
+    extreme = judged.extreme
     if extreme is not None:
         small.append(f"round {extreme.round}")
     small += beyond_texts(judged)
@@ -195,7 +190,7 @@ def beyond_texts(judged: Judged) -> list[str]:
 
 def undecided_beyond(judged: Judged) -> str | None:
     """The sparsity of the sparsest undecided ticket beyond the extreme one, where there is one."""
-    extreme = extreme_of(judged)
+    extreme = judged.extreme
     beyond = [
         ticket.ticket
         for ticket in judged.tickets
@@ -208,7 +203,7 @@ def undecided_beyond(judged: Judged) -> str | None:
     return sparsity_text(network.kept, network.total)
 
 
-def shared_facts(groups: Sequence[GroupVerdict]) -> tuple[str, ...]:
+def shared_facts(groups: Sequence[GroupJudged]) -> tuple[str, ...]:
     """Attack, number of test images and number of seeds, each where all groups agree on it."""
     facts = []
     attacks = {verdict.group.attack for verdict in groups}
@@ -222,11 +217,11 @@ def shared_facts(groups: Sequence[GroupVerdict]) -> tuple[str, ...]:
     return tuple(facts)
 
 
-def _order(verdict: GroupVerdict) -> tuple[object, ...]:
+def _order(verdict: GroupJudged) -> tuple[object, ...]:
     group = verdict.group
     search, way = group.prune, group.way
-    start = (regime_order(group.pretrain.regime), group.pretrain.label)
-    found = (regime_order(search.regime), rewind_text(search.rewind), search.label)
+    start = (group.pretrain.rank, group.pretrain.label)
+    found = (search.rank, rewind_text(search.rewind), search.label)
     measured = (group.task.name, way.attack or "", way.attack_spec, way.sa_n, -group.fraction)
     return (*start, *found, *measured)
 
@@ -248,9 +243,9 @@ def tested_value(judged: Judged) -> dict[str, Value] | None:
     )
 
 
-def estimate_value(verdict: GroupVerdict) -> dict[str, Value] | None:
+def estimate_value(verdict: GroupJudged) -> dict[str, Value] | None:
     """The estimated extreme sparsity for programs; an end beyond the last round is null."""
-    estimated = verdict.main.estimated
+    estimated = verdict.decides.estimated
     if estimated is None:
         return None
     joint = estimated.joint
@@ -266,7 +261,7 @@ def estimate_value(verdict: GroupVerdict) -> dict[str, Value] | None:
     }
 
 
-def group_place(verdict: GroupVerdict) -> dict[str, Value]:
+def group_place(verdict: GroupJudged) -> dict[str, Value]:
     """What a group is, for programs."""
     group: Group = verdict.group
     return {

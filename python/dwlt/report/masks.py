@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from dwlt.report.names import pretrain_names, rewind_text, search_names, unique_slug
-from dwlt.report.overlaps import MaskStudy, Pair
+from dwlt.masks.overlaps import MaskStudy, Pair
+from dwlt.report.names import unique_slug
 from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.results import (
     Layer,
@@ -18,8 +18,8 @@ from dwlt.results import (
     SearchRef,
     TransferResult,
 )
+from dwlt.results.names import pretrain_names, rewind_text, search_names
 from dwlt.units import sparsity_text
-from dwlt.verdict.groups import regime_order
 
 OF_PRETRAIN = ("id", "name", "regime")
 OF_PRUNE = ("id", "name", "method", "regime")
@@ -80,7 +80,7 @@ def density_tables(data: ReportData) -> tuple[DensityTable, ...]:
 def _density_order(item: tuple[RunRef, SearchRef, object]) -> tuple[object, ...]:
     """As the groups are ordered: the method that this is about before its controls."""
     pretrain, search, _ = item
-    start = regime_order(pretrain.regime)
+    start = pretrain.rank
     return (search.control, *start, pretrain.id, search.method, search.name, search.id)
 
 

@@ -7,8 +7,6 @@ from dataclasses import asdict, replace
 
 from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import (
-    GroupVerdict,
-    extreme_of,
     interval_text,
     level_value,
     network_seeds,
@@ -24,7 +22,7 @@ from dwlt.verdict.judge import AnyComparison, Judged, TicketVerdict
 from dwlt.verdict.noninferiority import Comparison
 from dwlt.verdict.outcomes import NUMBERS, Measured, Number
 from dwlt.verdict.paper_rule import PaperComparison, compare_as_paper, tolerance
-from dwlt.verdict.together import View
+from dwlt.verdict.together import GroupJudged, View
 
 LEVEL = ("mean", "spread", "seeds", "n")
 OF_PAPER = ("needed", "gap", "error")
@@ -107,7 +105,7 @@ COLUMNS = (
 )
 
 
-def network_table(verdict: GroupVerdict) -> Table:
+def network_table(verdict: GroupJudged) -> Table:
     """The dense network, what it takes to match it, and the tickets by round."""
     rows = [*_dense_rows(verdict), *(_ticket_row(verdict, ticket) for ticket in verdict.tickets)]
     shared: Mapping[str, Value] = {
@@ -116,7 +114,7 @@ def network_table(verdict: GroupVerdict) -> Table:
         "prune_task": verdict.group.prune.task,
     }
     rows = [Row({**shared, **row.cells}, row.look) for row in rows]
-    found = dict(verdict.dense())
+    found = dict(verdict.dense_numbers())
     spread = "one binomial standard error (single seed)"
     if any(len(measured.seeds) > 1 for measured in found.values()):
         spread = "one standard deviation over seeds"
@@ -131,34 +129,34 @@ def network_table(verdict: GroupVerdict) -> Table:
     return Table("networks", title, COLUMNS, tuple(rows), caption, note=margin_text(verdict))
 
 
-def as_csv(verdict: GroupVerdict, table: Table) -> Table:
+def as_csv(verdict: GroupJudged, table: Table) -> Table:
     """A group's table for report.csv: with what the group is in front, networks alone."""
     table = table.beside(PLACE, place(verdict.group))
     return replace(table, rows=tuple(row for row in table.rows if row.value("kept") is not None))
 
 
-def margin_text(verdict: GroupVerdict) -> str:
+def margin_text(verdict: GroupJudged) -> str:
     """What it takes to match, in a sentence."""
     if verdict.rule == "paper":
         return "to match: mean no lower than the dense mean less one standard deviation"
     told = dict.fromkeys(
         f"{number.kind.upper()} {100 * margin:.2f}"
-        for number, margin in verdict.main.margins.items()
+        for number, margin in verdict.decides.margins.items()
     )
     if not told:
         return ""
-    sure = 100 * verdict.judged.settings.confidence
+    sure = 100 * verdict.settings.confidence
     return (
         f"to match: shown at {sure:g}% confidence to be no more than the margin worse than the "
         f"dense network (points: {', '.join(told)})"
     )
 
 
-def _dense_rows(verdict: GroupVerdict) -> list[Row]:
+def _dense_rows(verdict: GroupJudged) -> list[Row]:
     dense = verdict.group.dense
     if dense is None:
         return []
-    numbers, strict = verdict.dense(), verdict.dense(strict=True)
+    numbers, strict = verdict.dense_numbers(), verdict.dense_numbers(strict=True)
     cells: dict[str, Value] = {
         **_counts(dense, "0.00%"),
         "verdict": Entry("dense", "dense", badge=True),
@@ -182,8 +180,8 @@ def _dense_value(measured: Measured | None) -> dict[str, Value]:
     return level_value(measured) | {"needed": needed}
 
 
-def _needed_text(verdict: GroupVerdict, number: Number, dense: Measured | None) -> str:
-    judged = verdict.main
+def _needed_text(verdict: GroupJudged, number: Number, dense: Measured | None) -> str:
+    judged = verdict.decides
     if dense is None or number not in judged.numbers:
         return "–"
     if judged.rule == "paper":
@@ -206,11 +204,11 @@ def _counts(network: Network, shown: str) -> dict[str, Value]:
     }
 
 
-def _ticket_row(verdict: GroupVerdict, ticket: TicketVerdict) -> Row:
-    network, judged = verdict.network(ticket.ticket.round), verdict.main
-    extreme = extreme_of(judged)
+def _ticket_row(verdict: GroupJudged, ticket: TicketVerdict) -> Row:
+    network, judged = verdict.network(ticket.ticket.round), verdict.decides
+    extreme = judged.extreme
     sparsest = extreme is not None and extreme.round == network.round
-    other = _same(verdict.judged.views[View(verdict.judged.settings.rule, True)], network.round)
+    other = _same(verdict.views[View(verdict.settings.rule, True)], network.round)
     paper, margin = (_same(view, network.round) for view in (verdict.paper, verdict.margin))
     found = {c.number: c for c in ticket.comparisons}
     of_paper = {number: _as_paper(verdict, ticket, number) for number in NUMBERS}
@@ -226,7 +224,7 @@ def _ticket_row(verdict: GroupVerdict, ticket: TicketVerdict) -> Row:
         "margin.verdict": margin.verdict.value,
         "layers": [asdict(layer) for layer in network.layers],
     }
-    strict_dense = verdict.dense(strict=True)
+    strict_dense = verdict.dense_numbers(strict=True)
     for number in NUMBERS:
         match = found[number].match.value if number in found else "not asked"
         told = level_value(ticket.ticket.numbers.get(number))
@@ -249,8 +247,10 @@ def _same(judged: Judged, round_: int) -> TicketVerdict:
     return next(ticket for ticket in judged.tickets if ticket.ticket.round == round_)
 
 
-def _as_paper(verdict: GroupVerdict, ticket: TicketVerdict, number: Number) -> PaperComparison:
-    return compare_as_paper(number, verdict.dense().get(number), ticket.ticket.numbers.get(number))
+def _as_paper(verdict: GroupJudged, ticket: TicketVerdict, number: Number) -> PaperComparison:
+    return compare_as_paper(
+        number, verdict.dense_numbers().get(number), ticket.ticket.numbers.get(number)
+    )
 
 
 def _paper_value(comparison: PaperComparison) -> dict[str, Value]:

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from dwlt.report.content import Report
 from dwlt.report.controls import control_page_table
-from dwlt.report.efficiency import EfficiencyTable, extreme_table, number_table
+from dwlt.report.efficiency import extreme_table, number_table
 from dwlt.report.evaluations import evaluation_context, pretrain_table
 from dwlt.report.group import group_context
 from dwlt.report.masks import mask_context
@@ -26,6 +26,7 @@ from dwlt.report.names import search_titles
 from dwlt.report.plots import colour_names, efficiency_panels, layout, looks
 from dwlt.report.summary import summary
 from dwlt.results import Notice
+from dwlt.verdict.fractions import EfficiencyTable
 
 MANY_GROUPS = 4
 """With more groups than this each is folded behind its title, and the page begins with links."""

@@ -13,13 +13,15 @@ from fractions import Fraction
 from itertools import cycle
 from typing import Any
 
-from dwlt.report.efficiency import EfficiencyTable
-from dwlt.report.verdicts import GroupVerdict, percent
+from dwlt.report.verdicts import percent
+from dwlt.results.refs import PRETRAINING
 from dwlt.units import sparsity_text
-from dwlt.verdict.groups import PRETRAINING, share
+from dwlt.verdict.fractions import EfficiencyTable
+from dwlt.verdict.groups import share
 from dwlt.verdict.judge import Verdict
 from dwlt.verdict.outcomes import NUMBERS, Number
 from dwlt.verdict.paper_rule import tolerance
+from dwlt.verdict.together import GroupJudged
 
 MARKERS = {
     Verdict.DOUBLE_WIN: ("diamond", True),
@@ -110,14 +112,14 @@ def choose_ticks(places: Iterable[float], *, most: int = 7) -> list[float]:
     return ticks + ordered[-1:] if len(ordered) > 1 else ticks
 
 
-def group_panels(verdict: GroupVerdict) -> list[Panel]:
+def group_panels(verdict: GroupJudged) -> list[Panel]:
     """The four numbers of a group against sparsity."""
     return [_group_panel(verdict, number) for number in NUMBERS]
 
 
-def _group_panel(verdict: GroupVerdict, number: Number) -> Panel:
+def _group_panel(verdict: GroupJudged, number: Number) -> Panel:
     colour = "standard" if number.regime == "standard" else "adversarial"
-    dense = verdict.dense().get(number)
+    dense = verdict.dense_numbers().get(number)
     networks = verdict.group.networks
     names = {position(net.kept, net.total): sparsity_text(net.kept, net.total) for net in networks}
     ticks = choose_ticks([0.0, *names])
@@ -133,7 +135,7 @@ def _group_panel(verdict: GroupVerdict, number: Number) -> Panel:
             marks.append(Mark(at, measured.mean, *ends, marker, filled))
     level, start = None, None
     if dense is not None:
-        margin = verdict.main.margins.get(number)
+        margin = verdict.decides.margins.get(number)
         # What still matches: below the dense mean by the margin, or by the paper's tolerance.
         low = dense.mean - (tolerance(dense) if margin is None else margin)
         level, start = (low, dense.mean, dense.mean), (0.0, dense.mean)

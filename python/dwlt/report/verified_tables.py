@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from dwlt.report.headline import group_place, net_value
 from dwlt.report.networks import PLACE, place, short_name
 from dwlt.report.table import Column, Entry, Row, Table, Value, to_json
-from dwlt.report.verdicts import GroupVerdict, number_cell, seeds_text, verdict_cell
-from dwlt.report.verified import VerifiedGroup
+from dwlt.report.verdicts import number_cell, seeds_text, verdict_cell
 from dwlt.units import sparsity_text
 from dwlt.verdict.judge import AnyComparison, Judged, TicketVerdict
 from dwlt.verdict.noninferiority import Comparison
 from dwlt.verdict.outcomes import NUMBERS, REGIMES
+from dwlt.verdict.together import GroupJudged
+from dwlt.verdict.verified import VerifiedGroup
 
 OF_NUMBER = ("mean", "n", "difference", "low", "high", "match")
 
@@ -38,7 +39,7 @@ COLUMNS = (
 )
 
 
-def verified_table(verdict: GroupVerdict, verified: VerifiedGroup) -> Table:
+def verified_table(verdict: GroupJudged, verified: VerifiedGroup) -> Table:
     """Two rows for each ticket that was verified."""
     rows = []
     for before, after in zip(verified.before.tickets, verified.after.tickets, strict=True):
@@ -90,7 +91,7 @@ def _value(comparison: AnyComparison) -> Mapping[str, Value]:
     return dict(zip(OF_NUMBER, values, strict=True))
 
 
-def verified_csv(groups: Iterable[GroupVerdict], tables: Mapping[str, Table]) -> list[Table]:
+def verified_csv(groups: Iterable[GroupJudged], tables: Mapping[str, Table]) -> list[Table]:
     """The tables by slug for ``verified.csv``: with what each group is in front."""
     return [
         tables[verdict.slug].beside(PLACE, place(verdict.group))
@@ -100,7 +101,7 @@ def verified_csv(groups: Iterable[GroupVerdict], tables: Mapping[str, Table]) ->
 
 
 def verified_json(
-    groups: Iterable[GroupVerdict],
+    groups: Iterable[GroupJudged],
     verified: Mapping[str, VerifiedGroup],
     tables: Mapping[str, Table],
 ) -> list[dict[str, Value]]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from dwlt.masks.overlaps import mask_overlaps
 from dwlt.outputs import write_file
-from dwlt.report.collect import collect
 from dwlt.report.content import Report, assess
 from dwlt.report.evaluations import comparable, evaluation_table
 from dwlt.report.export import csv_files, json_text
-from dwlt.report.outcomes import OutcomeFiles
-from dwlt.report.overlaps import mask_overlaps
 from dwlt.report.page import render
 from dwlt.report.table import PlainTable, plain
+from dwlt.runs.collect import collect
+from dwlt.runs.outcomes import OutcomeFiles
 from dwlt.spec.verdict import VerdictPart
 
 

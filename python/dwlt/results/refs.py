@@ -27,6 +27,10 @@ Rewound = Annotated[str | int, BeforeValidator(_rewind)]
 """What rounds start from: "pretrained", "none", or a number of epochs."""
 
 
+PRETRAINING = ("standard", "fast", "adversarial")
+"""The pre-training regimes, in the order of rows; any others come after them."""
+
+
 @dataclass(frozen=True, slots=True, config=NARROW)
 class RunRef:
     """Another run that a result came from."""
@@ -34,6 +38,12 @@ class RunRef:
     id: Text
     name: Text
     regime: Text
+
+    @property
+    def rank(self) -> tuple[int, str]:
+        """Its place by regime, in the order in which tables list them; any others come last."""
+        known = self.regime in PRETRAINING
+        return (PRETRAINING.index(self.regime) if known else len(PRETRAINING), self.regime)
 
     @property
     def label(self) -> str:

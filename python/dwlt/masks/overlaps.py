@@ -25,7 +25,6 @@ from dwlt.results import (
     notice,
 )
 from dwlt.runs import layout
-from dwlt.verdict.groups import regime_order
 
 MOST_SEARCHES = 8
 """More than this many searches are not compared: the pairs would be more than a page can show."""
@@ -186,5 +185,5 @@ def _ticket(step: PruneRound) -> Side:
 def _order(step: PruneRound) -> tuple[object, ...]:
     """As the rows of the headline are ordered, then by round."""
     search = step.prune
-    start = (*regime_order(step.pretrain.regime), step.pretrain.label)
-    return (*start, *regime_order(search.regime), search.label, step.round)
+    start = (*step.pretrain.rank, step.pretrain.label)
+    return (*start, *search.rank, search.label, step.round)
