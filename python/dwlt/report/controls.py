@@ -58,12 +58,7 @@ def control_page_table(table: ControlTable, title: str) -> Table:
         for control in round_.controls:
             cells = {found.number.key: _difference_cell(found) for found in control.differences}
             rows.append(_row(Entry(control.name), control.network, control.verdict, numbers, cells))
-    caption = (
-        "Test accuracy in percent, mean ± spread over seeds; in small print the control minus the "
-        "ticket, and whether that is beyond doubt. The verdict is the one against the dense "
-        "network."
-    )
-    return Table("controls", title, columns, tuple(rows), caption)
+    return Table("controls", title, columns, tuple(rows))
 
 
 def _row(

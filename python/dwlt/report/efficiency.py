@@ -25,9 +25,8 @@ def extreme_table(found: EfficiencyTable) -> Table:
         )
         for curve in found.curves
     ]
-    caption = "Extreme sparsity by pre-training and share of the training data."
     title = f"Extreme sparsity by fraction, {found.title}"
-    return Table("extremes", title, tuple(columns), tuple(rows), caption)
+    return Table("extremes", title, tuple(columns), tuple(rows))
 
 
 def number_table(found: EfficiencyTable) -> Table:
@@ -52,9 +51,8 @@ def number_table(found: EfficiencyTable) -> Table:
             "seeds": point.seeds,
         }
         rows.append(Row(cells, "dense" if point.ticket is None else ""))
-    caption = "Test accuracy in percent, mean ± spread over seeds."
     title = f"Numbers by fraction, {found.title}"
-    return Table("numbers", title, columns, tuple(rows), caption)
+    return Table("numbers", title, columns, tuple(rows))
 
 
 def efficiency_long_table(tables: Iterable[EfficiencyTable]) -> Table:

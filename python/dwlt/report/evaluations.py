@@ -114,8 +114,7 @@ def pretrain_table(data: ReportData) -> Table:
             "attack": result.test.attack,
         }
         rows.append(Row(cells))
-    caption = "Test accuracy in percent, with the number of test images."
-    return Table("pretrain", "Pre-training", columns, tuple(rows), caption)
+    return Table("pretrain", "Pre-training", columns, tuple(rows))
 
 
 def model_title(result: EvaluateResult) -> str:

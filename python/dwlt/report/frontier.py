@@ -66,14 +66,7 @@ def frontier_table(found: Sequence[FrontierResult]) -> Table:
             "times": f"{one.full.total / max(1, one.spent.total):.1f} x",
         }
         rows.append(Row(cells))
-    caption = (
-        "The extreme sparsity looked for with few transfers (dwlt frontier): rounds are located "
-        "with one seed, then confirmed with as many as it takes. Epochs of training are those "
-        "that the search stands for, with pre-training and pruning, whether they were trained for "
-        "it or found done; the full grid is every round under both regimes with the seeds of the "
-        "config."
-    )
-    return Table("frontier", "Searches for the frontier", COLUMNS, tuple(rows), caption)
+    return Table("frontier", "Searches for the frontier", COLUMNS, tuple(rows))
 
 
 def extreme_cell(one: FrontierResult) -> Entry:

@@ -157,15 +157,8 @@ def rule_table(verdict: GroupJudged) -> Table:
         for ticket in judged.tickets:
             cells[str(ticket.ticket.round)] = verdict_cell(ticket, len(judged.numbers))
         rows.append(Row(cells, "extreme" if decides else ""))
-    caption = (
-        "The same results under every rule. Margin: shown to be no more than the margin worse; "
-        "its extreme sparsity holds over all declared rounds together, while a ticket's state is "
-        "its own. Paper's: mean no lower than the dense mean less one standard deviation. Two "
-        "checkpoints: SA of the best-SA and RA of the best-RA checkpoint, as the paper has it; "
-        "one: both of the best-RA checkpoint, so that one network has to be good at both."
-    )
     title = f"Every rule, {verdict.title}"
-    return Table("rules", title, tuple(columns), tuple(rows), caption)
+    return Table("rules", title, tuple(columns), tuple(rows))
 
 
 def tested_table(judged: Judged) -> Table:
@@ -258,8 +251,7 @@ def settings_table(group: Group) -> Table | None:
         *(Column(regime, f"{regime.capitalize()} transfer", left=True) for regime in REGIMES),
     )
     rows = [Row({"setting": key, **{r: settings[r].get(key) for r in REGIMES}}) for key in keys]
-    caption = "Settings of the transfers, apart from seed and round."
-    return Table("settings", "Settings", columns, tuple(rows), caption) if rows else None
+    return Table("settings", "Settings", columns, tuple(rows)) if rows else None
 
 
 def _flatten(spec: Mapping[str, object], above: str = "") -> dict[str, str]:

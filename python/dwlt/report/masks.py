@@ -135,13 +135,8 @@ def overlap_page_table(study: MaskStudy) -> Table:
                 text = f"{100 * pair.iou:.2f}"
                 cells[str(pair.round)] = Entry(text, pair.iou, small=(times,), heat=pair.iou)
         rows.append(Row(cells))
-    caption = (
-        "At the same round: weights that both tickets keep, in percent of those that either keeps "
-        "(IoU); in small print how many times as many as two random tickets with the same number "
-        "of weights in each layer share: 1.00 is chance."
-    )
     title = "Overlap of tickets of different searches"
-    return Table("overlaps", title, columns, tuple(rows), caption)
+    return Table("overlaps", title, columns, tuple(rows))
 
 
 def _side_names(study: MaskStudy) -> dict[str, str]:
@@ -173,11 +168,7 @@ def density_page_table(found: DensityTable) -> Table:
             kept = Entry(f"{100 * here.density:.2f}", here.density, heat=heat)
             cells[str(number)] = kept if here.kept else gone
         rows.append(Row(cells))
-    caption = (
-        "Weights kept, in percent of the layer, by sparsity of the ticket in percent. "
-        "✗ nothing is kept."
-    )
-    return Table(found.slug, found.title, tuple(columns), tuple(rows), caption, look="heat")
+    return Table(found.slug, found.title, tuple(columns), tuple(rows), look="heat")
 
 
 def mask_context(study: MaskStudy, densities: Sequence[DensityTable]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def render(report: Report) -> str:
     """The whole page as text, the same for the same results (it carries no clock)."""
     contexts = _contexts(report)
     sections = [
-        {"name": name, "title": title, "anchor": title.lower().replace(" ", "-")} | contexts[name]
+        {"name": name, "title": title, "anchor": anchor(title)} | contexts[name]
         for name, title in SECTIONS.items()
         if contexts[name]
     ]
@@ -75,6 +75,11 @@ def render(report: Report) -> str:
         notices=len(report.flags) + len(report.warnings),
         attack=next((verdict.attack for verdict in report.groups), ""),
     )
+
+
+def anchor(title: str) -> str:
+    """Where on the page a section is."""
+    return title.lower().replace(" ", "-")
 
 
 def _contexts(report: Report) -> dict[str, dict[str, Any]]:

@@ -32,9 +32,4 @@ def variance_table(found: Replicated) -> Table:
             cells |= {"replicates": one.replicates, "networks": one.networks, "seeds": one.seeds}
             cells |= {"combination": label, "number": Entry(one.number.title, one.number.key)}
             rows.append(Row(cells))
-    caption = (
-        "Standard deviations in points, with their share of the variance. Replicate: "
-        "pre-training, search and data subset, which move all networks of a replicate together. "
-        "Ticket: the luck of a single network. Transfer seed: what a repeated transfer differs by."
-    )
-    return Table("variance", "Where luck comes from", COLUMNS, tuple(rows), caption)
+    return Table("variance", "Where luck comes from", COLUMNS, tuple(rows))
