@@ -17,7 +17,7 @@ from dwlt.report.networks import network_table
 from dwlt.report.replicates import variance_table
 from dwlt.report.table import Table
 from dwlt.report.verified_tables import verified_table
-from dwlt.results import FrontierResult, Notice, ReportData
+from dwlt.results import EvaluateResult, FrontierResult, Notice, ReportData
 from dwlt.runs.outcomes import OutcomeFiles
 from dwlt.spec.verdict import VerdictPart
 from dwlt.verdict.contenders import Lookup, counts_only
@@ -68,6 +68,20 @@ class Report:
     def decides(self, verdict: GroupJudged) -> Contender | None:
         """The ticket at a group's extreme sparsity, be it that of a search for the frontier."""
         return deciding(verdict, self.searches.get(verdict.slug))
+
+    def verifies(self, evaluation: EvaluateResult) -> bool:
+        """Whether an evaluation stands behind a verified verdict."""
+        return (evaluation.place, evaluation.test.attack) in self._behind
+
+    @cached_property
+    def _behind(self) -> set[tuple[str, str | None]]:
+        """Checkpoint and attack of what was verified."""
+        return {
+            (cell.checkpoint("ra"), one.stronger.label)
+            for verdict in self.groups
+            if (one := self.verified.get(verdict.slug)) is not None
+            for cell in verdict.group.cells
+        }
 
     @cached_property
     def headline(self) -> Table:

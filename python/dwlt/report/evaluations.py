@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ class Comparable:
     results: tuple[EvaluateResult, ...]
 
 
-def comparable(data: ReportData) -> list[Comparable]:
+def comparable(evaluations: Iterable[EvaluateResult]) -> list[Comparable]:
     """Evaluations by the images they were made on, in the order of their run folders.
 
     The same images are: one task, one digest of the test images (or, in results that have none,
@@ -29,7 +30,7 @@ def comparable(data: ReportData) -> list[Comparable]:
     and their titles say so.
     """
     groups: dict[tuple[str, str, int], list[EvaluateResult]] = {}
-    for result in data.evaluate:
+    for result in evaluations:
         task = result.run.task
         images = result.images or task.fingerprint
         groups.setdefault((task.name, images, result.test.sa.n), []).append(result)
@@ -147,7 +148,7 @@ def evaluation_context(data: ReportData) -> dict[str, Any]:
     if not data.evaluate:
         return {}
     return {
-        "tables": [evaluation_table(group) for group in comparable(data)],
+        "tables": [evaluation_table(group) for group in comparable(data.evaluate)],
         "sweeps": [
             {
                 "plot": layout(sweep_panel(sweep_points(result))),

@@ -73,8 +73,9 @@ def _found(groups: Sequence[GroupJudged], report: Report) -> str:
     one = f"extreme sparsity{attack} is {_shown(best, report)}"
     if len(groups) == 1:
         return f"{one} ({where}{_missing_numbers(best)}){told}"
+    has = "has" if len(wins) == 1 else "have"
     return (
-        f"{len(wins)} of {len(groups)} searches have a double-win ticket; the largest {one} "
+        f"{len(wins)} of {len(groups)} searches {has} a double-win ticket; the largest {one} "
         f"({where}{_missing_numbers(best)}){told}"
     )
 

@@ -32,6 +32,8 @@ COLUMNS = (
             over=f"{number.regime.capitalize()} transfer",
             over_look="std" if at < 2 else "adv",
             parts=OF_NUMBER,
+            # SA is that of the transfer in both rows.
+            drop=2 if number.kind == "sa" else 0,
         )
         for at, number in enumerate(NUMBERS)
     ),

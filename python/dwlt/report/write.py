@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dwlt.masks.overlaps import mask_overlaps
@@ -78,15 +78,22 @@ def plain_tables(report: Report) -> list[PlainTable]:
     """What ``dwlt report`` prints: headline, a table per group, verified verdicts, searches for the
     frontier, variance components, what controls came to, evaluations.
 
-    Controls that are held against a ticket have no table of their own.
+    Controls that are held against a ticket have no table of their own, and evaluations behind a
+    verified verdict are counted: the verdict says what they came to.
     """
     tables = [report.headline] if report.searched else []
     tables += [report.networks[verdict.slug] for verdict in report.alone]
     tables += report.verifications.values()
     tables += [table for table in (report.frontiers, report.variance) if table.rows]
     tables += [report.tally] if report.controls else []
-    tables += [evaluation_table(group) for group in comparable(report.data)]
-    return [plain(table) for table in tables]
+    alone = [one for one in report.data.evaluate if not report.verifies(one)]
+    tables += [evaluation_table(group) for group in comparable(alone)]
+    shown = [plain(table) for table in tables]
+    if behind := len(report.data.evaluate) - len(alone):
+        at = next(n for n, one in enumerate(tables) if one.key == "verified")
+        told = [shown[at].note, f"from {behind} evaluations, which the page lists"]
+        shown[at] = replace(shown[at], note="; ".join(word for word in told if word))
+    return shown
 
 
 def _write(path: Path, content: bytes) -> Path:
