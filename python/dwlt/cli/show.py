@@ -46,7 +46,6 @@ FOLDED = 16
 PLAIN_EVERY = 10.0
 """Seconds between epoch lines when there is no terminal: enough to follow, too few to flood."""
 
-
 WATCHED = 1_000_000_000
 """Bytes from which on work in one call is worth watching."""
 

@@ -70,8 +70,8 @@ def cells(plan: Plan) -> list[tuple[Path, TransferResult]]:
     found = []
     for cell in plan.cells:
         folder, result = cell.folder(), cell.result()
-        assert folder is not None
-        assert result is not None
+        assert folder is not None, "the plan has not been walked"
+        assert result is not None, "the plan has not been walked"
         found.append((folder, result))
     return found
 
@@ -138,10 +138,8 @@ class _Shared:
     def end(self) -> None:
         """Say that the cells are done."""
         if self.plan.cells:
-            runs = self.plan.cells[0].search.pretraining.runs
-            self.context.observe(
-                StageDone("transfer", str(runs / "transfer"), reused=not self.worked)
-            )
+            folder = self.plan.cells[0].search.pretraining.runs / "transfer"
+            self.context.observe(StageDone("transfer", str(folder), reused=not self.worked))
 
 
 @dataclass
@@ -182,9 +180,8 @@ class _SearchJob:
 
     def ready(self) -> bool:
         # A control's search comes first in the plan; where that failed, nothing can be made of it.
-        base = self.search.of
-        found = base is None or base.round(self.rounds) is not None
-        return found and self.search.pretraining.source() is not None
+        base, source = self.search.of, self.search.pretraining.source()
+        return source is not None and (base is None or base.round(self.rounds) is not None)
 
     def folder(self) -> Path | None:
         return self.search.folder
@@ -237,8 +234,7 @@ class _Walk:
             if moved:
                 waiting = False
             elif not busy:
-                missing = "what it starts from is missing"
-                self.failed += [(job.label, missing) for job in left]
+                self.failed += [(job.label, "what it starts from is missing") for job in left]
                 break
             else:
                 if not waiting:

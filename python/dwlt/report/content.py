@@ -18,7 +18,7 @@ from dwlt.report.replicates import variance_table
 from dwlt.report.table import Table
 from dwlt.report.verified_tables import verified_table
 from dwlt.results import EvaluateResult, FrontierResult, Notice, ReportData
-from dwlt.runs.outcomes import OutcomeFiles
+from dwlt.runs.outcomes import NotedOutcomes
 from dwlt.spec.verdict import VerdictPart
 from dwlt.verdict.contenders import Lookup, counts_only
 from dwlt.verdict.controls import ControlTable, control_tables
@@ -172,7 +172,7 @@ def assess(
         if (search := search_of(verdict.group, data.frontier)) is not None
     }
     warnings = {*data.warnings, *notices, *masks.notices}
-    if isinstance(outcomes, OutcomeFiles):
+    if isinstance(outcomes, NotedOutcomes):
         verified = verify_groups(judged, data, searches, outcomes, outcomes.robust)
         warnings.update(outcomes.notices)
     else:

@@ -13,7 +13,7 @@ from dwlt.report.export import csv_files, json_text
 from dwlt.report.page import render
 from dwlt.report.table import PlainTable, plain
 from dwlt.runs.collect import collect
-from dwlt.runs.outcomes import OutcomeFiles
+from dwlt.runs.outcomes import NotedOutcomes
 from dwlt.spec.verdict import VerdictPart
 
 
@@ -51,7 +51,7 @@ def write_report(
     """
     data = collect(runs_dir)
     masks = mask_overlaps(runs_dir, data)
-    report = assess(data, masks, settings, OutcomeFiles(runs_dir))
+    report = assess(data, masks, settings, NotedOutcomes(runs_dir))
     out = Path(out_dir)
     drawn: list[Path] = []
     if figures:

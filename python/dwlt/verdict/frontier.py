@@ -48,7 +48,7 @@ Phase = Literal["locate", "confirm"]
 
 
 @dataclass(frozen=True, slots=True)
-class FrontierPlan:
+class SearchPlan:
     """What is fixed before the search begins.
 
     Attributes:
@@ -76,7 +76,7 @@ class FrontierPlan:
     @classmethod
     def of(
         cls, settings: VerdictPart, rounds: tuple[int, ...], classes: int, first_seed: int = 0
-    ) -> FrontierPlan:
+    ) -> SearchPlan:
         """The plan that a config's settings stand for.
 
         Args:
@@ -168,7 +168,7 @@ class Found:
 
 
 def advance(
-    plan: FrontierPlan, dense: Contender | None, tickets: Mapping[int, Contender]
+    plan: SearchPlan, dense: Contender | None, tickets: Mapping[int, Contender]
 ) -> Step | Found:
     """What to run next, or what was found.
 
@@ -179,12 +179,11 @@ def advance(
     networks = {round_: ticket for round_, ticket in tickets.items() if round_ > 0}
     if dense is not None:
         networks[0] = dense
-    search = _Search(plan, networks).run()
     try:
-        return next(search)
+        return next(_Search(plan, networks).run())
     except StopIteration as end:
-        found: Found = end.value
-        return found
+        assert isinstance(end.value, Found)
+        return end.value
 
 
 _Probed = Generator[Step, None, Probe]
@@ -194,11 +193,9 @@ _Attempted = Generator[Step, None, Attempt]
 class _Search:
     """One replay of the strategy over what is there. It asks for the first thing that is not."""
 
-    def __init__(self, plan: FrontierPlan, networks: Mapping[int, Contender]) -> None:
-        self.plan = plan
-        self.networks = networks
-        part = plan.settings
-        self.numbers = NUMBERS if part.numbers == 4 else PUBLISHED_NUMBERS
+    def __init__(self, plan: SearchPlan, networks: Mapping[int, Contender]) -> None:
+        self.plan, self.networks = plan, networks
+        self.numbers = NUMBERS if plan.settings.numbers == 4 else PUBLISHED_NUMBERS
         self.probes: list[Probe] = []
         self.attempts: list[Attempt] = []
         self.obstacle: str | None = None
