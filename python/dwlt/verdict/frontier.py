@@ -27,7 +27,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 from dwlt.spec.verdict import VerdictPart
 from dwlt.verdict.floors import check_floor
@@ -182,8 +182,7 @@ def advance(
     try:
         return next(_Search(plan, networks).run())
     except StopIteration as end:
-        assert isinstance(end.value, Found)
-        return end.value
+        return cast(Found, end.value)
 
 
 _Probed = Generator[Step, None, Probe]
