@@ -8,6 +8,7 @@ from tests.report.grid import make_grid
 from tests.report.make import Maker, accuracy
 from tests.report.test_evaluations import evaluation
 from tests.report.test_frontier import search
+from tests.report.test_pictures import keep
 from tests.report.test_variance import replicate
 from tests.report.test_verified import WIN, verified
 
@@ -36,4 +37,5 @@ def make_everything(make: Maker) -> None:
     flags = [{"code": "square-stronger", "text": "Square is stronger"}]
     more = {"sweep": points, "corruptions": corruptions, "attacks": attacks, "flags": flags}
     evaluation(make, "0a0a0a01", mask="k.safetensors", **more)
+    keep(make)
     (make.root / "transfer" / "unfinished-0badbad0").mkdir()

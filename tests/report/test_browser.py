@@ -16,6 +16,7 @@ import pytest
 from dwlt.masks.overlaps import mask_overlaps
 from dwlt.report import ReportPaths, assess, collect
 from dwlt.report.page import SECTIONS, anchor, render
+from dwlt.report.pictures import gallery
 from tests.report.everything import make_everything
 from tests.report.make import PAPER, Maker
 
@@ -130,7 +131,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = collect(root)
     path = root.parent / "whole.html"
     report = assess(data, mask_overlaps(root, data), PAPER)
-    path.write_text(render(report), encoding="utf-8")
+    path.write_text(render(report, gallery(root, report)), encoding="utf-8")
     return path
 
 
@@ -141,6 +142,8 @@ SHOWN = {
     "efficiency": "73.80% sparsity",
     "controls": "layerwise-random",
     "verdicts": "double-win",
+    "pictures": "dog ✗, not cat",
+    "training": "SA (blue) and RA (orange) on validation",
     "variance": "10.00 (100%)",
     "masks": "× chance",
     "notices": "square-stronger",

@@ -73,6 +73,7 @@ class Panel:
         ticks: places on the x axis with their labels.
         level: a horizontal line with a band around it (low, middle, high), and its name.
         limits: ends of the y axis; None where the data decides.
+        unit: what y values are multiplied with in labels: 100 for shares in percent.
     """
 
     title: str
@@ -85,6 +86,7 @@ class Panel:
     level_name: str = "dense"
     limits: tuple[float, float] | None = None
     pad: float = 0.04
+    unit: float = 100.0
 
 
 def position(kept: int, total: int) -> float:
@@ -253,7 +255,8 @@ def layout(panel: Panel) -> dict[str, Any]:
     step = _step(high - low)
     first = math.ceil(low / step - 1e-9)
     count = math.floor(high / step + 1e-9) - first + 1
-    digits = 0 if step >= 0.01 else 1
+    shown = step * panel.unit
+    digits = next(n for n in range(4) if n == 3 or abs(round(shown, n) - shown) < 1e-9)
     values = [(first + n) * step for n in range(count)]
     lines = []
     for line in panel.lines:
@@ -277,7 +280,7 @@ def layout(panel: Panel) -> dict[str, Any]:
         "top": TOP,
         "bottom": HEIGHT - BOTTOM,
         "x_ticks": labelled,
-        "y_ticks": [(y(value), f"{100 * value + 0.0:.{digits}f}") for value in values],
+        "y_ticks": [(y(value), f"{panel.unit * value + 0.0:.{digits}f}") for value in values],
         "level": panel.level and [y(value) for value in panel.level],
         "origin": x(0.0),
         "lines": lines,

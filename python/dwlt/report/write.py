@@ -11,6 +11,7 @@ from dwlt.report.content import Report, assess
 from dwlt.report.evaluations import comparable, evaluation_table
 from dwlt.report.export import csv_files, json_text
 from dwlt.report.page import render
+from dwlt.report.pictures import gallery
 from dwlt.report.table import PlainTable, plain
 from dwlt.runs.collect import collect
 from dwlt.runs.outcomes import NotedOutcomes
@@ -63,7 +64,7 @@ def write_report(
             drawn += [_write(paths[kind], blob) for kind, blob in content.items()]
     tables = {name: _write(out / name, text.encode()) for name, text in csv_files(report).items()}
     json = _write(out / "report.json", json_text(report).encode())
-    page = _write(out / "report.html", render(report).encode())
+    page = _write(out / "report.html", render(report, gallery(runs_dir, report)).encode())
     return ReportPaths(
         page=page,
         json=json,

@@ -17,6 +17,9 @@ MASK = "mask.safetensors"
 OUTCOMES = "outcomes.safetensors"
 """Which test images were classified correctly: one bit each, see ``results.outcomes``."""
 
+PICTURES = "pictures.safetensors"
+"""A few test images to look at, see ``results.pictures``."""
+
 STATE = "state.safetensors"
 """The training in progress; gone when its step is done."""
 
