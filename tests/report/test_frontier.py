@@ -12,7 +12,7 @@ from benchmarks import record
 from dwlt.report import Report, assess, collect, plain_tables, summary
 from dwlt.report.export import csv_files, json_text
 from dwlt.report.page import render
-from dwlt.report.table import Cell
+from dwlt.report.table import Entry
 from tests.report.make import ATTACK, KEPT, PAPER, TOTAL, Maker, id8
 from tests.report.test_verified import WIN, verified
 
@@ -133,7 +133,7 @@ def test_where_the_grid_decides_nothing_the_headline_shows_the_search(make: Make
     report = report_of(make)
     (row,) = report.headline.rows
     cell = row.cells["extreme"]
-    assert isinstance(cell, Cell)
+    assert isinstance(cell, Entry)
     assert cell.text == "≥ 73.80%"
     assert cell.small == ("round 6", "95% confidence, by dwlt frontier")
     # For programs the key is the verdict of the grid, as it was.

@@ -14,7 +14,7 @@ from dwlt.grid.measured import Measurements
 from dwlt.grid.target import Target
 from dwlt.results import TransferResult
 from dwlt.runs.plan import Cell
-from dwlt.verdict.frontier import Found, Plan, Step, advance
+from dwlt.verdict.frontier import Found, SearchPlan, Step, advance
 
 
 @dataclass
@@ -39,13 +39,13 @@ class Asked:
         """Every cell that was asked for, in order."""
         return tuple(cell for _, cells in self.steps for cell in cells)
 
-    def plan(self) -> Plan:
+    def plan(self) -> SearchPlan:
         """What the search may ask for, and by what rules."""
         one = self.target.experiment
         # How many classes there are matters to comparisons alone, and before there is a result
         # there is nothing to compare.
         classes = len(self.results[0].task.classes) if self.results else 2
-        return Plan.of(one.verdict, self.target.rounds, classes, one.seed)
+        return SearchPlan.of(one.verdict, self.target.rounds, classes, one.seed)
 
     def ask(self) -> Step | Found:
         """What comes next, or the end."""
