@@ -58,7 +58,7 @@ epochs = 150
 """
 """Cells that last long enough to be disturbed: eight of them."""
 
-VOLATILE = ("seconds", "finished", "environment", "estimate")
+VOLATILE = ("seconds", "waiting", "finished", "environment", "estimate")
 
 
 def small(folder: Path) -> Path:
