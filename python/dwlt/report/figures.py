@@ -36,6 +36,7 @@ from dwlt.report.plots import (
 )
 from dwlt.results import Layer
 from dwlt.units import sparsity_text
+from dwlt.verdict.controls import ControlTable
 from dwlt.verdict.fractions import EfficiencyTable
 from dwlt.verdict.together import GroupJudged
 
@@ -74,8 +75,9 @@ _STYLE: dict[Any, Any] = {
 
 def draw_all(report: Report) -> Iterator[tuple[str, dict[str, bytes]]]:
     """All figures of a report by file name, each by format. Controls beside a ticket have none."""
+    beside = {table.group.slug: table for table in report.controls}
     for verdict in report.alone:
-        yield f"curves-{verdict.slug}", group_figure(verdict)
+        yield f"curves-{verdict.slug}", group_figure(verdict, beside.get(verdict.slug))
     taken: set[str] = set()
     for efficiency in report.efficiency:
         slug = unique_slug(["data", efficiency.title], taken)
@@ -89,7 +91,7 @@ def draw_all(report: Report) -> Iterator[tuple[str, dict[str, bytes]]]:
             yield f"sweep-{result.run.id}", drawn
 
 
-def group_figure(verdict: GroupJudged) -> dict[str, bytes]:
+def group_figure(verdict: GroupJudged, controls: ControlTable | None = None) -> dict[str, bytes]:
     """SA (top) and RA (bottom) against sparsity, one column per transfer regime, by format."""
     group = verdict.group
     part = "" if group.fraction == 1 else f", {100 * group.fraction:.6g}% of the data"
@@ -102,7 +104,9 @@ def group_figure(verdict: GroupJudged) -> dict[str, bytes]:
         for state, (marker, filled) in MARKERS.items():
             if state in present:
                 handles.append(_handle(state.value, INK["text"], marker, "none", fill=filled))
-        return _four(group_panels(verdict), title, handles)
+        if controls is not None:
+            handles.append(_handle("controls", INK["other"], "dot", "dots"))
+        return _four(group_panels(verdict, controls), title, handles)
 
 
 def efficiency_figure(table: EfficiencyTable) -> dict[str, bytes]:

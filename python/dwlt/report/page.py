@@ -93,7 +93,10 @@ def _contexts(report: Report, shown: Gallery) -> dict[str, dict[str, Any]]:
     """What each section's template is given; an empty one is left out of the page."""
     at, networks = report.anchors, report.networks
     apart = [group_context(v, networks[v.slug], at[v.slug], drawn=False) for v in report.apart]
-    alone = [group_context(v, networks[v.slug], at[v.slug]) for v in report.alone]
+    beside = {table.group.slug: table for table in report.controls}
+    alone = [
+        group_context(v, networks[v.slug], at[v.slug], beside.get(v.slug)) for v in report.alone
+    ]
     headline = report.headline if report.searched else None
     return {
         "headline": {"table": headline, "transferred": bool(report.groups)},

@@ -16,6 +16,7 @@ from typing import Any
 from dwlt.report.verdicts import percent
 from dwlt.results.refs import PRETRAINING
 from dwlt.units import sparsity_text
+from dwlt.verdict.controls import ControlTable
 from dwlt.verdict.fractions import EfficiencyTable
 from dwlt.verdict.groups import share
 from dwlt.verdict.judge import Verdict
@@ -114,12 +115,27 @@ def choose_ticks(places: Iterable[float], *, most: int = 7) -> list[float]:
     return ticks + ordered[-1:] if len(ordered) > 1 else ticks
 
 
-def group_panels(verdict: GroupJudged) -> list[Panel]:
-    """The four numbers of a group against sparsity."""
-    return [_group_panel(verdict, number) for number in NUMBERS]
+def group_panels(verdict: GroupJudged, controls: ControlTable | None = None) -> list[Panel]:
+    """The four numbers of a group against sparsity, with those of its controls where there are any."""
+    return [_group_panel(verdict, number, controls) for number in NUMBERS]
 
 
-def _group_panel(verdict: GroupJudged, number: Number) -> Panel:
+def _control_lines(table: ControlTable, number: Number) -> list[PlotLine]:
+    """One number of each control by sparsity; without error bars, which would hide the tickets'."""
+    marks: dict[str, list[Mark]] = {}
+    for round_ in table.rounds:
+        for control in round_.controls:
+            at = position(control.network.kept, control.network.total)
+            for found in control.differences:
+                if found.number == number and found.measured is not None:
+                    mean = found.measured.mean
+                    marks.setdefault(control.name, []).append(
+                        Mark(at, mean, mean, mean, "dot", True)
+                    )
+    return [PlotLine(name, "other", "dots", tuple(found)) for name, found in marks.items()]
+
+
+def _group_panel(verdict: GroupJudged, number: Number, controls: ControlTable | None) -> Panel:
     colour = "standard" if number.regime == "standard" else "adversarial"
     dense = verdict.dense_numbers().get(number)
     networks = verdict.group.networks
@@ -135,6 +151,10 @@ def _group_panel(verdict: GroupJudged, number: Number) -> Panel:
             at = position(net.kept, net.total)
             ends = (measured.mean - spread, measured.mean + spread)
             marks.append(Mark(at, measured.mean, *ends, marker, filled))
+    beside = [] if controls is None else _control_lines(controls, number)
+    for line in beside:
+        shares = ", ".join(f"{100 * mark.y:.2f}" for mark in line.marks)
+        told.append(f"control {line.name}: {shares}")
     level, start = None, None
     if dense is not None:
         margin = verdict.decides.margins.get(number)
@@ -147,7 +167,7 @@ def _group_panel(verdict: GroupJudged, number: Number) -> Panel:
         x_label="sparsity (%), log scale in what is kept",
         y_label=f"{number.kind.upper()} (%)",
         ticks=tuple((tick, names.get(tick, "0.00%").removesuffix("%")) for tick in ticks),
-        lines=(PlotLine("tickets", colour, "solid", tuple(marks), start),),
+        lines=(*beside, PlotLine("tickets", colour, "solid", tuple(marks), start)),
         level=level,
     )
 
@@ -263,6 +283,7 @@ def layout(panel: Panel) -> dict[str, Any]:
         path = ([line.start] if line.start else []) + [(mark.x, mark.y) for mark in line.marks]
         lines.append(
             {
+                "name": line.name,
                 "colour": line.colour,
                 "style": line.style,
                 "path": " ".join(f"{x(a)},{y(b)}" for a, b in path),
