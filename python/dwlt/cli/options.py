@@ -27,7 +27,28 @@ runs_option = click.option(
     envvar="DWLT_RUNS",
     help="Folder that holds all runs.",
 )
-REGIMES = click.Choice(["standard", "fast", "adversarial"])
+
+
+class RegimeName(click.ParamType):  # type: ignore[type-arg]
+    """The name of a regime, of dwlt or of an installed package; checked without importing it."""
+
+    name = "regime"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from dwlt.errors import UserError
+        from dwlt.spec import require_regime
+
+        try:
+            return require_regime(value)
+        except UserError as error:
+            self.fail(f"{error}; {error.hint}", param, ctx)
+
+
+REGIME = RegimeName()
+REGIME_HELP = (
+    "standard: clean images; fast: FGSM with random start; adversarial: PGD; trades; mart; free; "
+    "NAME-awp: one of them under adversarial weight perturbation; or an installed package's."
+)
 grid_options = (
     click.option(
         "--keep-going/--fail-fast",
@@ -39,6 +60,42 @@ grid_options = (
         is_flag=True,
         help="With --keep-going: try again what failed before, instead of leaving it alone.",
     ),
+)
+engine_options = (
+    click.option(
+        "--engine",
+        metavar="local|ray|slurm",
+        default="local",
+        show_default=True,
+        help="Where the runs are computed: in this process, on a Ray cluster, or as Slurm jobs.",
+    ),
+    click.option(
+        "--engine-option",
+        "engine_settings",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Ray: address, cpus, gpus. Slurm: minutes, parallel, and whatever sbatch takes, such "
+        "as partition. Repeatable.",
+    ),
+    click.option(
+        "--cpus-per-task",
+        metavar="N",
+        type=click.IntRange(1, 4096),
+        default=1,
+        show_default=True,
+        help="Cores of each run on an engine.",
+    ),
+    click.option(
+        "--gpus-per-task",
+        metavar="N",
+        type=click.IntRange(0, 64),
+        help="GPUs of each run on an engine. Default: one where there are any.",
+    ),
+)
+dry_run_option = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what it will cost, from a few timed steps, and do nothing.",
 )
 mask_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 out_option = click.option(
