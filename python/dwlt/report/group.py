@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dwlt.report.drawing import layout
 from dwlt.report.headline import beyond_texts
 from dwlt.report.networks import margin_text
-from dwlt.report.plots import group_panels, layout
+from dwlt.report.plots import group_panels
 from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import estimate_text, extreme_text, verdict_cell
 from dwlt.results.names import rewind_text
