@@ -60,7 +60,7 @@ def command(
     experiment = search.experiment(
         settings, task=task, fraction=fraction, verdict__max_seeds=max_seeds
     )
-    with session(settings, experiment.threads) as (context, show):
+    with session(settings, experiment) as (context, show):
         found = find_all(targets(experiment, context.runs), context, Policy())
         asked = experiment.verify.attack is not None
         verified = verify(experiment, context, Policy(), frontier=True) if asked else ()

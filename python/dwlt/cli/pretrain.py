@@ -35,7 +35,7 @@ def command(settings: Settings, regime: str | None) -> None:
     from dwlt.stages import pretrain
 
     experiment = narrowed(settings.experiment(pretrain__regime=regime), pretrain=regime)
-    with session(settings, experiment.threads) as (context, show):
+    with session(settings, experiment) as (context, show):
         plan = Plan.of(experiment, context.runs, cells=False)
         trained = [
             pretrain.run(each.spec, context) for each in plan.pretrainings if each.given is None

@@ -74,7 +74,7 @@ def command(
             "--fraction is a share of the downstream task's images, and nothing here is searched "
             "on that task; add --on downstream, or give --fraction to `dwlt transfer`"
         )
-    with session(settings, experiment.threads) as (context, show):
+    with session(settings, experiment) as (context, show):
         plan = Plan.of(experiment, context.runs, cells=False)
         if experiment.grid is None:
             # A control's own search comes before it.

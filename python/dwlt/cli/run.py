@@ -57,7 +57,7 @@ def command(
     cheap = experiment.grid is not None and experiment.grid.strategy == "frontier"
     replicated = experiment.grid is not None and experiment.grid.replicates > 1
     policy = grid.Policy(keep_going, retry_failed)
-    with session(settings, experiment.threads) as (context, show):
+    with session(settings, experiment) as (context, show):
         found = find_all(targets(experiment, context.runs), context, policy) if cheap else ()
         plan = Plan.of(experiment, context.runs, tickets=not cheap)
         grid.walk(plan, context, policy, asked=not cheap)

@@ -79,7 +79,7 @@ def command(
         experiment = at_rounds(experiment, which)
     regime: TransferRegime = "adversarial" if adv else "standard"
     _require_cells(experiment, regime)
-    with session(settings, experiment.threads) as (context, show):
+    with session(settings, experiment) as (context, show):
         plan = Plan.of(experiment, context.runs, [regime], full_searches=False)
         grid.walk(plan, context, grid.Policy(keep_going, retry_failed), asked=False)
         cells = grid.cells(plan)

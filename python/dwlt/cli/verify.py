@@ -60,7 +60,7 @@ def command(
     experiment = search.experiment(
         settings, task=task, fraction=fraction, verify__prefilter=prefilter or None
     )
-    with session(settings, experiment.threads) as (context, show):
+    with session(settings, experiment) as (context, show):
         if frontier is None:
             frontier = uses_frontier(experiment, context.runs)
         found = verify(experiment, context, Policy(), frontier=frontier)

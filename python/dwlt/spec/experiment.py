@@ -132,6 +132,8 @@ class Experiment(Spec):
     Attributes:
         threads: CPU threads to compute with; None: PyTorch's choice. Small networks run faster
             on one, and the last bits of a result depend on the number. OMP_NUM_THREADS wins.
+        checkpoint_minutes: between checkpoints inside an epoch: what a kill can cost. No number
+            and no run's name depends on it.
         verdict: how tickets are judged; no run depends on it.
         verify: by which stronger attack a verdict is verified; no training depends on it.
     """
@@ -140,6 +142,7 @@ class Experiment(Spec):
     description: str = ""
     seed: int = 0
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
     source: TaskSpec
     downstream: TaskSpec
     model: ModelSpec = ModelSpec()
