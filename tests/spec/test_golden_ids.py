@@ -40,8 +40,8 @@ def ids(experiment: Experiment) -> list[str]:
 
 
 def test_every_preset_is_pinned() -> None:
-    # A new preset gets a line; a line that is there changes only with the preset's own values, as
-    # those of paper-* did when they came to name the micro-batch of their training.
+    # A new preset gets a line. A line that is there changes only with the preset's own values, and
+    # then CHANGELOG.md says so.
     assert sorted(GOLDEN) == presets()
 
 

@@ -32,7 +32,7 @@ from dwlt.training.device import choose_device, describe
 def run(spec: PretrainSpec, context: Context) -> tuple[Path, PretrainResult]:
     """Pre-train, or find that it is done.
 
-    The weights are those after the last epoch, as the paper takes them.
+    The weights are those after the last epoch: nothing is chosen, so no image is spent on choosing.
 
     Returns:
         The run folder and its result.
