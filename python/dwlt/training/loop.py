@@ -24,7 +24,7 @@ from dwlt.training.identity import defaults_of, identity_of
 from dwlt.training.job import TrainJob
 from dwlt.training.layers import LayerDraws
 from dwlt.training.meter import Meter
-from dwlt.training.objectives import OBJECTIVES
+from dwlt.training.objectives import objective_of
 from dwlt.training.pace import Pace
 from dwlt.training.pieces import Cuts
 from dwlt.training.precision import Precision
@@ -67,7 +67,7 @@ def train(
     if len(cuts) == 0 and spec.epochs > 0:
         raise DataError("there is nothing to train on: the split has no samples")
     precision = Precision(spec, device)
-    objective = OBJECTIVES[spec.regime](spec)
+    objective = objective_of(spec)
     watched = None if job.held_out is None else HeldOut(job.held_out, seed, device)
     with _own_random_numbers(device), module_flags(model), precision.prepared(model):
         optimizer = sgd(model, spec)
@@ -88,6 +88,7 @@ def train(
             work = EpochSteps(job, epoch, cuts, objective, stepper, layers, meter, counts=True)
             work.begin(state.partial)
             model.train()
+            objective.start_epoch(epoch)
             if not work.run(state, pace):
                 return state.outcome(interrupted=True)
             loss, accuracy = meter.totals()
