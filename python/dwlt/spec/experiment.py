@@ -177,6 +177,8 @@ class Experiment(Spec):
             on one, and the last bits of a result depend on the number. OMP_NUM_THREADS wins.
         checkpoint_minutes: between checkpoints inside an epoch: what a kill can cost. No number
             and no run's name depends on it.
+        pictures: how many test images a transfer keeps, clean and attacked, to be looked at; 0
+            for none. No number depends on it, and no run is named by it.
         verdict: how tickets are judged; no run depends on it.
         verify: by which stronger attack a verdict is verified; no training depends on it.
     """
@@ -186,6 +188,7 @@ class Experiment(Spec):
     seed: int = 0
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
+    pictures: Annotated[int, Field(ge=0, le=64)] = 6
     source: TaskSpec
     downstream: TaskSpec
     model: ModelSpec = ModelSpec()
