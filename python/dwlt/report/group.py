@@ -166,7 +166,7 @@ def rule_table(verdict: GroupVerdict) -> Table:
         "The same results under every rule. Margin: shown to be no more than the margin worse; "
         "its extreme sparsity holds over all declared rounds together, while a ticket's state is "
         "its own. Paper's: mean no lower than the dense mean less one standard deviation. Two "
-        "checkpoints: SA of the best-SA and RA of the best-RA checkpoint, as the paper has it; "
+        "checkpoints: SA of the best-SA and RA of the best-RA checkpoint; "
         "one: both of the best-RA checkpoint, so that one network has to be good at both."
     )
     title = f"Every rule, {verdict.title}"
