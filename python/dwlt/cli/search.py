@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dwlt.cli.options import REGIMES, F, Settings, sharing
+from dwlt.cli.options import REGIME, REGIME_HELP, F, Settings, sharing
 
 if TYPE_CHECKING:
     from dwlt.spec import Experiment
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 pretrain_options = (
     click.option(
         "--pretrain-regime",
-        type=REGIMES,
+        metavar="NAME",
+        type=REGIME,
         help="Which pre-training to start from. Default: the config's.",
     ),
     click.option(
@@ -62,9 +63,10 @@ search_options = (
     ),
     click.option(
         "--regime",
-        type=REGIMES,
+        metavar="NAME",
+        type=REGIME,
         help="How a pruning round is trained (the transfer's own regime is --adv or not). "
-        "Default: the config's.",
+        f"{REGIME_HELP} Default: the config's.",
     ),
     *pretrain_options,
 )
