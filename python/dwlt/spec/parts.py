@@ -85,7 +85,8 @@ class TaskSpec(Spec):
             None takes all. For quick looks; n is stated wherever a number is.
         size: images are resized to ``size`` x ``size`` pixels; None leaves them.
         channels: 1 or 3 colour channels; None leaves them.
-        augment: how training images vary.
+        augment: how training images vary; see ``dwlt.data.augment``. "random-resized-crop" cuts
+            from images as they are stored, the others from images already resized.
     """
 
     task: str
@@ -98,7 +99,9 @@ class TaskSpec(Spec):
     test: Annotated[int, Field(ge=1)] | None = None
     size: Annotated[int, Field(ge=4, le=1024)] | None = None
     channels: Literal[1, 3] | None = None
-    augment: Literal["none", "shift", "crop-flip", "resized-crop", "inception-crop"] = "none"
+    augment: Literal[
+        "none", "shift", "crop-flip", "resized-crop", "inception-crop", "random-resized-crop"
+    ] = "none"
 
 
 class ModelSpec(Spec):
