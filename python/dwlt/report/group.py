@@ -157,16 +157,6 @@ def rule_table(verdict: GroupJudged) -> Table:
         for ticket in judged.tickets:
             cells[str(ticket.ticket.round)] = verdict_cell(ticket, len(judged.numbers))
         rows.append(Row(cells, "extreme" if decides else ""))
-<<<<<<< HEAD
-    caption = (
-        "The same results under every rule. Margin: shown to be no more than the margin worse; "
-        "its extreme sparsity holds over all declared rounds together, while a ticket's state is "
-        "its own. Paper's: mean no lower than the dense mean less one standard deviation. Two "
-        "checkpoints: SA of the best-SA and RA of the best-RA checkpoint; "
-        "one: both of the best-RA checkpoint, so that one network has to be good at both."
-    )
-=======
->>>>>>> main
     title = f"Every rule, {verdict.title}"
     return Table("rules", title, tuple(columns), tuple(rows))
 
