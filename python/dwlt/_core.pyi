@@ -464,9 +464,7 @@ def pack_to_file(
             of a part.
     """
 
-def unpack_to_file(
-    packed_file: _Path, out: _Path, *, progress: Progress | None = None
-) -> None:
+def unpack_to_file(packed_file: _Path, out: _Path, *, progress: Progress | None = None) -> None:
     """Write the dense checkpoint behind a packed one: the bytes that ``apply_to_file`` had written.
 
     Args:
