@@ -164,7 +164,8 @@ def report(done: list[dict[str, Any]], jobs: list[Job]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutants", description=__doc__)
-    known = ("protocol", "stages", "scoring", "attacks", "training", "masks", "verdict")
+    table = tomllib.loads((HERE / "modules.toml").read_text(encoding="utf-8"))
+    known = tuple(dict.fromkeys(["protocol", *(group["name"] for group in table["group"])]))
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(known)}")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
     parser.add_argument("--sample", type=int, help="of the automatic mutants, the first so many")
