@@ -120,8 +120,10 @@ def try_one(undisturbed: Command, runs: Path, at: int, mode: str) -> None:
     else:
         passed = True
     where = f"{mode} at {at}: {faults.names[at]}"
-    # A plan asks again for a result that could not be read; nothing else passes unnoticed.
-    assert not passed or (mode == "refused" and faults.names[at] == "read_bytes result.json"), where
+    # A plan asks again for a result that could not be read, and an empty folder is left where it
+    # cannot be removed. Nothing else passes unnoticed.
+    harmless = ("read_bytes result.json", "rmdir shards")
+    assert not passed or (mode == "refused" and faults.names[at] in harmless), where
     command()
     assert content(runs) == content(undisturbed.runs), where
     for folder in runs.glob("*/*"):
