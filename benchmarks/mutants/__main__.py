@@ -105,16 +105,16 @@ def run(
         again: do instead what the log has as survived: tests may notice it by now.
     """
     known, end = read(log), time.monotonic() + seconds
+    survivors = {line["name"] for line in known.values() if line["outcome"] == "survived"}
     done: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
         clean: dict[tuple[str, ...], bool] = {}
         for job in jobs:
             found = known.get((job.source, job.name))
-            survived = found is not None and found["outcome"] == "survived"
-            if again and not survived:
+            if again and job.name not in survivors:
                 continue
-            if found is not None and (time.monotonic() > end or not (again and survived)):
+            if found is not None and not (again and found["outcome"] == "survived"):
                 done.append(found)
                 continue
             if time.monotonic() > end:
