@@ -58,7 +58,7 @@ def test_tar_files_of_before_2017_are_named_with_a_way_out(tmp_path: Path) -> No
     ) as told:
         read_checkpoint(path)
     assert told.value.hint is not None
-    assert "write their state_dict() with torch.save" in told.value.hint
+    assert "torch.save their state_dict()" in told.value.hint
     # Another tar file holds the checkpoint, and one that is cut off may hold anything.
     with tarfile.open(path, "w") as file:
         file.addfile(tarfile.TarInfo("model.pth"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,7 +46,7 @@ def test_every_fault_is_said_and_ends_with_1(
             raise metadata.PackageNotFoundError(name)
         return version(name)
 
-    monkeypatch.setattr(doctor.metadata, "version", installed)
+    monkeypatch.setattr(metadata, "version", installed)
     monkeypatch.setattr(_core, "count_to_remove", lambda remaining, rate: 199)
     monkeypatch.setitem(sys.modules, "torch", None)
     code, found = checks(tmp_path)
@@ -78,7 +79,7 @@ def test_a_folder_that_takes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def refuse(**_: object) -> None:
         raise PermissionError(13, os.strerror(13))
 
-    monkeypatch.setattr(doctor.tempfile, "NamedTemporaryFile", refuse)
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
     found = doctor.writable(tmp_path / "runs")
     assert found == {
         "what": "runs folder",

@@ -57,8 +57,8 @@ def _refuse_tar(path: Path, head: bytes) -> None:
         if names >= {"pickle", "tensors", "storages"}:
             raise FormatError(
                 f"{path} is what torch.save wrote before 2017: a tar file, which is not read here",
-                hint="look for the weights in a newer format; or, where you trust their source, load "
-                "them in PyTorch, write their state_dict() with torch.save, and take that file",
+                hint="look for the weights in a newer format; or, where you trust their source, "
+                "load them in PyTorch, torch.save their state_dict() and take that file",
             )
 
 
