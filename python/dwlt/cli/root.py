@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": "Score a model file: SA and RA with n and interval.",
     "verify": "AutoAttack on what the verdict rests on.",
     "report": "The double-win table, figures and one HTML page.",
+    "export": "Write a network for the Hugging Face hub.",
     "mask": "Make, look at, compare, apply and convert mask files.",
     "runs": "List, show and verify runs.",
     "import": "Make a model file of a published checkpoint.",
