@@ -40,8 +40,8 @@ def plain_network(blueprint: Blueprint) -> Plain:
     if name in DEPTHS:
         source = resources.files("dwlt.models").joinpath("small.py").read_text(encoding="utf-8")
         arguments = f"width={blueprint.model.width}, channels={blueprint.channels}"
-        build = f"network = SmallResNet({DEPTHS[name]}, {arguments}, num_classes={classes})"
-        return Plain(("from network import SmallResNet",), (build,), source)
+        line = f"network = SmallResNet({DEPTHS[name]}, {arguments}, num_classes={classes})"
+        return Plain(("from network import SmallResNet",), (line,), source)
     if ":" in name:
         return _own(blueprint)
     from dwlt.models.zoo import SMALL_IMAGES
