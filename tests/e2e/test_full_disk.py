@@ -186,7 +186,8 @@ def outputs(disk: SmallDisk, outside: Path) -> Iterator[dict[str, Any]]:
 FULL = "No space left on device"
 
 
-@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("every", [False, True])
 def test_work_goes_on_where_the_disk_was_full(every: bool, tmp_path: Path) -> None:
     if every:
         (tmp_path / "every").touch()
