@@ -27,7 +27,28 @@ runs_option = click.option(
     envvar="DWLT_RUNS",
     help="Folder that holds all runs.",
 )
-REGIMES = click.Choice(["standard", "fast", "adversarial"])
+
+
+class RegimeName(click.ParamType):  # type: ignore[type-arg]
+    """The name of a regime, of dwlt or of an installed package; checked without importing it."""
+
+    name = "regime"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from dwlt.errors import UserError
+        from dwlt.spec import require_regime
+
+        try:
+            return require_regime(value)
+        except UserError as error:
+            self.fail(f"{error}; {error.hint}", param, ctx)
+
+
+REGIME = RegimeName()
+REGIME_HELP = (
+    "standard: clean images; fast: FGSM with random start; adversarial: PGD; trades; mart; free; "
+    "NAME-awp: one of them under adversarial weight perturbation; or an installed package's."
+)
 grid_options = (
     click.option(
         "--keep-going/--fail-fast",

@@ -14,8 +14,9 @@ from dwlt.export.network import Plain
 from dwlt.export.source import Source
 from dwlt.export.verdict import Told
 from dwlt.models.blueprint import Blueprint
-from dwlt.results import Accuracy, PretrainResult, PruneRound, Score, TransferResult, sparsity
+from dwlt.results import Accuracy, PretrainResult, PruneRound, Score, TransferResult
 from dwlt.results.files import version
+from dwlt.units import sparsity_text
 
 REGIMES = {
     "standard": "standard training",
@@ -110,7 +111,9 @@ def _summary(source: Source) -> str:
     if isinstance(result, PretrainResult):
         return f"A dense image classifier, pre-trained on {on} by {REGIMES[result.regime]}."
     kept, total = kept_of(source)
-    what = "A dense network" if kept == total else f"A ticket of {sparsity(kept, total)} sparsity"
+    what = (
+        "A dense network" if kept == total else f"A ticket of {sparsity_text(kept, total)} sparsity"
+    )
     if isinstance(result, PruneRound):
         return f"{what} of a network for {on}: pre-trained weights under the masks of one round."
     regime = REGIMES.get(result.regime, result.regime)
@@ -122,7 +125,9 @@ def _facts(source: Source, blueprint: Blueprint) -> list[tuple[str, str]]:
     kept, total = kept_of(source)
     found = [("network", f"{blueprint.model.name}, {len(blueprint.classes)} classes")]
     if total:
-        shown = f"{kept:,} of {total:,} prunable weights kept ({sparsity(kept, total)} sparsity)"
+        shown = (
+            f"{kept:,} of {total:,} prunable weights kept ({sparsity_text(kept, total)} sparsity)"
+        )
         found.append(("weights", shown))
     if isinstance(result, TransferResult):
         found += [

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dwlt.export.source import Source
-from dwlt.report.collect import collect
-from dwlt.report.outcomes import OutcomeFiles
 from dwlt.report.verdicts import interval_text, percent
 from dwlt.results import PretrainResult
+from dwlt.runs.collect import collect
+from dwlt.runs.outcomes import OutcomeFiles
 from dwlt.spec.verdict import VerdictPart
 from dwlt.verdict.groups import Group, form_groups
 from dwlt.verdict.judge import TicketVerdict, Verdict

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SerializeAsAny,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from dwlt.errors import SpecError
 from dwlt.spec.attack_label import attack_label
 from dwlt.spec.base import Spec
+from dwlt.spec.regimes import (
+    AwpOptions,
+    Options,
+    kept_options,
+    read_options,
+    regime_of,
+    require_regime,
+)
 from dwlt.units import Eps, parse_epochs
 
-Regime = Literal["standard", "fast", "adversarial"]
-REGIMES: tuple[Regime, ...] = ("standard", "fast", "adversarial")
+
+def _read_regime(value: str) -> str:
+    try:
+        return require_regime(value)
+    except SpecError as error:
+        raise ValueError(f"{error}; {error.hint}") from error
 
 
 def _read_eps(value: Any) -> Eps:
@@ -40,6 +63,8 @@ Radius = Annotated[
     PlainSerializer(str, return_type=str),
 ]
 Epochs = Annotated[int, BeforeValidator(_read_epochs)]
+Regime = Annotated[str, AfterValidator(_read_regime)]
+"""The name of a regime: dwlt's own, another package's, or one of them under ``-awp``."""
 
 
 class TaskSpec(Spec):
@@ -146,15 +171,17 @@ class AttackSpec(Spec):
 
 
 class TrainSpec(Spec):
-    """How a network is trained, at any stage: SGD under one of the three regimes.
+    """How a network is trained, at any stage.
 
     Attributes:
+        regime: which loss is minimised on which images; see ``dwlt.spec.regimes``.
+        options: of the regime, such as ``beta`` of TRADES; ``regime_options`` has all of them.
         lr: peak learning rate; schedules scale it per step.
         milestones: epochs after which ``multistep`` multiplies the rate by ``gamma``.
         warmup: epochs over which the rate rises linearly from 0.
         colour: "imagenet" varies brightness, contrast, saturation and light a little, after
             ``TaskSpec.augment``; see ``dwlt.data.colour``.
-        attack: what training images are perturbed with; needed unless regime is standard.
+        attack: what training images are perturbed with, by regimes that do.
         precision: auto = bf16 autocast on CUDA, fp32 on the CPU. Scores are always fp32.
         channels_last: auto = on CUDA.
     """
@@ -175,15 +202,46 @@ class TrainSpec(Spec):
     attack: AttackSpec | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     channels_last: Literal["auto"] | bool = "auto"
+    options: SerializeAsAny[Options] = Options()
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _read_options(cls, value: Any, info: ValidationInfo) -> Any:
+        if "regime" not in info.data or not isinstance(value, (Mapping, Options)):
+            return value
+        try:
+            return kept_options(info.data["regime"], value)
+        except SpecError as error:
+            raise ValueError(f"{error}" + (f"; {error.hint}" if error.hint else "")) from error
+
+    @property
+    def regime_options(self) -> Options:
+        """All options of the regime, defaults filled in, as its own class."""
+        return read_options(self.regime, self.options.model_dump())
+
+    @model_validator(mode="after")
+    def _regime_is_carried_out(self) -> Self:
+        known = regime_of(self.regime)
+        if (self.attack is None) and known.attack is not None:
+            raise ValueError(f"regime {self.regime!r} needs an attack")
+        options = self.regime_options
+        if isinstance(options, AwpOptions) and 0 < self.epochs <= options.awp_warmup:
+            raise ValueError(
+                f"awp_warmup is {options.awp_warmup} epochs of {self.epochs}: it would never begin"
+            )
+        if self.attack is None:
+            return self
+        if known.attack is None:
+            raise ValueError(f"regime {self.regime!r} trains on clean images and takes no attack")
+        if known.steps is not None and self.attack.steps != known.steps:
+            raise ValueError(
+                f"regime {self.regime!r} takes one step; use 'adversarial' for several"
+            )
+        options.check_attack(self.attack)
+        return self
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:
-        if self.regime != "standard" and self.attack is None:
-            raise ValueError(f"regime {self.regime!r} needs an attack")
-        if self.regime == "standard" and self.attack is not None:
-            raise ValueError("regime 'standard' trains on clean images and takes no attack")
-        if self.regime == "fast" and self.attack is not None and self.attack.steps != 1:
-            raise ValueError("regime 'fast' takes one step; use 'adversarial' for several")
         if self.attack is not None and (self.attack.restarts != 1 or self.attack.iterate != "last"):
             raise ValueError("restarts and iterate belong to attacks that evaluate, not that train")
         if self.milestones and self.schedule != "multistep":

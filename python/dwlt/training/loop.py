@@ -21,7 +21,7 @@ from dwlt.scoring import Scored
 from dwlt.training.identity import identity_of
 from dwlt.training.job import TrainJob
 from dwlt.training.meter import Meter
-from dwlt.training.objectives import OBJECTIVES
+from dwlt.training.objectives import objective_of
 from dwlt.training.precision import Precision
 from dwlt.training.probe import HeldOut
 from dwlt.training.records import EpochRecord, TrainOutcome
@@ -60,23 +60,25 @@ def train(
     if steps == 0 and spec.epochs > 0:
         raise DataError("there is nothing to train on: the split has no samples")
     precision = Precision(spec, device)
-    objective = OBJECTIVES[spec.regime](spec)
+    objective = objective_of(spec)
     watched = None if job.held_out is None else HeldOut(job.held_out, seed, device)
     with _own_random_numbers(device), module_flags(model), precision.prepared(model):
         optimizer = sgd(model, spec)
         enforcer = Enforcer(job.prunable or {}, job.masks or {})
         enforcer.zero_masked(optimizer)
+        objective.begin(enforcer.by_parameter())
         job.slot.bind(identity_of(job))
         # Of the split that the batches below are drawn from, whatever the caller says it is.
         state = TrainingState.resume(
-            job.slot, model, optimizer, ids_digest(split.origin, split.ids)
+            job.slot, model, optimizer, objective, ids_digest(split.origin, split.ids)
         )
-        stepper = Stepper(model, optimizer, spec, objective, precision)
+        stepper = Stepper(model, optimizer, objective, precision)
         for epoch in range(state.epochs, spec.epochs):
             began = time.perf_counter()
-            meter = Meter(epoch + 1, steps, device)
+            meter = Meter(epoch + 1, steps * objective.replays, device)
             _seed_layers(derive_seed(seed, "layers", epoch), device)
             model.train()
+            objective.start_epoch(epoch)
             batches = split.train_batches(
                 batch_size=spec.batch_size,
                 seed=seed,
@@ -89,8 +91,11 @@ def train(
                 if stop():
                     return state.outcome(interrupted=True)
                 rate = lr_at(spec, epoch * steps + step, steps)
-                stepper(batch, rate, derive_seed(seed, "attack", epoch, step), meter)
-                enforcer.after_step(optimizer)
+                for replay in range(objective.replays):
+                    # The first replay's seed is that of a training without replays.
+                    more = (replay,) if replay else ()
+                    stepper(batch, rate, derive_seed(seed, "attack", epoch, step, *more), meter)
+                    enforcer.after_step(optimizer)
             loss, accuracy = meter.totals()
             enforcer.check()
             enforcer.zero_masked(optimizer)
