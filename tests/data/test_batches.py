@@ -200,6 +200,27 @@ def test_a_last_batch_of_one_is_left_out(
     assert len(got) == steps == split.steps(batch_size)
 
 
+def test_an_epoch_begun_late_and_in_parts_has_the_same_samples(folder: Path) -> None:
+    split = load(folder).train
+    whole = epoch(split, "shift", number=1)
+    assert split.step_sizes(8) == [len(batch.ids) for batch in whole]
+    parts = split.train_batches(
+        batch_size=8,
+        seed=1,
+        epoch=1,
+        augment="shift",
+        first=1,
+        parts=lambda step: [(step % 2, 3), (3, 5)],
+    )
+    for step, batch in list(enumerate(whole))[1:]:
+        for low, high in [(step % 2, 3), (3, 5)]:
+            part = next(parts)
+            assert torch.equal(part.ids, batch.ids[low:high])
+            assert torch.equal(part.images, batch.images[low:high])
+            assert torch.equal(part.labels, batch.labels[low:high])
+    assert next(parts, None) is None
+
+
 def load_one(root: Path, count: int) -> Split:
     """A training split of ``count`` images, made by hand."""
     from dwlt.data.resident import ResidentSplit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,7 +70,11 @@ class Split(ABC):
 
     def steps(self, batch_size: int) -> int:
         """Number of batches that ``train_batches`` yields per epoch."""
-        return len(_cuts(len(self), batch_size, training=True))
+        return len(self.step_sizes(batch_size))
+
+    def step_sizes(self, batch_size: int) -> list[int]:
+        """Images of each batch that ``train_batches`` yields per epoch."""
+        return [high - low for low, high in _cuts(len(self), batch_size, training=True)]
 
     def train_batches(
         self,
@@ -80,6 +84,8 @@ class Split(ABC):
         epoch: int,
         augment: str = "none",
         device: torch.device | str = "cpu",
+        first: int = 0,
+        parts: Callable[[int], Sequence[tuple[int, int]]] | None = None,
     ) -> Iterator[Batch]:
         """One epoch in random order, augmented: a pure function of (seed, epoch, step).
 
@@ -93,11 +99,18 @@ class Split(ABC):
             augment: as in ``TaskSpec.augment``, or one of those, "+" and a name of
                 ``dwlt.data.colour``: "crop-flip+imagenet".
             device: where the batches are to be.
+            first: begin with this batch; those before it are not decoded.
+            parts: of each batch, by its number, the (low, high) that are yielded one after
+                another as batches of their own; None: the whole. A sample is the same in each.
         """
         augment, _, colours = augment.partition("+")
         order = shuffled(self.ids, derive_seed(seed, "order", epoch))
         cuts = _cuts(len(self), batch_size, training=True)
-        plan = [order[low:high] for low, high in cuts]
+        plan = []
+        for step in range(first, len(cuts)):
+            low, high = cuts[step]
+            some = [(0, high - low)] if parts is None else parts(step)
+            plan += [order[low + start : low + end] for start, end in some]
         found = self._run(plan, augment, derive_seed(seed, "augment", epoch), torch.device(device))
         if not colours:
             return found

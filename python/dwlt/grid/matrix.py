@@ -1,4 +1,4 @@
-"""The plan of searches for the frontier as far as they have come; never imports torch."""
+"""The plan of an experiment as far as it is known by now; never imports torch."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from dwlt.runs.plan import Plan
 from dwlt.spec import Experiment
 
 
-def of_frontiers(experiment: Experiment, runs: Path) -> tuple[Plan, bool]:
-    """What an experiment with strategy = "frontier" has asked for so far, and its controls.
+def so_far(experiment: Experiment, runs: Path) -> tuple[Plan, bool]:
+    """What an experiment consists of, as far as that is known by now.
+
+    All of it in most cases; with strategy = "frontier" its controls, and what the searches have
+    asked for so far.
 
     Returns:
-        The plan, and whether every search has ended, so that no more will be asked for.
+        The plan, and whether that is all, so that no more will be asked for.
 
     Raises:
         As ``asked_so_far``.
     """
+    if experiment.grid is None or experiment.grid.strategy != "frontier":
+        return Plan.of(experiment, runs), True
     plans, ended = [], True
     for target in targets(experiment, runs):
         asked, over = asked_so_far(target)

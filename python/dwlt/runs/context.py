@@ -22,6 +22,7 @@ class Context:
         threads: CPU threads to compute with; None leaves PyTorch's choice.
         observe: is told of everything that happens.
         stop: polled between steps; True asks to stop at the next safe point.
+        checkpoint_seconds: between checkpoints inside an epoch; None writes none there.
         memo: what one command has opened and may need again, by name.
         origin: what the journal is to say of the engine that computes here; nothing in most cases.
     """
@@ -35,3 +36,4 @@ class Context:
     stop: Callable[[], bool]
     memo: dict[str, Any] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint_seconds: float | None = None

@@ -56,6 +56,12 @@ def _read_epochs(value: Any) -> Any:
         raise ValueError(f"{error}; {error.hint}") from error
 
 
+def _read_micro_batch(value: Any) -> Any:
+    # TOML has no null: a config that extends another says so when it wants the whole batch again.
+    return None if value == "whole" else value
+
+
+MicroBatch = Annotated[Annotated[int, Field(ge=2)] | None, BeforeValidator(_read_micro_batch)]
 Radius = Annotated[
     Eps,
     # pydantic has no schema for a subclass of str: reading and writing are both spelled out.
@@ -180,6 +186,10 @@ class TrainSpec(Spec):
         regime: which loss is minimised on which images; see ``dwlt.spec.regimes``.
         options: of the regime, such as ``beta`` of TRADES; ``regime_options`` has all of them.
         lr: peak learning rate; schedules scale it per step.
+        batch_size: images per optimiser step.
+        micro_batch: the most images that pass through the network at once; their gradients are
+            averaged over the batch. BatchNorm's statistics and attacks see one micro-batch.
+            None, or "whole" in a config: the whole batch.
         milestones: epochs after which ``multistep`` multiplies the rate by ``gamma``.
         warmup: epochs over which the rate rises linearly from 0.
         colour: "imagenet" varies brightness, contrast, saturation and light a little, after
@@ -192,6 +202,7 @@ class TrainSpec(Spec):
     regime: Regime = "standard"
     epochs: Annotated[Epochs, Field(ge=0)]
     batch_size: Annotated[int, Field(ge=2)]
+    micro_batch: MicroBatch = None
     lr: Annotated[float, Field(gt=0)]
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4

@@ -79,7 +79,7 @@ class Training:
                 checkpoint is written.
 
         Raises:
-            InterruptError: the user asked to stop; the last complete epoch is saved.
+            InterruptError: the user asked to stop; what is done is saved.
         """
         saved = self.slot.load_epochs()
         self._waited = self._task.train.waited
@@ -103,10 +103,12 @@ class Training:
             score_epoch=self._scorer(model, scoring, spec.epochs, at_epoch),
             on_epoch=lambda record: self._epoch(record, spec.epochs),
             stop=self._context.stop,
+            checkpoint_seconds=self._context.checkpoint_seconds,
         )
         self._write_metrics(outcome.records)
         if outcome.interrupted:
-            raise stopped(f"{self._label}, after epoch {outcome.epochs} of {spec.epochs}")
+            steps = f" and {outcome.steps} steps of the next" if outcome.steps else ""
+            raise stopped(f"{self._label}, after epoch {outcome.epochs} of {spec.epochs}{steps}")
         for flag in outcome.flags:
             self._context.observe(Message(flag.text, warning=True))
         return outcome
