@@ -62,7 +62,7 @@ def command(
         return
     with (
         engine.opened() as opened,
-        session(settings, experiment.threads) as (context, show),
+        session(settings, experiment) as (context, show),
     ):
         policy = Policy(engine=opened)
         found = find_all(targets(experiment, context.runs), context, policy)

@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+class Workers(click.ParamType[int | None]):
+    """A number of processes, or "auto" (None)."""
+
+    name = "workers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        return None if value == "auto" else click.IntRange(0, 256).convert(value, param, ctx)
+
+
 runs_option = click.option(
     "--runs",
     type=Folder(text=True),
@@ -146,11 +158,11 @@ work_options = (
     ),
     click.option(
         "--workers",
-        metavar="N",
-        type=click.IntRange(0, 256),
-        default=0,
+        metavar="auto|N",
+        type=Workers(),
+        default="auto",
         show_default=True,
-        help="Processes that read images of sets too large for memory.",
+        help="Processes that read images of sets too large for memory; auto: one less than cores.",
     ),
     json_option,
     quiet_option,
@@ -167,7 +179,7 @@ class Settings:
     runs: Path
     data_dir: Path
     device: str
-    workers: int
+    workers: int | None
     as_json: bool
     quiet: bool
 

@@ -48,7 +48,7 @@ def command(settings: Settings, regime: str | None, dry_run: bool) -> None:
     if dry_run:
         costs.dry_run(settings, experiment, plan_of)
         return
-    with session(settings, experiment.threads) as (context, show):
+    with session(settings, experiment) as (context, show):
         plan = plan_of(context)
         trained = [
             pretrain.run(each.spec, context) for each in plan.pretrainings if each.given is None

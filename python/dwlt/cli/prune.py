@@ -76,7 +76,7 @@ def command(
     if dry_run:
         costs.dry_run(settings, experiment, lambda one: Plan.of(experiment, one.runs, cells=False))
         return
-    with session(settings, experiment.threads) as (context, show):
+    with session(settings, experiment) as (context, show):
         plan = Plan.of(experiment, context.runs, cells=False)
         if experiment.grid is None:
             # A control's own search comes before it.

@@ -68,7 +68,7 @@ def command(
         return
     with (
         engine.opened() as opened,
-        session(settings, experiment.threads) as (context, show),
+        session(settings, experiment) as (context, show),
     ):
         policy = grid.Policy(keep_going, retry_failed, opened)
         found = find_all(targets(experiment, context.runs), context, policy) if cheap else ()

@@ -46,6 +46,9 @@ FOLDED = 16
 PLAIN_EVERY = 10.0
 """Seconds between epoch lines when there is no terminal: enough to follow, too few to flood."""
 
+WAITING = 0.05
+"""Share of the time that steps wait for images from which on it is worth saying."""
+
 WATCHED = 1_000_000_000
 """Bytes from which on work in one call is worth watching."""
 
@@ -205,6 +208,8 @@ class Show:
     def _epoch(self, event: EpochDone) -> None:
         self._done += 1
         metrics = format_metrics(event.metrics)
+        if event.waiting is not None and event.waiting >= WAITING:
+            metrics += f", {event.waiting:.0%} of the time waiting for images"
         self._update(advance=1, metrics=f"epoch {event.epoch}/{event.epochs} {metrics}")
         now = time.monotonic()
         if not self._live and now - self._last_line >= PLAIN_EVERY:

@@ -84,7 +84,7 @@ def command(
         return
     with (
         engine.opened() as opened,
-        session(settings, experiment.threads) as (context, show),
+        session(settings, experiment) as (context, show),
     ):
         plan = plan_of(context)
         grid.walk(plan, context, grid.Policy(keep_going, retry_failed, opened), asked=False)

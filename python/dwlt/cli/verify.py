@@ -55,7 +55,7 @@ def command(
     experiment = search.experiment(settings, verify__prefilter=prefilter or None)
     with (
         engine.opened() as opened,
-        session(settings, experiment.threads) as (context, show),
+        session(settings, experiment) as (context, show),
     ):
         if frontier is None:
             frontier = uses_frontier(experiment, context.runs)

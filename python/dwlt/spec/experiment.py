@@ -175,6 +175,8 @@ class Experiment(Spec):
     Attributes:
         threads: CPU threads to compute with; None: PyTorch's choice. Small networks run faster
             on one, and the last bits of a result depend on the number. OMP_NUM_THREADS wins.
+        checkpoint_minutes: between checkpoints inside an epoch: what a kill can cost. No number
+            and no run's name depends on it.
         pictures: how many test images a transfer keeps, clean and attacked, to be looked at; 0
             for none. No number depends on it, and no run is named by it.
         verdict: how tickets are judged; no run depends on it.
@@ -185,6 +187,7 @@ class Experiment(Spec):
     description: str = ""
     seed: int = 0
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
     pictures: Annotated[int, Field(ge=0, le=64)] = 6
     source: TaskSpec
     downstream: TaskSpec

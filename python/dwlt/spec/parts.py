@@ -57,6 +57,12 @@ def _read_epochs(value: Any) -> Any:
         raise ValueError(f"{error}; {error.hint}") from error
 
 
+def _read_micro_batch(value: Any) -> Any:
+    # TOML has no null: a config that extends another says so when it wants the whole batch again.
+    return None if value == "whole" else value
+
+
+MicroBatch = Annotated[Annotated[int, Field(ge=2)] | None, BeforeValidator(_read_micro_batch)]
 Radius = Annotated[
     Eps,
     # pydantic has no schema for a subclass of str: reading and writing are both spelled out.
@@ -86,7 +92,8 @@ class TaskSpec(Spec):
             None takes all. For quick looks; n is stated wherever a number is.
         size: images are resized to ``size`` x ``size`` pixels; None leaves them.
         channels: 1 or 3 colour channels; None leaves them.
-        augment: how training images vary.
+        augment: how training images vary; see ``dwlt.data.augment``. "random-resized-crop" cuts
+            from images as they are stored, the others from images already resized.
     """
 
     task: str
@@ -99,7 +106,9 @@ class TaskSpec(Spec):
     test: Annotated[int, Field(ge=1)] | None = None
     size: Annotated[int, Field(ge=4, le=1024)] | None = None
     channels: Literal[1, 3] | None = None
-    augment: Literal["none", "shift", "crop-flip", "resized-crop", "inception-crop"] = "none"
+    augment: Literal[
+        "none", "shift", "crop-flip", "resized-crop", "inception-crop", "random-resized-crop"
+    ] = "none"
 
 
 class ModelSpec(Spec):
@@ -186,6 +195,10 @@ class TrainSpec(Spec):
         regime: which loss is minimised on which images; see ``dwlt.spec.regimes``.
         options: of the regime, such as ``beta`` of TRADES; ``regime_options`` has all of them.
         lr: peak learning rate; schedules scale it per step.
+        batch_size: images per optimiser step.
+        micro_batch: the most images that pass through the network at once; their gradients are
+            averaged over the batch. BatchNorm's statistics and attacks see one micro-batch.
+            None, or "whole" in a config: the whole batch.
         milestones: epochs after which ``multistep`` multiplies the rate by ``gamma``.
         warmup: epochs over which the rate rises linearly from 0.
         colour: "imagenet" varies brightness, contrast, saturation and light a little, after
@@ -198,6 +211,7 @@ class TrainSpec(Spec):
     regime: Regime = "standard"
     epochs: Annotated[Epochs, Field(ge=0)]
     batch_size: Annotated[int, Field(ge=2)]
+    micro_batch: MicroBatch = None
     lr: Annotated[float, Field(gt=0)]
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
