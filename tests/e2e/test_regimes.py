@@ -71,5 +71,5 @@ def test_a_search_under_trades_stands_in_the_report(tiny: Path, tmp_path: Path, 
     code, out, err = cli("report", "--runs", tmp_path, "--out", tmp_path / "report", "--json")
     assert code == 0, err
     assert json.loads(out)
-    page = (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    page = next((tmp_path / "report").rglob("*.html")).read_text(encoding="utf-8")
     assert "trades" in page
