@@ -46,6 +46,7 @@ ADDED = {
     "values": "of a flag",
     "ids": "of a result",
     "outcomes": "of a transfer or evaluation",
+    "parameters": "of a ticket",
 }
 """Keys that version 1 has got since its first files."""
 

@@ -12,7 +12,7 @@ from dwlt.models.blueprint import KEY, Blueprint, blueprint_of
 from dwlt.models.files import digest, find_model, model_bytes, read_metadata
 from dwlt.runs import layout
 from dwlt.runs.context import Context
-from dwlt.runs.plan import SourceWeights
+from dwlt.runs.plan import SourceWeights, layers_in
 from dwlt.runs.verify import require_as_committed
 from dwlt.spec import ModelSpec, TaskSpec
 
@@ -56,7 +56,9 @@ def _source(file: Path, blueprint: Blueprint, name: str) -> SourceWeights:
     # Not a run, so it has no id of its own; the weights' digest tells as much.
     id8 = found.rpartition(":")[2][:8]
     pretrain = {"id": id8, "name": name, "regime": blueprint.regime or "given"}
-    return SourceWeights(file, found, blueprint.model, images=None, pretrain=pretrain)
+    return SourceWeights(
+        file, found, blueprint.model, images=None, pretrain=pretrain, layers=layers_in(file)
+    )
 
 
 def _keep(imported: Imported, name: str, context: Context) -> Path:

@@ -91,6 +91,7 @@ COLUMNS = (
     Column("seeds", "Seeds", csv=False, drop=3),
     Column("round_shown", "Round", csv=False, json=False, drop=4),
     Column("kept_shown", "Weights kept", short="kept", csv=False, json=False, drop=2),
+    Column("all_shown", "Of all parameters", short="of all", csv=False, json=False, drop=2),
     Column("prune_rewind", json=False),
     Column("prune_of", json=False),
     Column("prune_task", json=False),
@@ -103,6 +104,8 @@ COLUMNS = (
     *(Column(f"margin.numbers.{n.key}", parts=OF_MARGIN) for n in NUMBERS),
     Column("counted"),
     Column("layers", csv=False),
+    Column("parameters"),
+    Column("kept_of_all"),
 )
 
 
@@ -127,7 +130,9 @@ def network_table(verdict: GroupVerdict) -> Table:
         "– not measured."
     )
     title = verdict.group.label
-    return Table("networks", title, COLUMNS, tuple(rows), caption, note=margin_text(verdict))
+    told = any(network.parameters for network in verdict.group.networks)
+    columns = tuple(column for column in COLUMNS if told or column.key != "all_shown")
+    return Table("networks", title, columns, tuple(rows), caption, note=margin_text(verdict))
 
 
 def as_csv(verdict: GroupVerdict, table: Table) -> Table:
@@ -166,7 +171,9 @@ def _dense_rows(verdict: GroupVerdict) -> list[Row]:
     }
     needed: dict[str, Value] = {
         "sparsity_shown": Cell("to match"),
-        **dict.fromkeys(("verdict", "weakest", "seeds", "round_shown", "kept_shown"), Cell("")),
+        **dict.fromkeys(
+            ("verdict", "weakest", "seeds", "round_shown", "kept_shown", "all_shown"), Cell("")
+        ),
         **{f"numbers.{n.key}": Cell(_needed_text(verdict, n, numbers.get(n))) for n in NUMBERS},
     }
     return [Row({**cells, "weakest": Cell("")}, "dense"), Row(needed, "dense quiet")]
@@ -193,6 +200,7 @@ def _needed_text(verdict: GroupVerdict, number: Number, dense: Measured | None) 
 
 
 def _counts(network: Network, shown: str) -> dict[str, Value]:
+    of_all = network.kept_of_all
     return {
         "round": network.round,
         "kept": network.kept,
@@ -202,6 +210,9 @@ def _counts(network: Network, shown: str) -> dict[str, Value]:
         "seeds": Cell(network_seeds(network), {r: list(network.seeds(r)) for r in REGIMES}),
         "round_shown": Cell(str(network.round)),
         "kept_shown": Cell(f"{network.kept:,}"),
+        "all_shown": Cell("–" if of_all is None else f"{of_all:.2%}"),
+        "parameters": network.parameters,
+        "kept_of_all": of_all,
     }
 
 

@@ -4,6 +4,7 @@ from dwlt.spec.base import Spec, identity_values
 from dwlt.spec.experiment import Attacks, Experiment, describe, spread
 from dwlt.spec.frontier import FrontierSpec
 from dwlt.spec.grid import TRANSFER_REGIMES, Grid, GridTask, TransferRegime
+from dwlt.spec.layers import Kind, LayerChoice, automatic
 from dwlt.spec.load import (
     DEFAULT_PRESET,
     load_experiment,
@@ -50,6 +51,8 @@ __all__ = [
     "FrontierSpec",
     "Grid",
     "GridTask",
+    "Kind",
+    "LayerChoice",
     "Method",
     "ModelSpec",
     "PretrainSpec",
@@ -66,6 +69,7 @@ __all__ = [
     "VerdictPart",
     "VerifyPart",
     "at_rounds",
+    "automatic",
     "describe",
     "identity_values",
     "load_experiment",

@@ -15,6 +15,7 @@ from dwlt.spec.parts import AttackSpec, ModelSpec, Regime, ScoreSpec, TaskSpec, 
 from dwlt.spec.stages import (
     TRAINED,
     EvaluateSpec,
+    Layers,
     Method,
     PretrainSpec,
     PruneSpec,
@@ -94,7 +95,7 @@ class PrunePart(TrainingPart):
 
     Attributes:
         on: the task that rounds train on: "source" or "downstream".
-        method, rewind, rate, rounds: as in ``PruneSpec``.
+        method, rewind, rate, rounds, layers, include, exclude: as in ``PruneSpec``.
     """
 
     regime: Regime = "adversarial"
@@ -103,6 +104,9 @@ class PrunePart(TrainingPart):
     rewind: Rewind = "pretrained"
     rate: Annotated[float, Field(gt=0, lt=1)] = 0.2
     rounds: Annotated[int, Field(ge=1, le=1000)] = 20
+    layers: Layers = "auto"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 class TransferPart(TrainingPart):
@@ -195,6 +199,9 @@ class Experiment(Spec):
             rewind=part.rewind if part.method == "imp" else "pretrained",
             rate=part.rate,
             rounds=part.rounds,
+            layers=part.layers,
+            include=part.include,
+            exclude=part.exclude,
         )
 
     def transfer_spec(self, regime: Regime, round_: int, seed: int) -> TransferSpec:

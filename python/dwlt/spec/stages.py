@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from dwlt.spec.base import Spec, label
+from dwlt.spec.layers import KINDS, Kind, LayerChoice
 from dwlt.spec.parts import Epochs, ModelSpec, Radius, ScoreSpec, TaskSpec, TrainSpec
 
 Method = Literal["imp", "oneshot", "random", "layerwise-random", "shuffled", "reinit"]
@@ -25,6 +26,8 @@ TRAINED: tuple[Method, ...] = ("imp", "oneshot")
 """Methods that train; the others only draw."""
 OF_A_SEARCH: tuple[Method, ...] = ("shuffled", "reinit")
 """Controls that are made from the masks of a search by `imp`."""
+
+Layers = Literal["auto"] | Annotated[tuple[Kind, ...], Field(min_length=1)]
 
 Rewind = Literal["pretrained", "none"] | Annotated[Epochs, Field(ge=1)]
 
@@ -61,7 +64,7 @@ class PruneSpec(StageSpec):
     """Find tickets: rounds of training, pruning by magnitude, and rewinding; or a control.
 
     Attributes:
-        rate: share of the remaining convolution weights removed per round.
+        rate: share of the remaining prunable weights removed per round.
         method: how tickets are made. ``imp``: iterative magnitude pruning. ``oneshot``: trained
             once, then cut to the sparsity of each round. ``random``: drawn from all weights.
             ``layerwise-random``: the same share of each layer. ``shuffled``: as many weights of
@@ -74,6 +77,10 @@ class PruneSpec(StageSpec):
         rounds: how far to go. Not part of the identity: round r does not depend on how many
             follow, so 10 rounds can be carried on to 20.
         score: not part of the identity either: it changes no mask.
+        layers: kinds of layers that are pruned, "conv", "linear" or both. "auto" is decided by
+            the network once it is known (``with_layers``); in a run's own spec it is "conv", which
+            is what runs had before there was a choice.
+        include, exclude: as in ``LayerChoice``.
     """
 
     score: ScoreSpec = label(ScoreSpec())
@@ -84,6 +91,9 @@ class PruneSpec(StageSpec):
     rewind: Rewind = "pretrained"
     rate: Annotated[float, Field(gt=0, lt=1)] = 0.2
     rounds: Annotated[int, Field(ge=1, le=1000)] = label(20)
+    layers: Layers = "auto"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:
@@ -96,6 +106,18 @@ class PruneSpec(StageSpec):
                 f"rewind is epoch {self.rewind}, but a round trains for {self.train.epochs}"
             )
         return self
+
+    def with_layers(self, automatic: tuple[Kind, ...]) -> Self:
+        """The spec for a network whose own choice of layers is this."""
+        kinds = automatic if self.layers == "auto" else self.layers
+        kinds = tuple(kind for kind in KINDS if kind in kinds)
+        return self.model_copy(update={"layers": "auto" if kinds == ("conv",) else kinds})
+
+    @property
+    def choice(self) -> LayerChoice:
+        """What is pruned, of a spec that ``with_layers`` has made."""
+        kinds: tuple[Kind, ...] = ("conv",) if self.layers == "auto" else self.layers
+        return LayerChoice(kinds, self.include, self.exclude)
 
     @property
     def regime(self) -> str:

@@ -15,7 +15,7 @@ from dwlt.data import Task
 from dwlt.data.opened import open_data
 from dwlt.errors import InterruptError
 from dwlt.events import EpochDone, Message, StepStarted
-from dwlt.models import Model, prunable
+from dwlt.models import Model, parameters_of
 from dwlt.results import AttackId, Flag, Score, SplitSizes, TaskInfo
 from dwlt.results.images import ImageIds
 from dwlt.runs import layout
@@ -91,7 +91,7 @@ class Training:
             device=self._device,
             slot=self.slot,
             augment=augment,
-            prunable=prunable(model),
+            prunable=parameters_of(model),
             masks=masks,
             held_out=self._task.validation,
             keep_best=keep_best,

@@ -11,7 +11,7 @@ import torch
 from dwlt import _core
 from dwlt.data import Task
 from dwlt.errors import DataError, LedgerError
-from dwlt.events import StageStarted, StepDone
+from dwlt.events import Message, StageStarted, StepDone
 from dwlt.results import Layer
 from dwlt.runs import layout
 from dwlt.runs.complete import Prepared, StepResult, Work, complete
@@ -49,7 +49,7 @@ def run(
     """
     last = search.spec.rounds if rounds is None else rounds
     source = search.pretraining.proven_source or ensure_source(search.pretraining, context)
-    spec = search.spec.model_copy(update={"model": source.model})
+    spec = search.resolved(source)
     work = _Prune(search, source, context, last, asked=asked)
     done = complete(spec, search.starts(source), work, context, rounds=last)
     return done.folder, done.results
@@ -84,7 +84,11 @@ class _Prune(Work):
         self.device = choose_device(self.context.device, self.context.threads)
         self.task = open_task(self.search.spec, self.context)
         source = self.source
-        rehearse_file(source.path, source.model, self.task, self.context, self.device)
+        spec = self.search.spec
+        # What a network is pruned by on its own has been looked at when it was pre-trained.
+        usual = spec.layers == "auto" and not (spec.include or spec.exclude)
+        layers = None if usual else self.search.resolved(source).choice
+        rehearse_file(source.path, source.model, self.task, self.context, self.device, layers)
         return Prepared(self.task.fingerprint, describe(self.device))
 
     def begin(self, run: Run) -> None:
@@ -165,6 +169,12 @@ def _announce(run_: Run, work: Rounds) -> None:
             epochs,
         )
     )
+    prunable = sum(one.numel() for one in work.prunable().values())
+    share = f"{prunable:,} of {work.parameters:,} parameters ({prunable / work.parameters:.1%})"
+    kind = "chosen for this kind of network" if work.search.spec.layers == "auto" else "as asked"
+    work.context.observe(Message(f"prunable: {spec.choice.text}, {kind}: {share}"))
+    for flag in work.flags():
+        work.context.observe(Message(flag.text, warning=True))
 
 
 def _save(work: Rounds, round_: int, ticket: RoundTicket, parent: str | None) -> StepResult:
@@ -190,10 +200,11 @@ def _save(work: Rounds, round_: int, ticket: RoundTicket, parent: str | None) ->
             "weights_file": ticket.weights_file,
             "pretrain": work.source.pretrain,
             "layers": layers_of(masks, work.shapes()),
+            "parameters": work.parameters,
             "search": ticket.search,
             "task": task_info(work.task),
             **({} if ticket.ids is None else {"ids": ticket.ids}),
-            "flags": first_of_each(ticket.flags),
+            "flags": first_of_each((*work.flags(), *ticket.flags)),
         },
         [*ticket.files, f"{layout.round_name(round_)}/{layout.MASK}"],
     )

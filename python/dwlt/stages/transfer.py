@@ -139,6 +139,7 @@ class _Transfer(Work):
             "kept": found["kept"],
             "total": found["total"],
             "layers": found["layers"],
+            "parameters": found.get("parameters"),
             "mask": found["mask"],
             "weights": found["weights"],
             "regime": self.spec.train.regime,

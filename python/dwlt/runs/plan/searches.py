@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from dwlt import _core
-from dwlt.errors import LedgerError
+from dwlt.errors import DwltError, LedgerError
 from dwlt.runs import layout, store
 from dwlt.runs.done import finished
 from dwlt.runs.folder import asked_rounds
 from dwlt.spec import (
     OF_A_SEARCH,
     Experiment,
+    Kind,
     ModelSpec,
     PretrainSpec,
     PruneSpec,
+    automatic,
     identity_values,
     validate_spec,
 )
@@ -36,6 +38,7 @@ class SourceWeights:
         images: fingerprint of the images it was pre-trained on; None for given weights.
         pretrain: what results say of its origin: ``id``, ``name`` and ``regime`` ("given" for
             weights that were given without one).
+        layers: kinds of layers that are pruned where nobody says.
     """
 
     path: Path
@@ -43,6 +46,7 @@ class SourceWeights:
     model: ModelSpec
     images: str | None
     pretrain: dict[str, Any]
+    layers: tuple[Kind, ...] = ("conv",)
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,19 @@ def pretrained_source(folder: Path, result: dict[str, Any]) -> SourceWeights:
         model=validate_spec(ModelSpec, result["spec"]["model"], str(folder)),
         images=result["task"]["fingerprint"],
         pretrain={"id": result["id"], "name": result["name"], "regime": result["regime"]},
+        layers=layers_in(folder / layout.MODEL),
     )
+
+
+def layers_in(path: Path) -> tuple[Kind, ...]:
+    """The kinds of layers to prune in a model file's network, by the names and shapes in it.
+
+    A file that cannot be read is left to the stage that reads all of it.
+    """
+    try:
+        return automatic((name, shape) for name, _, shape in _core.checkpoint_tensors(path))
+    except DwltError:
+        return ("conv",)
 
 
 def remember(pretraining: Pretraining, source: SourceWeights) -> None:
@@ -135,6 +151,7 @@ def remember(pretraining: Pretraining, source: SourceWeights) -> None:
         "digest": source.digest,
         "model": source.model.model_dump(mode="json", exclude_none=True),
         "pretrain": source.pretrain,
+        "layers": source.layers,
     }
     _core.write_atomic(str(path), json.dumps(values, indent=1, sort_keys=True).encode())
 
@@ -144,7 +161,8 @@ def _remembered(runs: Path, key: str) -> SourceWeights | None:
         values = json.loads(layout.given_weights(runs, key).read_bytes())
         model = validate_spec(ModelSpec, values["model"], str(layout.given_weights(runs, key)))
         path = Path(values["path"])
-        return SourceWeights(path, values["digest"], model, None, values["pretrain"])
+        layers = tuple(values["layers"]) if "layers" in values else layers_in(path)
+        return SourceWeights(path, values["digest"], model, None, values["pretrain"], layers)
     except (OSError, ValueError, KeyError, TypeError):
         # A note and no more: the stage reads the weights themselves.
         return None
@@ -189,6 +207,11 @@ class Search:
             words += f"/{self.spec.train.regime} on {self.spec.data.task}{of_it}"
         return words
 
+    def resolved(self, source: SourceWeights) -> PruneSpec:
+        """Its spec for these weights: their network, and the kinds of layers to prune in it."""
+        spec = self.spec.model_copy(update={"model": source.model})
+        return spec.with_layers(source.layers)
+
     def starts(self, source: SourceWeights) -> dict[str, str]:
         """Digests and ids of what it starts from."""
         starts = {"weights": source.digest}
@@ -198,7 +221,7 @@ class Search:
 
     def folder_from(self, source: SourceWeights) -> Path:
         """Where it lives or would live, started from ``source``."""
-        spec = self.spec.model_copy(update={"model": source.model})
+        spec = self.resolved(source)
         run_id = store.run_id("prune", spec, self.starts(source))
         return layout.run_folder(self.pretraining.runs, "prune", spec.name, run_id)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from dwlt.masks.tensors import apply_, magnitude_masks, to_bool_tensors
-from dwlt.models import prunable
 from dwlt.runs import layout
 from dwlt.stages.common import used_images
 from dwlt.stages.methods.round import Rounds, RoundTicket
@@ -33,7 +32,7 @@ def imp(rounds: Rounds, round_: int) -> RoundTicket:
             rounds.save(REWOUND)
 
     outcome, training = rounds.train(round_, before, spec.train, at_epoch)
-    masks = magnitude_masks(prunable(rounds.model), keep=rounds.keep(before), within=before)
+    masks = magnitude_masks(rounds.prunable(), keep=rounds.keep(before), within=before)
     search = rounds.training(round_ - 1, start, outcome)
     ids = used_images(outcome, search.validation)
     files = training.files
@@ -45,7 +44,7 @@ def imp(rounds: Rounds, round_: int) -> RoundTicket:
         files = [*files, file] if round_ == 1 else files
     else:
         # Its own trained weights are what this round's ticket is made of.
-        apply_(prunable(rounds.model), to_bool_tensors(masks))
+        apply_(rounds.prunable(), to_bool_tensors(masks))
         file = _ended(round_)
         rounds.save(file)
         weights = rounds.bound(file)

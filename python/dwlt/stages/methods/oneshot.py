@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dwlt.masks.tensors import magnitude_masks
-from dwlt.models import prunable
 from dwlt.stages.common import used_images
 from dwlt.stages.methods.round import Rounds, RoundTicket
 
@@ -20,12 +19,12 @@ def oneshot(rounds: Rounds, round_: int) -> RoundTicket:
     before = rounds.masks(round_ - 1)
     if round_ > 1:
         rounds.load(TRAINED)
-        masks = magnitude_masks(prunable(rounds.model), keep=rounds.keep(before), within=before)
+        masks = magnitude_masks(rounds.prunable(), keep=rounds.keep(before), within=before)
         return RoundTicket(masks, rounds.source.digest)
     start = rounds.rewind()
     outcome, training = rounds.train(round_, before, rounds.spec.train)
     rounds.save(TRAINED)
-    masks = magnitude_masks(prunable(rounds.model), keep=rounds.keep(before), within=before)
+    masks = magnitude_masks(rounds.prunable(), keep=rounds.keep(before), within=before)
     search = rounds.training(0, start, outcome)
     ids = used_images(outcome, search.validation)
     files = [*training.files, TRAINED]
