@@ -13,6 +13,7 @@ from dwlt.checkpoints.given import given_weights
 from dwlt.errors import ModelError, UserError
 from dwlt.models.blueprint import Blueprint
 from dwlt.models.files import digest, read_model
+from dwlt.results import RunRef
 from dwlt.runs.context import Context
 from dwlt.runs.plan import SourceWeights
 from dwlt.spec import ModelSpec, TaskSpec
@@ -52,7 +53,7 @@ def test_a_published_checkpoint_becomes_a_source(
     model, blueprint = read_model(source.path)
     assert source.path.parent == context.runs / "weights"
     assert source.digest == digest(source.path)
-    assert source.pretrain == {"id": id8(source), "name": path.stem, "regime": "given"}
+    assert source.pretrain == RunRef(id8(source), path.stem, "given")
     # As many classes as the task has: they are the task's.
     assert blueprint.classes == ("0", "1", "2", "3", "4")
     assert (blueprint.named, blueprint.channels, blueprint.size) == (True, 3, 8)
@@ -78,8 +79,8 @@ def test_torchvisions_weights_are_a_source(
     source = given_weights("torchvision:resnet18", NET, large, context)
     # The name of the network comes from the weights, not from the config.
     assert source.model == ModelSpec(name="resnet18")
-    assert source.pretrain["regime"] == "standard"
-    assert source.pretrain["name"] == "torchvision-resnet18"
+    assert source.pretrain.regime == "standard"
+    assert source.pretrain.name == "torchvision-resnet18"
     model, blueprint = read_model(source.path)
     assert (len(blueprint.classes), blueprint.named, blueprint.size) == (1000, False, 64)
     assert torch.equal(
@@ -94,7 +95,7 @@ def test_a_model_file_is_taken_as_it_is(cli_json: Json, context: Context, tmp_pa
     source = given_weights(str(out), ModelSpec(), DIGITS, context)
     assert source.path == out
     assert source.model == ModelSpec(name="resnet8", width=4)
-    assert source.pretrain == {"id": id8(source), "name": "robust", "regime": "adversarial"}
+    assert source.pretrain == RunRef(id8(source), "robust", "adversarial")
 
 
 def test_unnamed_classes_only_have_to_be_as_many() -> None:

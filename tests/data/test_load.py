@@ -103,6 +103,28 @@ def test_balanced_means_equal_numbers() -> None:
     assert np.bincount(task.train.labels).tolist() == [10] * 10
 
 
+def test_images_to_choose_on_shrink_along_where_they_are_to() -> None:
+    whole, tenth, one = (
+        digits(validation=0.2, validation_fraction="same", fraction=f) for f in (1, 0.1, 0.01)
+    )
+    least = len(whole.classes)
+    # Per class 25 to 29 of about 140 images, so 2 or 3 of them, and at least one.
+    assert [len(t.validation.ids) for t in (whole, one)] == [
+        len(digits(validation=0.2).validation.ids),
+        least,
+    ]
+    assert set(one.validation.ids) < set(tenth.validation.ids) < set(whole.validation.ids)
+    assert set(np.bincount(tenth.validation.labels).tolist()) <= {2, 3}
+    assert f"{least} of {len(whole.validation.ids)} validation images are used" in one.notes
+    for task in (whole, tenth, one):
+        assert_disjoint(task)
+    # By itself, a share of its own; and without it nothing shrinks.
+    assert len(digits(validation=0.2, validation_fraction=0.1).validation.ids) == len(
+        tenth.validation.ids
+    )
+    assert len(digits(validation=0.2, fraction=0.1).validation.ids) == len(whole.validation.ids)
+
+
 def test_the_fingerprint_tells_data_apart() -> None:
     base = digits()
     assert base.fingerprint == digits().fingerprint

@@ -110,6 +110,16 @@ def test_a_subset_is_drawn_by_its_seed(folder: Path, options: dict[str, Any]) ->
         assert not held & set(task.train.ids)
 
 
+def test_few_images_to_choose_on_are_drawn_by_the_seed(folder: Path) -> None:
+    whole = load(folder)
+    drawn = [load(folder, subset_seed=seed, validation_fraction=0.5) for seed in range(4)]
+    assert len({tuple(task.validation.ids.tolist()) for task in drawn}) > 1
+    for task in drawn:
+        assert set(task.validation.ids) < set(whole.validation.ids)
+        assert np.array_equal(task.train.ids, whole.train.ids)
+        assert np.array_equal(task.test.ids, whole.test.ids)
+
+
 def test_a_limit_on_the_test_images_is_drawn_by_its_seed(folder: Path) -> None:
     whole = load(folder)
     drawn = [load(folder, subset_seed=seed, test=8) for seed in range(4)]

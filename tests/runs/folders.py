@@ -10,6 +10,7 @@ from typing import Any
 
 from dwlt import _core
 from dwlt.events import Event, Message
+from dwlt.results import TransferResult
 from dwlt.runs.complete import Completed, Prepared, StepResult, Work, complete
 from dwlt.runs.context import Context
 from dwlt.runs.store import Run
@@ -50,7 +51,7 @@ def pretrain_spec() -> PretrainSpec:
     return load_experiment().pretrain_spec()
 
 
-class Fake(Work):
+class Fake(Work[TransferResult]):
     """A ``transfer`` whose three files hold a word.
 
     Attributes:
@@ -58,7 +59,7 @@ class Fake(Work):
         fail: raised in the step, if set.
     """
 
-    stage = "transfer"
+    result = TransferResult
 
     def __init__(self) -> None:
         self.done = 0
@@ -79,7 +80,9 @@ class Fake(Work):
         return StepResult(found_by("transfer"), files)
 
 
-def run_fake(runs: Path, events: list[Event] | None = None, work: Fake | None = None) -> Completed:
+def run_fake(
+    runs: Path, events: list[Event] | None = None, work: Fake | None = None
+) -> Completed[TransferResult]:
     """The fake stage's command."""
     return complete(transfer_spec(), {"weights": "b3:0"}, work or Fake(), context(runs, events))
 

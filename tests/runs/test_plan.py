@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dwlt.errors import SpecError
+from dwlt.results import PretrainResult, PruneRound, TransferResult
 from dwlt.runs.done import finished
 from dwlt.runs.plan import Plan, State, matrix, state_of
 from dwlt.runs.state import failure
@@ -80,14 +81,14 @@ def test_damage_counts_as_failed_and_stops_no_plan(tmp_path: Path) -> None:
     runs = golden(tmp_path)
     pretrained = runs / "pretrain" / "old-c098b9bf"
     steps = [("pretrain", "result.json")]
-    assert finished(pretrained, steps[0]) is not None
+    assert finished(pretrained, PretrainResult) is not None
     (pretrained / "model.safetensors").write_bytes(b"cut")
-    assert finished(pretrained, steps[0]) is None
+    assert finished(pretrained, PretrainResult) is None
     assert state_of(pretrained, steps, done=False) is State.FAILED
     pruned = runs / "prune" / "old-72afc1e9"
     journal = (pruned / "journal").read_bytes()
     (pruned / "journal").write_bytes(journal.replace(b"commit", b"kommit", 1))
-    assert finished(pruned, ("round-00", "round-00/result.json")) is None
+    assert finished(pruned, PruneRound, ("round-00", "round-00/result.json")) is None
     assert state_of(pruned, [("round-00", "round-00/result.json")], done=False) is State.FAILED
     assert "damaged" in str(failure(pruned))
 
@@ -95,7 +96,7 @@ def test_damage_counts_as_failed_and_stops_no_plan(tmp_path: Path) -> None:
 def test_a_result_that_no_journal_knows_is_not_done(tmp_path: Path) -> None:
     folder = golden(tmp_path) / "transfer" / "old-0e8e1866"
     step = ("transfer", "result.json")
-    assert finished(folder, step) is not None
+    assert finished(folder, TransferResult) is not None
     drop_lines(folder, 1)
-    assert finished(folder, step) is None
+    assert finished(folder, TransferResult) is None
     assert state_of(folder, [step], done=False) is State.TODO

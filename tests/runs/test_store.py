@@ -50,9 +50,9 @@ def test_a_run_leaves_its_spec_and_its_result_last(spec: PretrainSpec, tmp_path:
         assert not (folder / layout.RESULT).exists()
         result = run.finish("pretrain", found_by("pretrain"), device="cpu")
         assert run.ledger.next() is None
-    assert read_result(folder / layout.RESULT) == result
-    assert result["id"] == layout.id_of(folder)
-    assert result["environment"]["device"] == "cpu"
+    assert read_result(folder / layout.RESULT) == result.values()
+    assert result.id == layout.id_of(folder)
+    assert result.environment.device == "cpu"
     assert read_spec(folder) == written
 
 

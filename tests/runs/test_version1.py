@@ -10,6 +10,7 @@ import pytest
 from dwlt import _core
 from dwlt.errors import LedgerError
 from dwlt.events import Event
+from dwlt.results import PretrainResult
 from dwlt.runs.folder import read_settings
 from dwlt.runs.plan import Pretraining, Search
 from dwlt.runs.verify import require_as_committed, verify_run
@@ -55,7 +56,7 @@ def test_a_search_is_found_done_and_goes_on(tmp_path: Path) -> None:
     assert words(folder).count("work") == 1
     _, more = prune.run(search(runs), context(runs), rounds=3)
     assert more[:3] == results
-    assert more[3]["kept"] < results[2]["kept"]
+    assert more[3].kept < results[2].kept
     assert content(runs).items() >= before.items()
     assert verify_run(folder) == []
 
@@ -125,7 +126,7 @@ def test_a_mask_that_was_exchanged_is_not_transferred(tmp_path: Path) -> None:
     from dwlt.runs.plan import pretrained_source
 
     runs = golden(tmp_path)
-    pretrained = finished(runs / PRETRAINED, ("pretrain", "result.json"))
+    pretrained = finished(runs / PRETRAINED, PretrainResult)
     assert pretrained is not None
     found = search(runs).round(2)
     assert found is not None

@@ -109,6 +109,27 @@ def test_one_file_is_not_the_weights_of_several_regimes(tmp_path: Path) -> None:
         )
 
 
+def test_a_fraction_may_train_for_longer(tmp_path: Path) -> None:
+    found = experiment(
+        tmp_path,
+        "fractions = [1.0, {fraction = 0.1, transfer = {standard = {epochs = 150}}}]\n",
+    )
+    whole, _, tenth, adversarial = (v.experiment for v in variants(found))
+    assert (tenth.downstream.fraction, adversarial.downstream.fraction) == (0.1, 0.1)
+    epochs = [one.transfer_spec("standard", 0, 0).train.epochs for one in (whole, tenth)]
+    assert epochs == [15, 150]
+    assert tenth.transfer_spec("adversarial", 0, 0).train.epochs == 15
+    # An option narrows it down to the same cells, and a share of its own has no table.
+    assert variants(narrowed(found, fractions=0.1)) == variants(found)[2:]
+    own = variants(narrowed(found, fractions=0.2))[0].experiment
+    assert own.transfer_spec("standard", 0, 0).train.epochs == 15
+
+
+def test_a_share_is_named_once(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="names a share twice"):
+        experiment(tmp_path, "fractions = [0.1, {fraction = 0.1}]\n")
+
+
 def test_options_narrow_a_grid(tmp_path: Path) -> None:
     grid = (
         'pretrain = ["standard", "fast"]\ntasks = ["digits:5-7", "digits:8-9"]\n'

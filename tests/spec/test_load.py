@@ -38,6 +38,8 @@ def test_the_default_is_the_digits() -> None:
         ("name.x=1", "name.x: 'name' is a value, not a table", None),
         ("transfer.standard.attack.steps=3", "regime 'standard' trains on clean images", None),
         ("prune.train.attack.restarts=2", "restarts and iterate belong to attacks that", None),
+        ("prune.train.attack.iterate=any", "restarts and iterate belong to attacks that", None),
+        ("attack.evaluate.use_best=true", "use_best is for training", None),
         ("attack.evaluate.mode=train", "scored in eval mode", None),
         (
             "source.task=imagefolder:b\udcff",

@@ -10,6 +10,7 @@ from dwlt.checkpoints.importing import TORCHVISION, Imported, ImportRequest, che
 from dwlt.data.opened import open_data
 from dwlt.models.blueprint import KEY, Blueprint, blueprint_of
 from dwlt.models.files import digest, find_model, model_bytes, read_metadata
+from dwlt.results import RunRef
 from dwlt.runs import layout
 from dwlt.runs.context import Context
 from dwlt.runs.plan import SourceWeights, layers_in
@@ -55,7 +56,7 @@ def _source(file: Path, blueprint: Blueprint, name: str) -> SourceWeights:
     found = digest(file)
     # Not a run, so it has no id of its own; the weights' digest tells as much.
     id8 = found.rpartition(":")[2][:8]
-    pretrain = {"id": id8, "name": name, "regime": blueprint.regime or "given"}
+    pretrain = RunRef(id8, name, blueprint.regime or "given")
     return SourceWeights(
         file, found, blueprint.model, images=None, pretrain=pretrain, layers=layers_in(file)
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -15,6 +14,7 @@ from dwlt.masks.origin import require_origin
 from dwlt.masks.tensors import apply_masks
 from dwlt.models import Model, load_state
 from dwlt.models.files import read_tensors
+from dwlt.results import PruneRound
 from dwlt.runs import layout
 from dwlt.runs.plan import SourceWeights
 
@@ -26,25 +26,25 @@ class Ticket:
     Attributes:
         weights: the model file.
         mask: the mask file.
-        result: the round's result file, read.
+        result: the result of the round.
     """
 
     weights: Path
     mask: Path
-    result: dict[str, Any]
+    result: PruneRound
 
     @classmethod
-    def of(cls, source: SourceWeights, folder: Path, result: dict[str, Any]) -> Ticket:
+    def of(cls, source: SourceWeights, folder: Path, result: PruneRound) -> Ticket:
         """The ticket of a finished round.
 
         Args:
             source: the weights that the search started from; the ticket's own, unless the round
                 wrote others (``weights_file``).
             folder: the search's run folder.
-            result: the round's result file, read.
+            result: the result of the round.
         """
-        own = result.get("weights_file")
-        mask = layout.round_folder(folder, result["round"]) / layout.MASK
+        own = result.weights_file
+        mask = layout.round_folder(folder, result.round) / layout.MASK
         return cls(source.path if own is None else folder / own, mask, result)
 
     def masks(self) -> _core.MaskSet:
@@ -55,16 +55,16 @@ class Ticket:
             MaskError: the masks were found on other weights.
         """
         masks = _core.MaskSet.load(str(self.mask))
-        if masks.digest != self.result["mask"]:
+        if masks.digest != self.result.mask:
             raise LedgerError(
-                f"{self.mask} now holds {masks.digest}; its round ended with {self.result['mask']}",
+                f"{self.mask} now holds {masks.digest}; its round ended with {self.result.mask}",
                 hint="put the old file back, or remove the search's folder to run it again",
             )
         belongs = masks.meta.get("weights")
-        if belongs != self.result["weights"]:
+        if belongs != self.result.weights:
             raise MaskError(
                 f"{self.mask} belongs to weights {belongs}, not to {self.weights} "
-                f"({self.result['weights']})",
+                f"({self.result.weights})",
                 hint="give the model file that the tickets were found on",
             )
         return masks

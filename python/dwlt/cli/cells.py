@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dwlt.results import Accuracy, Score
 
 
-def accuracy(value: Mapping[str, Any] | None) -> str:
+def accuracy(value: Accuracy | None) -> str:
     """``91.2% [88.0, 93.6]``: value and 95% interval; "-" when not measured."""
     if value is None:
         return "-"
-    return f"{value['value']:.1%} [{100 * value['low']:.1f}, {100 * value['high']:.1f}]"
+    return f"{value.value:.1%} [{100 * value.low:.1f}, {100 * value.high:.1f}]"
 
 
-def score_row(score: Mapping[str, Any] | None) -> list[str]:
+def score_row(score: Score | None) -> list[str]:
     """SA, RA, n and attack of a score."""
     if score is None:
         return ["-", "-", "-", "-"]
-    return [
-        accuracy(score["sa"]),
-        accuracy(score["ra"]),
-        str(score["sa"]["n"]),
-        score["attack"] or "-",
-    ]
+    return [accuracy(score.sa), accuracy(score.ra), str(score.sa.n), score.attack or "-"]
 
 
 def format_metrics(metrics: Mapping[str, float | None]) -> str:

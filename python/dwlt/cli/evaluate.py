@@ -117,7 +117,7 @@ def command(settings: Settings, model: Path, **options: Any) -> None:
         )
     drawn = figures(folder, result)
     if settings.as_json:
-        emit_json({"folder": str(folder), "result": result})
+        emit_json({"folder": str(folder), "result": result.values()})
         return
     show_result(show, folder, result, drawn)
 

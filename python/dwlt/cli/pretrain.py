@@ -46,7 +46,7 @@ def command(settings: Settings, regime: str | None) -> None:
             hint="remove pretrain.weights, or go on with `dwlt prune`",
         )
     if settings.as_json:
-        values = [{"folder": str(folder), "result": result} for folder, result in trained]
+        values = [{"folder": str(folder), "result": result.values()} for folder, result in trained]
         emit_json(values[0] if experiment.grid is None else values)
         return
     from dwlt.cli.cells import score_row
@@ -55,9 +55,9 @@ def command(settings: Settings, regime: str | None) -> None:
         "",
         ["pre-training", "regime", "split", "SA", "RA", "n", "attack"],
         [
-            [folder.name, result["regime"], split, *score_row(result[split])]
+            [folder.name, result.regime, split, *score_row(score)]
             for folder, result in trained
-            for split in ("validation", "test")
+            for split, score in (("validation", result.validation), ("test", result.test))
         ],
         left=3,
     )

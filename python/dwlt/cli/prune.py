@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from dwlt.cli.options import Settings, grid_options, sharing, working
 from dwlt.cli.search import SearchOptions, searching
+
+if TYPE_CHECKING:
+    from dwlt.results import PruneRound
 
 
 @click.command()
@@ -84,7 +87,10 @@ def command(
             grid.walk(plan, context, grid.Policy(keep_going, retry_failed), asked=True)
             searches = [prune.found(each, last) for each, last in plan.searches]
     if settings.as_json:
-        values = [{"folder": str(folder), "rounds": results} for folder, results in searches]
+        values = [
+            {"folder": str(folder), "rounds": [one.values() for one in results]}
+            for folder, results in searches
+        ]
         emit_json(values[0] if experiment.grid is None else values)
         return
     for folder, results in searches:
@@ -94,18 +100,18 @@ def command(
 HEAD = ("round", "sparsity", "kept", "of", "SA before pruning", "RA", "n", "attack")
 
 
-def rows(results: list[dict[str, Any]]) -> list[list[str]]:
+def rows(results: list[PruneRound]) -> list[list[str]]:
     """The rounds of a search as lines of a table."""
     from dwlt.cli.cells import score_row
     from dwlt.units import sparsity_text
 
     return [
         [
-            str(result["round"]),
-            sparsity_text(result["kept"], result["total"]),
-            f"{result['kept']:,}",
-            f"{result['total']:,}",
-            *score_row((result["search"] or {}).get("validation")),
+            str(result.round),
+            sparsity_text(result.kept, result.total),
+            f"{result.kept:,}",
+            f"{result.total:,}",
+            *score_row(result.validation),
         ]
         for result in results
     ]

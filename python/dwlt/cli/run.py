@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from dwlt.cli.options import Settings, grid_options, sharing, working
 from dwlt.cli.search import SearchOptions, searching
+
+if TYPE_CHECKING:
+    from dwlt.results import RunResult
 
 
 @click.command()
@@ -65,8 +68,10 @@ def command(
         asked = experiment.verify.attack is not None
         verified = verify(experiment, context, policy, frontier=cheap) if asked else ()
     if settings.as_json:
-        runs: list[tuple[Path, Any]] = [(one.folder, one.result.values()) for one in found]
-        emit_json([{"folder": str(at), "result": result} for at, result in (*runs, *cells)])
+        runs: list[tuple[Path, RunResult]] = [(one.folder, one.result) for one in found]
+        emit_json(
+            [{"folder": str(at), "result": result.values()} for at, result in (*runs, *cells)]
+        )
         return
     show_frontiers(show, found)
     if cells or not cheap:

@@ -84,7 +84,7 @@ def command(
         grid.walk(plan, context, grid.Policy(keep_going, retry_failed), asked=False)
         cells = grid.cells(plan)
     if settings.as_json:
-        emit_json([{"folder": str(folder), "result": result} for folder, result in cells])
+        emit_json([{"folder": str(folder), "result": result.values()} for folder, result in cells])
         return
     from dwlt.cli.cells import accuracy
     from dwlt.units import sparsity_text
@@ -94,13 +94,13 @@ def command(
         ["round", "sparsity", "seed", "test SA", "test RA", "n", "best epochs", "run"],
         [
             [
-                str(result["round"]),
-                sparsity_text(result["kept"], result["total"]),
-                str(result["seed"]),
-                accuracy(result["best_sa"]["test"]["sa"]),
-                accuracy(result["best_ra"]["test"]["ra"]),
-                str(result["best_sa"]["test"]["sa"]["n"]),
-                f"{result['best_sa']['epoch']}, {result['best_ra']['epoch']}",
+                str(result.round),
+                sparsity_text(result.kept, result.total),
+                str(result.seed),
+                accuracy(result.accuracy("sa")),
+                accuracy(result.accuracy("ra")),
+                str(result.best_sa.test.sa.n),
+                ", ".join(str(best.epoch) for best in (result.best_sa, result.best_ra) if best),
                 folder.name,
             ]
             for folder, result in cells

@@ -155,8 +155,8 @@ def split_dataset(
     """Choose classes, hold out validation and test, then take the subset of the training images.
 
     In this order, so that validation and test are the same images at every ``fraction`` and
-    ``per_class``. Splits that come from one part are cut from each other; parts are files of
-    their own.
+    ``per_class`` (fewer of the same, where ``validation_fraction`` says so). Splits that come from
+    one part are cut from each other; parts are files of their own.
 
     Raises:
         DataError: a class has no image, or too few to be split.
@@ -213,7 +213,27 @@ def split_dataset(
         seed=derive_seed(spec.subset_seed, "subset"),
         names=names,
     )
-    return Splits(names, train.take(positions), valid, test, tuple(notes))
+    valid, note = _fewer_to_choose_on(valid, spec, names)
+    return Splits(names, train.take(positions), valid, test, (*notes, *note))
+
+
+def _fewer_to_choose_on(
+    rows: Rows, spec: TaskSpec, names: tuple[str, ...]
+) -> tuple[Rows, tuple[str, ...]]:
+    """The share of the validation images that ``validation_fraction`` keeps, and a note of it."""
+    wanted = spec.validation_fraction
+    fraction = spec.fraction if wanted == "same" else wanted
+    if fraction >= 1:
+        return rows, ()
+    kept = select.subset(
+        rows.labels,
+        rows.ids,
+        per_class=None,
+        fraction=fraction,
+        seed=derive_seed(spec.subset_seed, "validation subset"),
+        names=names,
+    )
+    return rows.take(kept), (f"{len(kept)} of {len(rows.ids)} validation images are used",)
 
 
 def _chosen(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from dwlt.events import Event, Message, StageDone
 from dwlt.grid.measured import Measurements
 from dwlt.grid.target import Target
 from dwlt.grid.walk import WAIT, Policy, walk
-from dwlt.results import FrontierResult, PruneRound, SearchRef, TransferResult, parse
+from dwlt.results import FrontierResult, SearchRef, TransferResult
 from dwlt.results.frontier import FrontierAttempt, FrontierProbe, FrontierStep
 from dwlt.runs import layout, store
 from dwlt.runs.complete import Prepared, StepResult, Work, complete
@@ -181,7 +180,7 @@ def recorded(target: Target) -> bool:
     spec, starts = named
     run_id = store.run_id("frontier", spec, starts)
     folder = layout.run_folder(target.search.pretraining.runs, "frontier", spec.name, run_id)
-    return finished(folder, *layout.steps("frontier")) is not None
+    return finished(folder, FrontierResult) is not None
 
 
 def _named(target: Target) -> tuple[FrontierSpec, dict[str, str]] | None:
@@ -205,13 +204,11 @@ def _record(search: _Search, found: Found, context: Context) -> tuple[Path, Fron
             # Another process has come to the same end, and is writing it down.
             time.sleep(WAIT)
             continue
-        blob = (done.folder / layout.RESULT).read_bytes()
-        place = done.folder.relative_to(context.runs).as_posix()
-        return done.folder, parse(blob, FrontierResult, place)
+        return done.folder, done.results[0]
 
 
-class _Frontier(Work):
-    stage = "frontier"
+class _Frontier(Work[FrontierResult]):
+    result = FrontierResult
 
     def __init__(self, search: _Search, found: Found, context: Context) -> None:
         self.search = search
@@ -235,22 +232,15 @@ class _Frontier(Work):
             )
         return StepResult(self._values(tuple(path)))
 
-    def clear(self, folder: Path, step: str) -> None:
-        pass
-
-    def tell(self, step: str, result: Mapping[str, Any]) -> None:
-        pass
-
     def _step(self, step: Step, cells: tuple[Cell, ...]) -> FrontierStep:
         runs = tuple(folder.name for cell in cells if (folder := cell.folder()) is not None)
         return FrontierStep(step.round, step.regime, step.seeds, step.phase, step.reason, runs)
 
     def _ref(self) -> SearchRef:
         """The search as it calls itself: a transfer may have been made for another one."""
-        folder = self.search.target.search.folder
-        assert folder is not None  # its tickets were transferred
-        blob = (folder / layout.round_step(0)[1]).read_bytes()
-        return parse(blob, PruneRound).prune
+        dense = self.search.target.search.round(0)
+        assert dense is not None  # its tickets were transferred
+        return dense.prune
 
     def _values(self, path: tuple[FrontierStep, ...]) -> dict[str, Any]:
         found, first, target = self.found, self.first, self.search.target

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dwlt import _core
 from dwlt.errors import LedgerError
-from dwlt.results import EvaluateResult, TransferResult, parse
+from dwlt.results import EvaluateResult, TransferResult
 from dwlt.results.outcomes import Outcomes, OutcomeTable, read_outcomes
 from dwlt.runs import layout
 from dwlt.runs.plan import Cell
@@ -28,7 +28,6 @@ class Measurements:
     """
 
     runs: Path
-    _results: dict[Path, TransferResult] = field(default_factory=dict)
     _tables: dict[str, OutcomeTable] = field(default_factory=dict)
 
     def result(self, cell: Cell) -> TransferResult:
@@ -36,16 +35,11 @@ class Measurements:
 
         Raises:
             LedgerError: it is not.
-            FormatError: its file is not what a transfer writes.
         """
-        folder = cell.folder()
-        if folder is None or cell.result() is None:
+        result = cell.result()
+        if result is None:
             raise LedgerError(f"{cell.label} is not done", hint="run the same command again")
-        if folder not in self._results:
-            place = folder.relative_to(self.runs).as_posix()
-            blob = (folder / layout.RESULT).read_bytes()
-            self._results[folder] = parse(blob, TransferResult, place)
-        return self._results[folder]
+        return result
 
     def outcomes(self, cell: TransferResult, kind: Kind, strict: bool) -> Outcomes | None:
         """Of a cell, "sa" or "ra", of one checkpoint for both or not; None in older results.

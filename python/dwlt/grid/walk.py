@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from dwlt import _core
 from dwlt.errors import BusyError, DwltError, InterruptError
 from dwlt.events import Message, StageDone, StageStarted
+from dwlt.results import TransferResult
 from dwlt.runs.context import Context
 from dwlt.runs.plan import Cell, Plan, Pretraining, Search
 from dwlt.runs.state import failure
@@ -64,7 +65,7 @@ def walk(plan: Plan, context: Context, policy: Policy, *, asked: bool) -> None:
     shared.end()
 
 
-def cells(plan: Plan) -> list[tuple[Path, dict[str, Any]]]:
+def cells(plan: Plan) -> list[tuple[Path, TransferResult]]:
     """Run folder and result of each cell of a plan that has been walked, in its order."""
     found = []
     for cell in plan.cells:

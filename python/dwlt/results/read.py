@@ -44,6 +44,14 @@ def parse(blob: bytes, model: type[R], folder: str = "") -> R:
         value = from_json(blob)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"not readable as JSON ({error})") from None
+    return as_model(value, model, folder)
+
+
+def as_model(value: object, model: type[R], folder: str = "") -> R:
+    """The content of a result file, which somebody else has read, as its model.
+
+    Args and errors as of ``parse``.
+    """
     if not isinstance(value, dict):
         raise FormatError("the file is not a JSON object")
     if value.get("format") != FORMAT_NAME:

@@ -12,13 +12,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic
 
-from dwlt.errors import BusyError
+from dwlt.errors import BusyError, FormatError
 from dwlt.events import Message, StageDone
 from dwlt.runs import layout
 from dwlt.runs.context import Context
-from dwlt.runs.done import Checked, Steps, StepState, check_steps
+from dwlt.runs.done import Checked, R, Steps, StepState, check_steps, read_step
 from dwlt.runs.store import Run, damaged, run_id, spec_is_intact
 from dwlt.spec import StageSpec
 
@@ -49,10 +49,11 @@ class StepResult:
     files: Sequence[str] = field(default_factory=list)
 
 
-class Work(ABC):
+class Work(ABC, Generic[R]):
     """What is special to a stage. The methods are called in the order in which they stand here."""
 
-    stage: ClassVar[str]
+    result: type[R]
+    """The model of the stage's result file; it says what the stage is called."""
     announces: ClassVar[bool] = True
     """Whether ``complete`` says when the run is done. Cells of a grid leave that to the grid."""
 
@@ -64,7 +65,7 @@ class Work(ABC):
         is left to do.
         """
 
-    def begin(self, run: Run) -> None:  # noqa: B027 - a stage may have nothing to say here
+    def begin(self, run: Run) -> None:
         """Called once the folder is locked and at least one step is left to do.
 
         Whatever is wrong with what the run starts from is refused here.
@@ -78,15 +79,15 @@ class Work(ABC):
             InterruptError: the user asked to stop; what is saved is gone on with next time.
         """
 
-    def clear(self, folder: Path, step: str) -> None:  # noqa: B027
+    def clear(self, folder: Path, step: str) -> None:
         """Remove what only served a step in progress. It may be gone already."""
 
-    def tell(self, step: str, result: Mapping[str, Any]) -> None:  # noqa: B027
+    def tell(self, step: str, result: R) -> None:
         """Report to the observer that a step is done and on disk."""
 
 
 @dataclass(frozen=True)
-class Completed:
+class Completed(Generic[R]):
     """A run that is done.
 
     Attributes:
@@ -96,18 +97,18 @@ class Completed:
     """
 
     folder: Path
-    results: list[dict[str, Any]]
+    results: list[R]
     reused: bool
 
 
 def complete(
     spec: StageSpec,
     starts: Mapping[str, str],
-    work: Work,
+    work: Work[R],
     context: Context,
     *,
     rounds: int = 0,
-) -> Completed:
+) -> Completed[R]:
     """Do what is left of a run, or prove that nothing is.
 
     Args:
@@ -121,10 +122,11 @@ def complete(
         LedgerError: the folder contradicts itself; the message names the file and what to do.
         InterruptError: the user asked to stop; what is saved is gone on with next time.
     """
-    stage, identity = work.stage, run_id(work.stage, spec, starts)
+    stage = work.result.STAGE
+    identity = run_id(stage, spec, starts)
     folder = layout.run_folder(context.runs, stage, spec.name, identity)
     steps = layout.steps(stage, rounds)
-    results = _proven(folder, spec, starts, steps, context)
+    results = _proven(folder, spec, starts, steps, work.result, context)
     reused = results is not None
     if results is None:
         prepared = work.prepare()
@@ -137,9 +139,10 @@ def complete(
             while (step := run.ledger.next()) is not None:
                 done = work.do(run, step)
                 result = run.finish(step, done.values, files=done.files, device=prepared.device)
+                assert isinstance(result, work.result)  # the folder is one of this stage
                 work.clear(folder, step)
                 work.tell(step, result)
-        results = [_result(folder, one) for one in check_steps(folder, steps)]
+        results = [_result(folder, one, work.result) for one in check_steps(folder, steps)]
     for step, _ in steps:
         # A kill after a step's commit may have left its checkpoint behind.
         work.clear(folder, step)
@@ -149,8 +152,13 @@ def complete(
 
 
 def _proven(
-    folder: Path, spec: StageSpec, starts: Mapping[str, str], steps: Steps, context: Context
-) -> list[dict[str, Any]] | None:
+    folder: Path,
+    spec: StageSpec,
+    starts: Mapping[str, str],
+    steps: Steps,
+    model: type[R],
+    context: Context,
+) -> list[R] | None:
     """The results of a run that is done, healed if need be; None where something is to do.
 
     Raises:
@@ -159,7 +167,7 @@ def _proven(
     if not folder.is_dir():
         return None
     found = check_steps(folder, steps)
-    results = _results(folder, found)
+    results = _results(folder, found, model)
     unproven = any(one.state is StepState.UNPROVEN for one in found)
     if results is not None and _is_tidy(folder, spec, starts):
         return results
@@ -174,21 +182,25 @@ def _proven(
         if results is not None:
             return results
         raise
-    return _results(folder, check_steps(folder, steps))
+    return _results(folder, check_steps(folder, steps), model)
 
 
-def _results(folder: Path, found: Sequence[Checked]) -> list[dict[str, Any]] | None:
+def _results(folder: Path, found: Sequence[Checked], model: type[R]) -> list[R] | None:
     for one in found:
         if one.state is StepState.DAMAGED:
             raise damaged(folder, one)
-    results = [one.result for one in found if one.result is not None]
-    return results if len(results) == len(found) else None
+    if any(one.result is None for one in found):
+        return None
+    return [_result(folder, one, model) for one in found]
 
 
-def _result(folder: Path, checked: Checked) -> dict[str, Any]:
+def _result(folder: Path, checked: Checked, model: type[R]) -> R:
     if checked.result is None:
         raise damaged(folder, checked, [f"{folder / checked.marker} changed while it was read"])
-    return checked.result
+    try:
+        return read_step(folder, checked, model)
+    except FormatError as error:
+        raise damaged(folder, checked, [f"{folder / checked.marker}: {error}"]) from error
 
 
 def _is_tidy(folder: Path, spec: StageSpec, starts: Mapping[str, str]) -> bool:

@@ -13,12 +13,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dwlt import _core
-from dwlt.errors import DwltError, LedgerError
+from dwlt.errors import DwltError, FormatError, LedgerError
 from dwlt.results.files import read_result
 from dwlt.runs import layout
+
+if TYPE_CHECKING:
+    from dwlt.results import RunResult
+
+R = TypeVar("R", bound="RunResult")
 
 Steps = Sequence[tuple[str, str]]
 """The steps of a run in order, each with its result file, relative to the run folder."""
@@ -75,15 +80,30 @@ def check_steps(folder: Path, steps: Steps) -> list[Checked]:
     return [_checked(folder, step, marker, found[step]) for step, marker in steps]
 
 
-def finished(folder: Path, step: tuple[str, str]) -> dict[str, Any] | None:
-    """The result of a step that is done; None otherwise.
+def finished(folder: Path, model: type[R], step: tuple[str, str] | None = None) -> R | None:
+    """The result of a step that is done, as its stage's model; None otherwise.
 
     Damage is no error here: the stage that is run for whatever is not done names it.
+
+    Args:
+        step: which one, for a stage that has several.
     """
     try:
-        return check_steps(folder, [step])[0].result
-    except LedgerError:
+        (checked,) = check_steps(folder, layout.steps(model.STAGE) if step is None else [step])
+        return None if checked.result is None else read_step(folder, checked, model)
+    except (FormatError, LedgerError):
         return None
+
+
+def read_step(folder: Path, checked: Checked, model: type[R]) -> R:
+    """The result of a step that is done, as its stage's model.
+
+    Raises:
+        FormatError: its file lacks a value or garbles one; the message begins with the dotted key.
+    """
+    from dwlt.results.read import as_model  # `dwlt runs` lists runs without pydantic
+
+    return as_model(checked.result, model, "/".join(folder.parts[-2:]))
 
 
 def is_damaged(folder: Path, steps: Steps) -> bool:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from dwlt import _core
 from dwlt.errors import DataError, DwltError, InterruptError, LedgerError
-from dwlt.results import MODELS
+from dwlt.results import MODELS, RunResult
 from dwlt.results.base import explain
 from dwlt.results.files import environment, read_result, to_json
 from dwlt.results.run import FORMAT_NAME, VERSION
@@ -135,7 +135,7 @@ class Run:
 
     def finish(
         self, step: str, values: Mapping[str, Any], *, files: Sequence[str] = (), device: str
-    ) -> dict[str, Any]:
+    ) -> RunResult:
         """Write a step's result, the last of its files, and journal the step as done.
 
         The journal first notes what all files are to be, so that a kill in between is healed.
@@ -147,7 +147,7 @@ class Run:
             device: what the numbers were computed on, in words.
 
         Returns:
-            The whole result.
+            The whole result, as its file holds it.
 
         Raises:
             LedgerError: the result contradicts itself (nothing is written), or a file is missing.
@@ -167,12 +167,12 @@ class Run:
             **values,
         }
         try:
-            result = MODELS[stage].model_validate(complete).values()
+            result = MODELS[stage].model_validate(complete)
         except ValidationError as error:
             raise LedgerError(
                 f"the result of {step} contradicts itself: {explain(error)}"
             ) from error
-        self.ledger.finish(step, list(files), to_json(result))
+        self.ledger.finish(step, list(files), to_json(result.values()))
         self._opened = time.monotonic()
         return result
 

@@ -33,11 +33,32 @@ class GridTask(Spec):
     )
 
 
+Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+class GridFraction(Spec):
+    """One share of the downstream training images.
+
+    Attributes:
+        fraction: the share.
+        transfer: what differs from ``[transfer]`` at this share: a tenth of the images gives a
+            tenth of the steps in as many epochs, which may be too few to learn anything.
+    """
+
+    fraction: Fraction
+    transfer: dict[Literal["train", "standard", "adversarial"], dict[str, Any]] = Field(
+        default_factory=dict
+    )
+
+
 def _named(value: Any) -> Any:
     return {"task": value} if isinstance(value, str) else value
 
 
-Fraction = Annotated[float, Field(gt=0, le=1)]
+def _numbered(value: Any) -> Any:
+    return {"fraction": value} if isinstance(value, int | float) else value
+
+
 Round = Annotated[int, Field(ge=1)]
 
 
@@ -50,7 +71,7 @@ class Grid(Spec):
         methods: how tickets are made; see ``PruneSpec``.
         on: what searches train on: "source", "downstream" or both.
         tasks: downstream tasks, by name or as tables.
-        fractions: shares of the downstream training images.
+        fractions: shares of the downstream training images, as numbers or as tables.
         regimes: transfer regimes. A verdict needs both.
         control_rounds: rounds that methods other than `imp` are transferred at; empty: as `imp`.
         control_fractions: fractions that they are transferred at; empty: all.
@@ -66,7 +87,7 @@ class Grid(Spec):
     methods: tuple[Method, ...] = ()
     on: tuple[Literal["source", "downstream"], ...] = ()
     tasks: tuple[Annotated[GridTask, BeforeValidator(_named)], ...] = ()
-    fractions: tuple[Fraction, ...] = ()
+    fractions: tuple[Annotated[GridFraction, BeforeValidator(_numbered)], ...] = ()
     regimes: tuple[TransferRegime, ...] = TRANSFER_REGIMES
     control_rounds: tuple[Round, ...] = ()
     control_fractions: tuple[Fraction, ...] = ()
@@ -75,7 +96,10 @@ class Grid(Spec):
 
     @model_validator(mode="after")
     def _controls_are_part_of_it(self) -> Self:
-        lost = sorted(set(self.control_fractions) - set(self.fractions))
+        shares = [one.fraction for one in self.fractions]
+        lost = sorted(set(self.control_fractions) - set(shares))
+        if len(set(shares)) < len(shares):
+            raise ValueError("fractions names a share twice")
         if lost:
             raise ValueError(f"control_fractions has {lost[0]:g}, which fractions has not")
         if self.strategy == "frontier" and set(self.regimes or TRANSFER_REGIMES) != set(

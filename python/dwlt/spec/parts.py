@@ -53,6 +53,9 @@ class TaskSpec(Spec):
         fraction: share of the training images, class-balanced, nested (1% inside 10%).
         subset_seed: chooses classes and images; held fixed while training seeds vary.
         validation: what is cut from the training images: a share below 1, or a number of images.
+        validation_fraction: share of those that checkpoints are chosen on, class-balanced and
+            nested; "same": the share that ``fraction`` keeps of the training images, so that few
+            data means few data for choosing too. The others are left alone, and train nothing.
         test: a limit on the test images: that many, class-balanced and chosen by ``subset_seed``.
             None takes all. For quick looks; n is stated wherever a number is.
         size: images are resized to ``size`` x ``size`` pixels; None leaves them.
@@ -66,6 +69,7 @@ class TaskSpec(Spec):
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     subset_seed: int = 0
     validation: Annotated[float, Field(gt=0)] = 0.1
+    validation_fraction: Annotated[float, Field(gt=0, le=1)] | Literal["same"] = 1.0
     test: Annotated[int, Field(ge=1)] | None = None
     size: Annotated[int, Field(ge=4, le=1024)] | None = None
     channels: Literal[1, 3] | None = None
@@ -104,6 +108,7 @@ class AttackSpec(Spec):
             Evaluation always runs in eval mode.
         iterate: which point an evaluation judges: the last one (as papers report), or any on
             the way (fooled samples leave the batch: faster and never weaker).
+        use_best: train on the point of the highest loss on the way, instead of on the last one.
     """
 
     norm: Literal["linf", "l2"] = "linf"
@@ -114,6 +119,7 @@ class AttackSpec(Spec):
     restarts: Annotated[int, Field(ge=1, le=1000)] = 1
     mode: Literal["eval", "train"] = "eval"
     iterate: Literal["last", "any"] = "last"
+    use_best: bool = False
 
     @model_validator(mode="after")
     def _eps_is_a_pixel_distance(self) -> Self:
@@ -202,4 +208,6 @@ class ScoreSpec(Spec):
     def _evaluation_is_in_eval_mode(self) -> Self:
         if self.attack is not None and self.attack.mode != "eval":
             raise ValueError("networks are always scored in eval mode; mode is for training")
+        if self.attack is not None and self.attack.use_best:
+            raise ValueError("use_best is for training; iterate says what an evaluation judges")
         return self

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from dwlt.errors import SpecError
 from dwlt.spec.experiment import Experiment
 from dwlt.spec.explain import explain
-from dwlt.spec.grid import TRANSFER_REGIMES, Grid, GridTask, TransferRegime
+from dwlt.spec.grid import TRANSFER_REGIMES, Grid, GridFraction, GridTask, TransferRegime
 from dwlt.spec.merge import merged
 from dwlt.spec.parts import TaskSpec
 from dwlt.spec.stages import TRAINED, Method
@@ -91,6 +91,11 @@ def narrowed(experiment: Experiment, **only: Any) -> Experiment:
     if "tasks" in changes:
         tasks = [t for t in experiment.grid.tasks if t.task in changes["tasks"]]
         changes["tasks"] = tuple(tasks) or tuple(GridTask(task=t) for t in changes["tasks"])
+    if "fractions" in changes:
+        shares = [f for f in experiment.grid.fractions if f.fraction in changes["fractions"]]
+        changes["fractions"] = tuple(shares) or tuple(
+            GridFraction(fraction=f) for f in changes["fractions"]
+        )
     return experiment.model_copy(update={"grid": experiment.grid.model_copy(update=changes)})
 
 
@@ -130,9 +135,9 @@ def _combinations(experiment: Experiment, grid: Grid, replicate: int) -> Iterato
         # Narrowed down to a control, a grid must not grow: what it says of controls still holds.
         several = len(methods_of(experiment)) > 1
         control = method != "imp" and bool(several or grid.control_rounds or grid.control_fractions)
-        fractions = grid.fractions or (experiment.downstream.fraction,)
+        fractions = grid.fractions or (GridFraction(fraction=experiment.downstream.fraction),)
         if control and grid.control_fractions:
-            fractions = tuple(f for f in fractions if f in grid.control_fractions)
+            fractions = tuple(f for f in fractions if f.fraction in grid.control_fractions)
         tasks = grid.tasks or (GridTask(task=experiment.downstream.task),)
         for task, fraction in product(tasks, fractions):
             one = _single(experiment, task, fraction, pretrain, search, on, method)
@@ -198,7 +203,7 @@ def _untrained(method: Method) -> bool:
 def _single(
     experiment: Experiment,
     task: GridTask,
-    fraction: float,
+    fraction: GridFraction,
     pretrain: str,
     search: str,
     on: str,
@@ -207,16 +212,18 @@ def _single(
     values: dict[str, Any] = experiment.model_dump(exclude={"grid"})
     values["pretrain"]["regime"] = pretrain
     values["prune"] |= {"regime": search, "on": on, "method": method}
-    downstream = {**values["downstream"], "task": task.task, **task.data, "fraction": fraction}
-    values["downstream"] = downstream
-    values["transfer"] = merged(
-        values["transfer"], {str(table): settings for table, settings in task.transfer.items()}
-    )
+    share_of = {"task": task.task, **task.data, "fraction": fraction.fraction}
+    values["downstream"] = {**values["downstream"], **share_of}
+    for part in (task, fraction):
+        values["transfer"] = merged(
+            values["transfer"], {str(table): settings for table, settings in part.transfer.items()}
+        )
     _require_keys(task)
     try:
         return Experiment.model_validate(values)
     except ValidationError as error:
-        raise explain(error, f"[grid] with task {task.task}", Experiment) from error
+        where = f"[grid] with task {task.task} and fraction {fraction.fraction:g}"
+        raise explain(error, where, Experiment) from error
 
 
 def _require_keys(task: GridTask) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from dwlt.masks.origin import require_origin
 from dwlt.masks.tensors import apply_masks
 from dwlt.models import Model, require_images
 from dwlt.models.files import Blueprint, digest, find_model, read_model
+from dwlt.results import EvaluateResult
 from dwlt.runs import layout
 from dwlt.runs.complete import Prepared, StepResult, Work, complete
 from dwlt.runs.context import Context
@@ -81,7 +81,7 @@ def run(
     context: Context,
     *,
     own_task: bool = False,
-) -> tuple[Path, dict[str, Any]]:
+) -> tuple[Path, EvaluateResult]:
     """Evaluate a model, or go on where that was stopped, or find that it is done.
 
     Args:
@@ -90,7 +90,7 @@ def run(
             otherwise on the experiment's downstream task.
 
     Returns:
-        The run folder and the content of its ``result.json``.
+        The run folder and its result.
 
     Raises:
         FormatError, ModelError, MaskError: the files do not hold a model that takes these images.
@@ -131,8 +131,8 @@ def run(
     return done.folder, done.results[0]
 
 
-class _Evaluate(Work):
-    stage = "evaluate"
+class _Evaluate(Work[EvaluateResult]):
+    result = EvaluateResult
 
     def __init__(
         self,
@@ -175,9 +175,9 @@ class _Evaluate(Work):
     def clear(self, folder: Path, step: str) -> None:
         ShardFiles(folder / layout.SHARDS, {}).clear()
 
-    def tell(self, step: str, result: Mapping[str, Any]) -> None:
-        for flag in result["flags"]:
-            self.context.observe(Message(flag["text"], warning=True))
+    def tell(self, step: str, result: EvaluateResult) -> None:
+        for flag in result.flags:
+            self.context.observe(Message(flag.text, warning=True))
 
 
 def _spec(

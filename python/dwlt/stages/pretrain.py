@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -12,6 +10,7 @@ from dwlt.data import Task
 from dwlt.events import StageStarted, StepDone
 from dwlt.models import Model
 from dwlt.models.files import Blueprint, digest, model_bytes, new_model
+from dwlt.results import PretrainResult, Score
 from dwlt.runs import layout
 from dwlt.runs.complete import Prepared, StepResult, Work, complete
 from dwlt.runs.context import Context
@@ -30,13 +29,13 @@ from dwlt.stages.rehearsed import rehearse_once
 from dwlt.training.device import choose_device, describe
 
 
-def run(spec: PretrainSpec, context: Context) -> tuple[Path, dict[str, Any]]:
+def run(spec: PretrainSpec, context: Context) -> tuple[Path, PretrainResult]:
     """Pre-train, or find that it is done.
 
-    The weights are those after the last epoch, as the paper takes them.
+    The weights are those after the last epoch: nothing is chosen, so no image is spent on choosing.
 
     Returns:
-        The run folder and the content of its ``result.json``.
+        The run folder and its result.
 
     Raises:
         As ``runs.complete``.
@@ -45,8 +44,8 @@ def run(spec: PretrainSpec, context: Context) -> tuple[Path, dict[str, Any]]:
     return done.folder, done.results[0]
 
 
-class _Pretrain(Work):
-    stage = "pretrain"
+class _Pretrain(Work[PretrainResult]):
+    result = PretrainResult
 
     def __init__(self, spec: PretrainSpec, context: Context) -> None:
         self.spec = spec
@@ -100,13 +99,13 @@ class _Pretrain(Work):
     def clear(self, folder: Path, step: str) -> None:
         checkpoint_of(folder, {}).clear()
 
-    def tell(self, step: str, result: Mapping[str, Any]) -> None:
-        self.context.observe(StepDone("test", summary(result["test"])))
+    def tell(self, step: str, result: PretrainResult) -> None:
+        self.context.observe(StepDone("test", summary(result.test)))
 
 
-def summary(score_values: dict[str, Any]) -> str:
+def summary(score: Score) -> str:
     """One line about a score: "SA 97.3%, RA 81.0% (pgd-20 linf 3/16, n 226)"."""
-    sa, ra = score_values["sa"], score_values["ra"]
+    sa, ra = score.sa, score.ra
     if ra is None:
-        return f"SA {sa['value']:.1%} (n {sa['n']})"
-    return f"SA {sa['value']:.1%}, RA {ra['value']:.1%} ({score_values['attack']}, n {sa['n']})"
+        return f"SA {sa.value:.1%} (n {sa.n})"
+    return f"SA {sa.value:.1%}, RA {ra.value:.1%} ({score.attack}, n {sa.n})"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -12,7 +11,7 @@ from dwlt import _core
 from dwlt.data import Task
 from dwlt.errors import DataError, LedgerError
 from dwlt.events import Message, StageStarted, StepDone
-from dwlt.results import Layer
+from dwlt.results import Layer, Origin, PruneRound
 from dwlt.runs import layout
 from dwlt.runs.complete import Prepared, StepResult, Work, complete
 from dwlt.runs.context import Context
@@ -30,7 +29,7 @@ from dwlt.units import sparsity_text
 
 def run(
     search: Search, context: Context, *, rounds: int | None = None, asked: bool = True
-) -> tuple[Path, list[dict[str, Any]]]:
+) -> tuple[Path, list[PruneRound]]:
     """Find tickets up to a round, or find that they are there. What it starts from comes first.
 
     Round 0 is the dense network. Round r removes ``round(rate * remaining)`` of the weights still
@@ -55,7 +54,7 @@ def run(
     return done.folder, done.results
 
 
-def found(search: Search, rounds: int) -> tuple[Path, list[dict[str, Any]]]:
+def found(search: Search, rounds: int) -> tuple[Path, list[PruneRound]]:
     """Folder and results of a search that has been run."""
     folder = search.folder
     assert folder is not None
@@ -63,8 +62,8 @@ def found(search: Search, rounds: int) -> tuple[Path, list[dict[str, Any]]]:
     return folder, [result for result in results if result is not None]
 
 
-class _Prune(Work):
-    stage = "prune"
+class _Prune(Work[PruneRound]):
+    result = PruneRound
 
     def __init__(
         self, search: Search, source: SourceWeights, context: Context, rounds: int, *, asked: bool
@@ -119,13 +118,13 @@ class _Prune(Work):
     def clear(self, folder: Path, step: str) -> None:
         checkpoint_of(folder / step, {}).clear()
 
-    def tell(self, step: str, result: Mapping[str, Any]) -> None:
-        validation = (result["search"] or {}).get("validation")
-        shown = f"; before pruning: {summary(validation)}" if validation else ""
-        kept, total = result["kept"], result["total"]
+    def tell(self, step: str, result: PruneRound) -> None:
+        validation = result.validation
+        shown = f"; before pruning: {summary(validation)}" if validation is not None else ""
+        kept, total = result.kept, result.total
         self.context.observe(
             StepDone(
-                f"round {result['round']}/{self.rounds}",
+                f"round {result.round}/{self.rounds}",
                 f"sparsity {sparsity_text(kept, total)}, {kept:,} of {total:,} kept{shown}",
             )
         )
@@ -146,11 +145,11 @@ def _require_parent_of_next(folder: Path, round_: int, found: str) -> None:
     Raises:
         LedgerError: it does not: another machine or version of PyTorch computes it otherwise.
     """
-    following = finished(folder, layout.round_step(round_ + 1))
-    if following is not None and following["parent"] != found:
+    following = finished(folder, PruneRound, layout.round_step(round_ + 1))
+    if following is not None and following.parent != found:
         raise LedgerError(
             f"{folder}: round {round_}, done again, gives the masks {found}, but round "
-            f"{round_ + 1} was made from {following['parent']}",
+            f"{round_ + 1} was made from {following.parent}",
             hint=f"remove {folder} to run the search again",
         )
 
@@ -210,11 +209,11 @@ def _save(work: Rounds, round_: int, ticket: RoundTicket, parent: str | None) ->
     )
 
 
-def _of(work: Rounds) -> dict[str, str] | None:
+def _of(work: Rounds) -> Origin | None:
     if work.search.of is None:
         return None
     folder = work.search.of.folder_from(work.source)
-    return {"id": layout.id_of(folder), "name": work.search.of.spec.name}
+    return Origin(layout.id_of(folder), work.search.of.spec.name)
 
 
 def layers_of(masks: _core.MaskSet, names: Iterable[str]) -> list[Layer]:

@@ -26,7 +26,7 @@ def ensure_source(pretraining: Pretraining, context: Context) -> SourceWeights:
         source = given_weights(text, spec.model, spec.data, context)
         if regime != "given":
             # A regime that the config names goes before the one in the file.
-            source = replace(source, pretrain={**source.pretrain, "regime": regime})
+            source = replace(source, pretrain=replace(source.pretrain, regime=regime))
         remember(pretraining, source)
     pretraining.set_source(source)
     return source

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from dwlt.events import StepDone
 from dwlt.masks.tensors import to_bool_tensors
 from dwlt.models import Model, swap_head
 from dwlt.models.files import Blueprint, digest, digest_of, model_bytes, read_model
-from dwlt.results import Best, Flag
+from dwlt.results import Best, Flag, TransferResult
 from dwlt.results.outcomes import OutcomeTable, to_bytes
 from dwlt.runs import layout
 from dwlt.runs.complete import Prepared, StepResult, Work, complete
@@ -40,13 +39,13 @@ from dwlt.training.device import choose_device, describe
 from dwlt.units import derive_seed, sparsity_text
 
 
-def run(cell: Cell, context: Context) -> tuple[Path, dict[str, Any]]:
+def run(cell: Cell, context: Context) -> tuple[Path, TransferResult]:
     """Transfer one ticket under one regime with one seed, or find that it is done.
 
     Fine-tunes, chooses on validation, and looks at the test images once per chosen checkpoint.
 
     Returns:
-        The run folder and the content of its ``result.json``.
+        The run folder and its result.
 
     Raises:
         LedgerError: the ticket has not been found yet.
@@ -63,8 +62,8 @@ def run(cell: Cell, context: Context) -> tuple[Path, dict[str, Any]]:
     return done.folder, done.results[0]
 
 
-class _Transfer(Work):
-    stage = "transfer"
+class _Transfer(Work[TransferResult]):
+    result = TransferResult
     announces = False
 
     def __init__(self, cell: Cell, ticket: Ticket, context: Context) -> None:
@@ -136,18 +135,18 @@ class _Transfer(Work):
         }
         return {
             "round": self.spec.round,
-            "kept": found["kept"],
-            "total": found["total"],
-            "layers": found["layers"],
-            "parameters": found.get("parameters"),
-            "mask": found["mask"],
-            "weights": found["weights"],
+            "kept": found.kept,
+            "total": found.total,
+            "layers": found.layers,
+            "parameters": found.parameters,
+            "mask": found.mask,
+            "weights": found.weights,
             "regime": self.spec.train.regime,
             "seed": self.spec.seed,
             "fraction": self.spec.data.fraction,
             # The present name: the regime may have been corrected since the round was made.
             "pretrain": self.cell.source().pretrain,
-            "prune": _search_values(found),
+            "prune": found.prune,
             "task": task_info(self.task),
             "ids": used_images(outcome, best["sa"].validation, best["sa"].test),
             "flags": first_of_each(flags),
@@ -158,14 +157,14 @@ class _Transfer(Work):
     def clear(self, folder: Path, step: str) -> None:
         checkpoint_of(folder, {}).clear()
 
-    def tell(self, step: str, result: Mapping[str, Any]) -> None:
-        sa, ra = result["best_sa"]["test"]["sa"], result["best_ra"]["test"]["ra"]
-        robust = "" if ra is None else f", RA {ra['value']:.1%}"
+    def tell(self, step: str, result: TransferResult) -> None:
+        sa, ra = result.best_sa.test.sa, result.accuracy("ra")
+        robust = "" if ra is None else f", RA {ra.value:.1%}"
         self.context.observe(
             StepDone(
                 self.cell.label,
-                f"sparsity {sparsity_text(result['kept'], result['total'])}, "
-                f"test SA {sa['value']:.1%}{robust} (n {sa['n']})",
+                f"sparsity {sparsity_text(result.kept, result.total)}, "
+                f"test SA {sa.value:.1%}{robust} (n {sa.n})",
             )
         )
 
@@ -181,15 +180,6 @@ def _outcomes(tested: dict[str, Scored]) -> OutcomeTable:
     return OutcomeTable(first.ids, str(first.images), bits)
 
 
-def _search_values(found: dict[str, Any]) -> dict[str, Any]:
-    """What a cell's result says of the search that its ticket comes from."""
-    values = {key: found[key] for key in ("id", "name", "method", "regime")}
-    values["rewind"] = found.get("rewind", "pretrained")
-    values["of"] = found.get("of")
-    values["task"] = found["task"]["name"]
-    return values
-
-
 def _ready(ticket: Ticket, task: Task, spec: TransferSpec) -> tuple[Model, Blueprint]:
     """The ticket's network with a new head for the task, and its blueprint.
 
@@ -199,9 +189,9 @@ def _ready(ticket: Ticket, task: Task, spec: TransferSpec) -> tuple[Model, Bluep
     """
     model, blueprint = read_model(ticket.weights)
     found = digest_of(model)
-    if found != ticket.result["weights"]:
+    if found != ticket.result.weights:
         raise LedgerError(
-            f"{ticket.weights} now holds {found}; the ticket is made of {ticket.result['weights']}",
+            f"{ticket.weights} now holds {found}; the ticket is made of {ticket.result.weights}",
             hint="put the old weights back, or start another search from these",
         )
     blueprint.require_channels(task)

@@ -8,9 +8,9 @@ is skipped when it is done, and is found by whoever evaluates the same checkpoin
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from dwlt.errors import LedgerError
+from dwlt.results import EvaluateResult
 from dwlt.runs import layout
 from dwlt.runs.context import Context
 from dwlt.runs.plan import Cell
@@ -19,7 +19,7 @@ from dwlt.stages import evaluate
 from dwlt.stages.threats import ball_of, read_name
 
 
-def run(cell: Cell, part: VerifyPart, context: Context) -> tuple[Path, dict[str, Any]]:
+def run(cell: Cell, part: VerifyPart, context: Context) -> tuple[Path, EvaluateResult]:
     """Attack the best-RA checkpoint of one transfer, or go on, or find that it is done.
 
     Args:
@@ -27,7 +27,7 @@ def run(cell: Cell, part: VerifyPart, context: Context) -> tuple[Path, dict[str,
         part: the attack; AutoAttack where it names none. The ball is that of the cell's own RA.
 
     Returns:
-        The run folder of the evaluation and the content of its ``result.json``.
+        The run folder of the evaluation and the its result.
 
     Raises:
         LedgerError: the transfer is not done.

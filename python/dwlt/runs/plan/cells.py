@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from dwlt.errors import SpecError
+from dwlt.results import PruneRound, TransferResult
 from dwlt.runs import layout, store
 from dwlt.runs.done import finished
 from dwlt.runs.plan.searches import Search, SourceWeights
 from dwlt.spec import TransferSpec, Variant, spread
+
+
+@dataclass
+class _Read:
+    """What a cell has read so far; neither file ever changes once it is there."""
+
+    ticket: PruneRound | None = None
+    result: TransferResult | None = None
 
 
 @dataclass(frozen=True)
@@ -26,21 +34,18 @@ class Cell:
     search: Search
     spec: TransferSpec
     variant: Variant
-    _found: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False, repr=False)
+    _read: _Read = field(default_factory=_Read, compare=False, repr=False)
 
     @property
     def label(self) -> str:
         """Its name in progress messages."""
         return f"round {self.spec.round} seed {self.spec.seed}"
 
-    def ticket(self) -> dict[str, Any] | None:
+    def ticket(self) -> PruneRound | None:
         """The result of the round that found the ticket, or None while it is not there."""
-        if "ticket" not in self._found:
-            result = self.search.round(self.spec.round)
-            if result is None:
-                return None
-            self._found["ticket"] = result
-        return self._found["ticket"]
+        if self._read.ticket is None:
+            self._read.ticket = self.search.round(self.spec.round)
+        return self._read.ticket
 
     def folder(self) -> Path | None:
         """Where it lives or would live; None while its ticket is still to be found."""
@@ -52,9 +57,9 @@ class Cell:
         return layout.run_folder(runs, "transfer", self.spec.name, run_id)
 
     @staticmethod
-    def starts(ticket: dict[str, Any]) -> dict[str, str]:
+    def starts(ticket: PruneRound) -> dict[str, str]:
         """Digests of what a transfer of this ticket starts from."""
-        return {"weights": ticket["weights"], "mask": ticket["mask"]}
+        return {"weights": ticket.weights, "mask": ticket.mask}
 
     def resolved_spec(self) -> TransferSpec:
         """The spec with the network that given weights turned out to be, whatever the config says.
@@ -65,15 +70,11 @@ class Cell:
             return self.spec
         return self.spec.model_copy(update={"model": self.source().model})
 
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> TransferResult | None:
         """Its result, or None while it is not done. Once read it is kept: it never changes."""
-        if "result" not in self._found:
-            folder = self.folder()
-            result = None if folder is None else finished(folder, *layout.steps("transfer"))
-            if result is None:
-                return None
-            self._found["result"] = result
-        return self._found["result"]
+        if self._read.result is None and (folder := self.folder()) is not None:
+            self._read.result = finished(folder, TransferResult)
+        return self._read.result
 
     def source(self) -> SourceWeights:
         """The pre-trained weights. The cell's ticket must be there."""

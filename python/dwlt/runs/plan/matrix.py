@@ -104,7 +104,7 @@ def matrix(plan: Plan) -> Matrix:
         state = state_of(cell.folder(), layout.steps("transfer"), done=result is not None)
         line.counts[cell.spec.round][state] += 1
         if result is not None:
-            line.seconds.append(result["seconds"])
+            line.seconds.append(result.seconds)
     running = [state for _, state in pretrainings] + [state for *_, state in searched]
     workers = sum(state is State.RUNNING for state in running)
     workers += sum(
@@ -155,5 +155,5 @@ def _left(plan: Plan, lines: tuple[Line, ...], workers: int) -> float | None:
         found = [result for r in range(1, last) if (result := search.round(r)) is not None]
         if not found:
             return None
-        total += (last - len(found)) * statistics.median(r["seconds"] for r in found)
+        total += (last - len(found)) * statistics.median(r.seconds for r in found)
     return total / workers

@@ -6,10 +6,11 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from dwlt import _core
 from dwlt.errors import DwltError, LedgerError
+from dwlt.results import PretrainResult, PruneRound, RunRef
+from dwlt.results.base import jsonable
 from dwlt.runs import layout, store
 from dwlt.runs.done import finished
 from dwlt.runs.folder import asked_rounds
@@ -36,8 +37,8 @@ class SourceWeights:
         digest: of its tensors.
         model: which network it is, as the file says.
         images: fingerprint of the images it was pre-trained on; None for given weights.
-        pretrain: what results say of its origin: ``id``, ``name`` and ``regime`` ("given" for
-            weights that were given without one).
+        pretrain: what results say of its origin; the regime is "given" for weights that were
+            given without one.
         layers: kinds of layers that are pruned where nobody says.
     """
 
@@ -45,7 +46,7 @@ class SourceWeights:
     digest: str
     model: ModelSpec
     images: str | None
-    pretrain: dict[str, Any]
+    pretrain: RunRef
     layers: tuple[Kind, ...] = ("conv",)
 
 
@@ -115,18 +116,18 @@ class Pretraining:
     def _read_source(self) -> SourceWeights | None:
         if self.given is not None:
             return _remembered(self.runs, self.key)
-        result = finished(self.folder, *layout.steps("pretrain"))
+        result = finished(self.folder, PretrainResult)
         return None if result is None else pretrained_source(self.folder, result)
 
 
-def pretrained_source(folder: Path, result: dict[str, Any]) -> SourceWeights:
+def pretrained_source(folder: Path, result: PretrainResult) -> SourceWeights:
     """The weights of a finished pre-training run."""
     return SourceWeights(
         path=folder / layout.MODEL,
-        digest=result["weights"],
-        model=validate_spec(ModelSpec, result["spec"]["model"], str(folder)),
-        images=result["task"]["fingerprint"],
-        pretrain={"id": result["id"], "name": result["name"], "regime": result["regime"]},
+        digest=result.weights,
+        model=validate_spec(ModelSpec, result.spec["model"], str(folder)),
+        images=result.task.fingerprint,
+        pretrain=RunRef(result.id, result.name, result.regime),
         layers=layers_in(folder / layout.MODEL),
     )
 
@@ -150,7 +151,7 @@ def remember(pretraining: Pretraining, source: SourceWeights) -> None:
         "path": str(source.path),
         "digest": source.digest,
         "model": source.model.model_dump(mode="json", exclude_none=True),
-        "pretrain": source.pretrain,
+        "pretrain": jsonable(source.pretrain),
         "layers": source.layers,
     }
     _core.write_atomic(str(path), json.dumps(values, indent=1, sort_keys=True).encode())
@@ -162,7 +163,8 @@ def _remembered(runs: Path, key: str) -> SourceWeights | None:
         model = validate_spec(ModelSpec, values["model"], str(layout.given_weights(runs, key)))
         path = Path(values["path"])
         layers = tuple(values["layers"]) if "layers" in values else layers_in(path)
-        return SourceWeights(path, values["digest"], model, None, values["pretrain"], layers)
+        pretrain = RunRef(**values["pretrain"])
+        return SourceWeights(path, values["digest"], model, None, pretrain, layers)
     except (OSError, ValueError, KeyError, TypeError):
         # A note and no more: the stage reads the weights themselves.
         return None
@@ -235,11 +237,11 @@ class Search:
             self._found[source.digest] = self.folder_from(source)
         return self._found[source.digest]
 
-    def round(self, round_: int) -> dict[str, Any] | None:
+    def round(self, round_: int) -> PruneRound | None:
         """The result of a finished round, or None."""
         if self.folder is None:
             return None
-        return finished(self.folder, layout.round_step(round_))
+        return finished(self.folder, PruneRound, layout.round_step(round_))
 
     def last(self) -> int:
         """How many rounds it goes: as `dwlt prune` was last asked, else as the spec says."""

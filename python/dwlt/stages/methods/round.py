@@ -17,7 +17,7 @@ from dwlt.models import Model, count_parameters, prunable, swap_head
 from dwlt.models.files import Blueprint, digest, digest_of, load_into, model_bytes, read_model
 from dwlt.results import Flag, flag
 from dwlt.results.images import ImageIds
-from dwlt.results.prune import RoundTraining
+from dwlt.results.prune import PruneRound, RoundTraining
 from dwlt.runs import layout
 from dwlt.runs.context import Context
 from dwlt.runs.done import finished
@@ -58,14 +58,14 @@ def load_masks(folder: Path, round_: int) -> _core.MaskSet:
     Raises:
         LedgerError: the round is not there, or its masks are not those that its result names.
     """
-    result = finished(folder, layout.round_step(round_))
+    result = finished(folder, PruneRound, layout.round_step(round_))
     if result is None:
         raise LedgerError(f"{folder} has no finished round {round_}", hint="run `dwlt prune`")
     path = layout.round_folder(folder, round_) / layout.MASK
     masks = _core.MaskSet.load(str(path))
-    if masks.digest != result["mask"]:
+    if masks.digest != result.mask:
         raise LedgerError(
-            f"{path} now holds {masks.digest}; the round ended with {result['mask']}",
+            f"{path} now holds {masks.digest}; the round ended with {result.mask}",
             hint=f"put the old file back, or remove {folder} to compute the run again",
         )
     return masks
