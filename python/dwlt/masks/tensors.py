@@ -161,6 +161,10 @@ class Enforcer:
             (param, self._masks[name].to(param.dtype)) for name, param in self._params.items()
         ]
 
+    def by_parameter(self) -> dict[Parameter, Tensor]:
+        """Each masked parameter's boolean mask, on its device and in its layout."""
+        return {param: self._masks[name] for name, param in self._params.items()}
+
     @torch.no_grad()
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Masked weights and their momentum back to zero; called after each optimiser step."""

@@ -66,15 +66,16 @@ def train(
         optimizer = sgd(model, spec)
         enforcer = Enforcer(job.prunable or {}, job.masks or {})
         enforcer.zero_masked(optimizer)
+        objective.begin(enforcer.by_parameter())
         job.slot.bind(identity_of(job))
         # Of the split that the batches below are drawn from, whatever the caller says it is.
         state = TrainingState.resume(
-            job.slot, model, optimizer, ids_digest(split.origin, split.ids)
+            job.slot, model, optimizer, objective, ids_digest(split.origin, split.ids)
         )
-        stepper = Stepper(model, optimizer, spec, objective, precision)
+        stepper = Stepper(model, optimizer, objective, precision)
         for epoch in range(state.epochs, spec.epochs):
             began = time.perf_counter()
-            meter = Meter(epoch + 1, steps, device)
+            meter = Meter(epoch + 1, steps * objective.replays, device)
             _seed_layers(derive_seed(seed, "layers", epoch), device)
             model.train()
             batches = split.train_batches(
@@ -89,8 +90,11 @@ def train(
                 if stop():
                     return state.outcome(interrupted=True)
                 rate = lr_at(spec, epoch * steps + step, steps)
-                stepper(batch, rate, derive_seed(seed, "attack", epoch, step), meter)
-                enforcer.after_step(optimizer)
+                for replay in range(objective.replays):
+                    # The first replay's seed is that of a training without replays.
+                    more = (replay,) if replay else ()
+                    stepper(batch, rate, derive_seed(seed, "attack", epoch, step, *more), meter)
+                    enforcer.after_step(optimizer)
             loss, accuracy = meter.totals()
             enforcer.check()
             enforcer.zero_masked(optimizer)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Saved:
         model: the model's state dict.
         momentum: by parameter name.
         records, best: as in ``TrainOutcome``.
+        objective: what the objective remembers, by name; empty for most.
     """
 
     epochs: int
@@ -42,6 +43,7 @@ class Saved:
     momentum: dict[str, Tensor]
     records: list[EpochRecord]
     best: dict[str, BestEpoch]
+    objective: dict[str, Tensor] = field(default_factory=dict)
 
 
 class CheckpointSlot:
@@ -106,12 +108,14 @@ class CheckpointSlot:
             momentum=_under("momentum.", tensors),
             records=[EpochRecord.of(values) for values in meta["records"]],
             best=best,
+            objective=_under("objective.", tensors),
         )
 
     def save(self, saved: Saved) -> None:
         """Replace the checkpoint, then remove the snapshots that no longer count."""
         tensors = {f"model.{name}": value for name, value in saved.model.items()}
         tensors |= {f"momentum.{name}": value for name, value in saved.momentum.items()}
+        tensors |= {f"objective.{name}": value for name, value in saved.objective.items()}
         meta = {
             "version": _VERSION,
             "identity": self._identity,

@@ -8,24 +8,27 @@ import torch
 from torch import Tensor, nn
 
 from dwlt.scoring import Scored
+from dwlt.training.objectives import Objective
 from dwlt.training.records import BestEpoch, EpochRecord, TrainOutcome
 from dwlt.training.slot import CheckpointSlot, Saved
 
 
 class TrainingState:
-    """Model, optimiser and records, saved together."""
+    """Model, optimiser, objective and records, saved together."""
 
     def __init__(
         self,
         slot: CheckpointSlot,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
+        objective: Objective,
         images: str,
     ) -> None:
         self._slot = slot
         self._images = images
         self._model = model
         self._optimizer = optimizer
+        self._objective = objective
         self._names = {param: name for name, param in model.named_parameters()}
         self._records: list[EpochRecord] = []
         self._best: dict[str, BestEpoch] = {}
@@ -37,9 +40,10 @@ class TrainingState:
         slot: CheckpointSlot,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
+        objective: Objective,
         images: str,
     ) -> TrainingState:
-        """What the slot holds, put into model and optimiser; a fresh state for an empty slot.
+        """What the slot holds, put into its owners; a fresh state for an empty slot.
 
         Args:
             images: digest of the images that are trained on.
@@ -47,13 +51,14 @@ class TrainingState:
         Raises:
             LedgerError, FormatError: as ``CheckpointSlot.load``.
         """
-        state = cls(slot, model, optimizer, images)
+        state = cls(slot, model, optimizer, objective, images)
         saved = slot.load()
         if saved is not None:
             model.load_state_dict(saved.model, strict=True)
             for name, momentum in state._momentum().items():
                 # Copied into place: the buffer keeps its weight's device and memory layout.
                 momentum.copy_(saved.momentum[name])
+            objective.load_state_dict(saved.objective)
             state._records, state._best = saved.records, saved.best
             state.epochs = saved.epochs
         return state
@@ -72,7 +77,12 @@ class TrainingState:
                 self._compete(kind, record.epoch, score.values())
         self._slot.save(
             Saved(
-                self.epochs, self._model.state_dict(), self._momentum(), self._records, self._best
+                self.epochs,
+                self._model.state_dict(),
+                self._momentum(),
+                self._records,
+                self._best,
+                self._objective.state_dict(),
             )
         )
 

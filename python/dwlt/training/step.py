@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from dwlt.spec import TrainSpec
@@ -40,19 +39,17 @@ def sgd(model: nn.Module, spec: TrainSpec) -> torch.optim.SGD:
 
 
 class Stepper:
-    """Perturb, fit, count: what happens to each batch."""
+    """Lose, learn, count: what happens to each batch."""
 
     def __init__(
         self,
         model: nn.Module,
         optimizer: torch.optim.SGD,
-        spec: TrainSpec,
         objective: Objective,
         precision: Precision,
     ) -> None:
         self._model = model
         self._optimizer = optimizer
-        self._smoothing = spec.label_smoothing
         self._objective = objective
         self._precision = precision
 
@@ -60,7 +57,7 @@ class Stepper:
         """Take one step.
 
         Args:
-            batch: clean images; the objective makes of them what the regime trains on.
+            batch: clean images; the objective decides what the loss is taken on.
             lr: of this step.
             seed: of what is random in the objective.
             meter: is told of loss and logits.
@@ -71,11 +68,11 @@ class Stepper:
         for group in self._optimizer.param_groups:
             group["lr"] = lr
         self._optimizer.zero_grad(set_to_none=True)
+        self._objective.start_step()
         batch = self._precision.lay_out(batch)
         with self._precision.autocast():
-            images = self._objective.images(self._model, batch, seed)
-            logits = self._model(images).float()
-        loss = F.cross_entropy(logits, batch.labels, label_smoothing=self._smoothing)
+            loss, logits = self._objective.loss(self._model, batch, seed)
         torch.autograd.backward(loss)
+        self._objective.after_backward(self._model)
         self._optimizer.step()
         meter.add(loss, logits, batch.labels)

@@ -1,0 +1,21 @@
+"""Cross-entropy on images perturbed by several steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from dwlt.training.objectives.base import Perturbing
+
+if TYPE_CHECKING:
+    from dwlt.data import Batch
+
+
+class Adversarial(Perturbing):
+    """Adversarial training by projected gradient descent (Madry et al., arXiv 1706.06083,
+    section 2.1): the outer minimisation is taken at the images that the inner one found."""
+
+    def loss(self, model: nn.Module, batch: Batch, seed: int) -> tuple[Tensor, Tensor]:
+        logits = model(self.perturbed(model, batch, seed)).float()
+        return self.cross_entropy(logits, batch.labels), logits
