@@ -154,7 +154,7 @@ def computed(name: str, one: Candidate) -> ModelError:
     )
 
 
-def parameters_of(model: Model) -> dict[str, nn.Parameter]:
+def parameters_of(model: nn.Module) -> dict[str, nn.Parameter]:
     """Every parameter by ordinary name; one that two layers share by the first of its names."""
     return {plain_name(name): one for name, one in model.named_parameters()}
 

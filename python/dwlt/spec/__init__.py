@@ -1,6 +1,7 @@
 """Specs: the resolved, validated settings of each stage, and the TOML they come from."""
 
 from dwlt.spec.base import Spec, identity_values
+from dwlt.spec.criteria import CRITERIA
 from dwlt.spec.experiment import Attacks, Experiment, describe, spread
 from dwlt.spec.frontier import FrontierSpec
 from dwlt.spec.grid import TRANSFER_REGIMES, Grid, GridTask, TransferRegime
@@ -25,6 +26,7 @@ from dwlt.spec.parts import (
 from dwlt.spec.stages import (
     METHODS,
     OF_A_SEARCH,
+    SCORED,
     TRAINED,
     EvaluateSpec,
     Method,
@@ -38,10 +40,12 @@ from dwlt.spec.verdict import VerdictPart
 from dwlt.spec.verify import VerifyPart
 
 __all__ = [
+    "CRITERIA",
     "DEFAULT_PRESET",
     "METHODS",
     "OF_A_SEARCH",
     "REGIMES",
+    "SCORED",
     "TRAINED",
     "TRANSFER_REGIMES",
     "AttackSpec",

@@ -13,6 +13,8 @@ from dwlt.spec.explain import explain
 from dwlt.spec.grid import Grid
 from dwlt.spec.parts import AttackSpec, ModelSpec, Regime, ScoreSpec, TaskSpec, TrainSpec
 from dwlt.spec.stages import (
+    SCOPED,
+    SCORED,
     TRAINED,
     EvaluateSpec,
     Layers,
@@ -20,6 +22,7 @@ from dwlt.spec.stages import (
     PretrainSpec,
     PruneSpec,
     Rewind,
+    Scope,
     TransferSpec,
 )
 from dwlt.spec.verdict import VerdictPart
@@ -96,6 +99,7 @@ class PrunePart(TrainingPart):
     Attributes:
         on: the task that rounds train on: "source" or "downstream".
         method, rewind, rate, rounds, layers, include, exclude: as in ``PruneSpec``.
+        criterion, scope, iterations, images: as there, for the methods that heed them.
     """
 
     regime: Regime = "adversarial"
@@ -107,6 +111,10 @@ class PrunePart(TrainingPart):
     layers: Layers = "auto"
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    criterion: str = "magnitude"
+    scope: Scope = "global"
+    iterations: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    images: Annotated[int, Field(ge=1)] = 512
 
 
 class TransferPart(TrainingPart):
@@ -202,7 +210,15 @@ class Experiment(Spec):
             layers=part.layers,
             include=part.include,
             exclude=part.exclude,
+            **self._cut(),
         )
+
+    def _cut(self) -> dict[str, Any]:
+        """How rounds are cut, as far as the method heeds it."""
+        part = self.prune
+        scored = ("criterion", "iterations", "images") if part.method in SCORED else ()
+        scoped = ("scope",) if part.method in SCOPED else ()
+        return {name: getattr(part, name) for name in (*scored, *scoped)}
 
     def transfer_spec(self, regime: Regime, round_: int, seed: int) -> TransferSpec:
         """The spec of one cell of ``dwlt transfer``.

@@ -10,22 +10,30 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from dwlt.spec.base import Spec, label
+from dwlt.spec.criteria import CRITERIA
 from dwlt.spec.layers import KINDS, Kind, LayerChoice
 from dwlt.spec.parts import Epochs, ModelSpec, Radius, ScoreSpec, TaskSpec, TrainSpec
 
-Method = Literal["imp", "oneshot", "random", "layerwise-random", "shuffled", "reinit"]
+Method = Literal["imp", "oneshot", "hydra", "random", "layerwise-random", "shuffled", "reinit"]
 METHODS: tuple[Method, ...] = (
     "imp",
     "oneshot",
+    "hydra",
     "random",
     "layerwise-random",
     "shuffled",
     "reinit",
 )
-TRAINED: tuple[Method, ...] = ("imp", "oneshot")
-"""Methods that train; the others only draw."""
+TRAINED: tuple[Method, ...] = ("imp", "oneshot", "hydra")
+"""Methods that train, weights or scores; the others only draw."""
+SCORED: tuple[Method, ...] = ("imp", "oneshot")
+"""Methods that cut by a criterion of the user's choice."""
+SCOPED: tuple[Method, ...] = ("imp", "oneshot", "hydra", "random")
+"""Methods that cut in a scope of the user's choice."""
 OF_A_SEARCH: tuple[Method, ...] = ("shuffled", "reinit")
 """Controls that are made from the masks of a search by `imp`."""
+
+Scope = Annotated[str, Field(pattern=r"^(global|tensor|erk|[1-9][0-9]?:[1-9][0-9]?)$")]
 
 Layers = Literal["auto"] | Annotated[tuple[Kind, ...], Field(min_length=1)]
 
@@ -66,7 +74,8 @@ class PruneSpec(StageSpec):
     Attributes:
         rate: share of the remaining prunable weights removed per round.
         method: how tickets are made. ``imp``: iterative magnitude pruning. ``oneshot``: trained
-            once, then cut to the sparsity of each round. ``random``: drawn from all weights.
+            once, then cut to the sparsity of each round. ``hydra``: scores trained anew for each
+            round, on weights that stay as they are. ``random``: drawn from all weights.
             ``layerwise-random``: the same share of each layer. ``shuffled``: as many weights of
             each layer as an `imp` search keeps, at other places. ``reinit``: the masks of an
             `imp` search on newly initialised weights.
@@ -81,6 +90,12 @@ class PruneSpec(StageSpec):
             the network once it is known (``with_layers``); in a run's own spec it is "conv", which
             is what runs had before there was a choice.
         include, exclude: as in ``LayerChoice``.
+        criterion: what weights are ranked by, of `imp` and `oneshot`: see ``dwlt.criteria``.
+        scope: which weights are ranked together: all of them ("global"), those of a layer that
+            keeps the same share ("tensor") or the share of the Erdős-Rényi-Kernel rule ("erk"),
+            or, with "2:4", those of every four inputs, of which two are left after one round.
+        iterations: cuts per round, each by scores taken anew; None: the criterion's own number.
+        images: training images that scores are taken on, where a criterion looks at images.
     """
 
     score: ScoreSpec = label(ScoreSpec())
@@ -94,6 +109,10 @@ class PruneSpec(StageSpec):
     layers: Layers = "auto"
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    criterion: str = "magnitude"
+    scope: Scope = "global"
+    iterations: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    images: Annotated[int, Field(ge=1)] = 512
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:
@@ -101,11 +120,32 @@ class PruneSpec(StageSpec):
             raise ValueError(f"method {self.method!r} and the training do not go together")
         if self.rewind != "pretrained" and self.method != "imp":
             raise ValueError(f"rewind belongs to method 'imp', not to {self.method!r}")
+        CRITERIA.require(self.criterion)
+        if self.criterion != "magnitude" and self.method not in SCORED:
+            raise ValueError(f"a criterion belongs to imp and oneshot, not to {self.method!r}")
+        if self.scope != "global" and self.method not in SCOPED:
+            raise ValueError(f"a scope does not go with {self.method!r}")
+        if self.patterned and self.rounds > 1:
+            raise ValueError(f"scope {self.scope!r} is reached in one round: set rounds to 1")
+        if self.patterned and self.method == "random":
+            raise ValueError(f"scope {self.scope!r} ranks weights, and 'random' draws them")
         if isinstance(self.rewind, int) and self.train and self.rewind > self.train.epochs:
             raise ValueError(
                 f"rewind is epoch {self.rewind}, but a round trains for {self.train.epochs}"
             )
         return self
+
+    @property
+    def how(self) -> str:
+        """Method, criterion and scope in a word, as far as they are not the usual ones."""
+        usual = ("magnitude", "global")
+        more = [one for one in (self.criterion, self.scope) if one not in usual]
+        return "/".join([self.method, *more])
+
+    @property
+    def patterned(self) -> bool:
+        """Whether the scope is a pattern such as "2:4", which says how many weights are kept."""
+        return ":" in self.scope
 
     def with_layers(self, automatic: tuple[Kind, ...]) -> Self:
         """The spec for a network whose own choice of layers is this."""

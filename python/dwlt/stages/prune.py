@@ -18,7 +18,7 @@ from dwlt.runs.context import Context
 from dwlt.runs.done import finished
 from dwlt.runs.plan import Search, SourceWeights
 from dwlt.runs.store import Run
-from dwlt.stages.common import checkpoint_of, first_of_each, open_task, stopped, task_info
+from dwlt.stages.common import clear_checkpoints, first_of_each, open_task, stopped, task_info
 from dwlt.stages.methods import METHODS, Rounds, RoundTicket
 from dwlt.stages.pretrain import summary
 from dwlt.stages.rehearsed import rehearse_file
@@ -116,7 +116,7 @@ class _Prune(Work[PruneRound]):
         return _save(work, round_, ticket, parent)
 
     def clear(self, folder: Path, step: str) -> None:
-        checkpoint_of(folder / step, {}).clear()
+        clear_checkpoints(folder / step)
 
     def tell(self, step: str, result: PruneRound) -> None:
         validation = result.validation
@@ -158,12 +158,12 @@ def _announce(run_: Run, work: Rounds) -> None:
     spec = work.spec
     done = sum(1 for r in range(work.rounds + 1) if run_.ledger.done(layout.round_name(r)))
     left = max(0, work.rounds - max(0, done - 1))
-    trainings = left if spec.method == "imp" else min(left, int(done < 2))
+    trainings = min(left, int(done < 2)) if spec.method == "oneshot" else left
     epochs = 0 if spec.train is None else trainings * spec.train.epochs
     work.context.observe(
         StageStarted(
             "prune",
-            f"{work.blueprint.model.name} on {work.task.name}, {spec.method}, {work.rounds} "
+            f"{work.blueprint.model.name} on {work.task.name}, {spec.how}, {work.rounds} "
             f"rounds of {spec.rate:.0%}" + ("" if spec.train is None else f", {spec.regime}"),
             epochs,
         )
@@ -189,6 +189,8 @@ def _save(work: Rounds, round_: int, ticket: RoundTicket, parent: str | None) ->
             "total": masks.total,
             "rate": spec.rate,
             "method": spec.method,
+            "criterion": spec.criterion,
+            "scope": spec.scope,
             "regime": spec.regime,
             "rewind": spec.rewind,
             "of": _of(work),

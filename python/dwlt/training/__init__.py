@@ -2,7 +2,7 @@
 
 from dwlt.training.job import TrainJob
 from dwlt.training.loop import train
-from dwlt.training.objectives import OBJECTIVES, Objective
+from dwlt.training.objectives import OBJECTIVES, Objective, objective_of
 from dwlt.training.records import BestEpoch, EpochRecord, TrainOutcome
 from dwlt.training.schedule import SCHEDULES, lr_at
 from dwlt.training.slot import CheckpointSlot
@@ -17,5 +17,6 @@ __all__ = [
     "TrainJob",
     "TrainOutcome",
     "lr_at",
+    "objective_of",
     "train",
 ]

@@ -95,7 +95,7 @@ class Group:
         """One line that names the group for a reader."""
         return (
             f"{self.pretrain.regime} pre-training ({self.pretrain.label}), "
-            f"{self.prune.method}/{self.prune.regime} pruning "
+            f"{self.prune.how}/{self.prune.regime} pruning "
             f"({self.prune.label}), {self.task.name}"
             + (f", {share(self.fraction)} of the training data" if self.fraction < 1 else "")
         )

@@ -202,7 +202,7 @@ class Search:
     @property
     def label(self) -> str:
         """A few words about it."""
-        words = f"{self.pretraining.label} pre-training, {self.spec.method}"
+        words = f"{self.pretraining.label} pre-training, {self.spec.how}"
         if self.spec.train is not None:
             part = self.spec.data.fraction
             of_it = f" {share(part)}" if part < 1 else ""

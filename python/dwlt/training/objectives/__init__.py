@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dwlt.spec import TrainSpec
 from dwlt.training.objectives.adversarial import Adversarial
 from dwlt.training.objectives.base import Objective
 from dwlt.training.objectives.fast import Fast
@@ -14,4 +15,14 @@ OBJECTIVES: dict[str, type[Objective]] = {
 }
 """By regime."""
 
-__all__ = ["OBJECTIVES", "Objective"]
+
+def objective_of(spec: TrainSpec) -> Objective:
+    """The objective of a training's regime.
+
+    Raises:
+        UserError: there is no such regime.
+    """
+    return OBJECTIVES[spec.regime](spec)
+
+
+__all__ = ["OBJECTIVES", "Objective", "objective_of"]
