@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dwlt.data import augment as augmentation
+from dwlt.data.colour import COLOURS, recolour
 from dwlt.data.order import Ints, shuffled
 from dwlt.units import derive_seed
 
@@ -85,13 +86,19 @@ class Split(ABC):
             batch_size: samples per batch.
             seed: of order and augmentation, together with ``epoch``.
             epoch: counted from 0.
-            augment: as in ``TaskSpec.augment``.
+            augment: as in ``TaskSpec.augment``, or one of those, "+" and a name of
+                ``dwlt.data.colour``: "crop-flip+imagenet".
             device: where the batches are to be.
         """
+        augment, _, colours = augment.partition("+")
         order = shuffled(self.ids, derive_seed(seed, "order", epoch))
         cuts = _cuts(len(self), batch_size, training=True)
         plan = [order[low:high] for low, high in cuts]
-        return self._run(plan, augment, derive_seed(seed, "augment", epoch), torch.device(device))
+        found = self._run(plan, augment, derive_seed(seed, "augment", epoch), torch.device(device))
+        if not colours:
+            return found
+        ids = [self.ids[where] for where in plan]
+        return recoloured(found, ids, colours, derive_seed(seed, "colour", epoch))
 
     def batches(self, *, batch_size: int, device: torch.device | str = "cpu") -> Iterator[Batch]:
         """Every sample once, in id order, not augmented."""
@@ -119,6 +126,20 @@ class Split(ABC):
     @abstractmethod
     def _fetch(self, plan: Sequence[Ints], device: torch.device) -> Iterator[Tensor]:
         """The images of each entry of ``plan`` (positions), in order: uint8, on ``device``."""
+
+
+def recoloured(
+    batches: Iterator[Batch], ids: Sequence[Ints], colours: str, seed: int
+) -> Iterator[Batch]:
+    """The batches in other colours; ``ids`` are theirs, so that no device is asked for them."""
+    strength = COLOURS[colours]
+    for batch, own in zip(batches, ids, strict=True):
+        yield replace(
+            batch,
+            images=recolour(
+                batch.images, own, jitter=strength.jitter, lighting=strength.lighting, seed=seed
+            ),
+        )
 
 
 def _cuts(count: int, batch_size: int, *, training: bool) -> list[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ class Context:
         observe: is told of everything that happens.
         stop: polled between steps; True asks to stop at the next safe point.
         memo: what one command has opened and may need again, by name.
+        origin: what the journal is to say of the engine that computes here; nothing in most cases.
     """
 
     runs: Path
@@ -33,3 +34,4 @@ class Context:
     observe: Observer
     stop: Callable[[], bool]
     memo: dict[str, Any] = field(default_factory=dict)
+    origin: Mapping[str, Any] = field(default_factory=dict)

@@ -101,7 +101,7 @@ class Training:
             seed=seed,
             device=self._device,
             slot=self.slot,
-            augment=augment,
+            augment=augment if spec.colour == "none" else f"{augment}+{spec.colour}",
             prunable=None if masks is None else parameters_of(model),
             masks=masks,
             held_out=self._task.validation,
