@@ -63,7 +63,12 @@ CRITERIA: Mapping[str, tuple[str, ...]] = {
     "SNIP": (*ONCE, 'prune.criterion="snip"'),
     # 8 steps in each of 13 rounds are the hundred that the paper takes to its last sparsity.
     "SynFlow": (*ONCE, 'prune.criterion="synflow"', "prune.iterations=8"),
-    "HYDRA": ('prune.method="hydra"', 'prune.scope="tensor"', "prune.train.lr=0.1", "prune.train.epochs=4"),
+    "HYDRA": (
+        'prune.method="hydra"',
+        'prune.scope="tensor"',
+        "prune.train.lr=0.1",
+        "prune.train.epochs=4",
+    ),
     "random, ERK": ('prune.method="random"', 'prune.scope="erk"'),
 }
 """How each is searched with. The first three train between cuts; SNIP and SynFlow score the

@@ -22,7 +22,7 @@ Scope: TypeAlias = Literal["global", "tensor", "erk"] | str
 """What competes with what: all weights ("global"); those of a tensor, which keeps its share of the
 count ("tensor") or the share that the Erdős-Rényi-Kernel rule gives it ("erk"); or those of a
 group, as "2:4", which says the count as well."""
-Criterion: TypeAlias = Literal["magnitude", "lamp"]
+Criterion: TypeAlias = Literal["magnitude", "lamp", "random"]
 Keep: TypeAlias = int | Mapping[str, int]
 
 _FLOATS = {"F64", "F32", "F16", "BF16"}
@@ -37,6 +37,7 @@ def prune_magnitude(
     within: _core.MaskSet | None = None,
     scope: Scope = "global",
     criterion: Criterion = "magnitude",
+    seed: int = 0,
 ) -> _core.MaskSet:
     """Keep the weights of largest magnitude, exactly as many as asked for.
 
@@ -52,11 +53,22 @@ def prune_magnitude(
         within: only weights kept there compete; nothing removed comes back.
         scope: "tensor" gives each tensor its proportional share instead of comparing all, "erk"
             the share of the Erdős-Rényi-Kernel rule; "2:4" keeps at most 2 of every 4 inputs.
-        criterion: "lamp" compares layer-adaptive magnitudes.
+        criterion: "lamp" compares layer-adaptive magnitudes; "random" draws, as ``prune_random``.
+        seed: of what is drawn.
 
     Raises:
         MaskError: a weight is NaN, a count cannot be met, or ``within`` does not fit.
     """
+    if criterion == "random":
+        return prune_random(
+            weights,
+            rate=rate,
+            sparsity=sparsity,
+            keep=keep,
+            within=within,
+            scope=scope,
+            seed=seed,
+        )
     tensors = [(name, *for_core(name, array)) for name, array in weights.items()]
     shapes = {name: tuple(given.shape) for name, given, _ in tensors}
     count = wanted_count(
@@ -155,10 +167,10 @@ def prune_random(
     Raises:
         MaskError: a count cannot be met, or ``within`` does not fit.
     """
-    shapes = {name: _shape_of(given) for name, given in weights.items()}
-    count = count_to_keep(shapes, rate=rate, sparsity=sparsity, keep=keep, within=within)
     if is_pattern(scope):
         raise MaskError(f"{scope} is a pattern of magnitudes, and nothing is drawn by one")
+    shapes = {name: _shape_of(given) for name, given in weights.items()}
+    count = count_to_keep(shapes, rate=rate, sparsity=sparsity, keep=keep, within=within)
     if scope == "erk" and isinstance(count, int):
         count, scope = erk_counts(shapes, count, _available(within)), "tensor"
     return _core.select_random(
@@ -175,6 +187,7 @@ def prune_checkpoint(
     within: _core.MaskSet | None = None,
     scope: Scope = "global",
     criterion: Criterion = "magnitude",
+    seed: int = 0,
     only: Sequence[str] | None = None,
     progress: _core.Progress | None = None,
 ) -> _core.MaskSet:
@@ -185,8 +198,8 @@ def prune_checkpoint(
 
     Args:
         path: a safetensors file, an index (``*.safetensors.index.json``), or a folder of such.
-        rate, sparsity, keep, within, scope, criterion: as in ``prune_magnitude``. LAMP takes 8
-            bytes of memory per weight.
+        rate, sparsity, keep, within, scope, criterion, seed: as in ``prune_magnitude``. LAMP
+            takes 8 bytes of memory per weight; for a random draw the weights are not read.
         only: patterns (``*``, ``?``) of the names to prune. By default those of ``within``, or
             else every floating-point tensor of two dimensions or more. Given with ``within``, they
             choose among its tensors: those chosen are pruned further, and ``rate``, ``sparsity``
@@ -218,22 +231,24 @@ def prune_checkpoint(
         if absent is not None:
             raise MaskError(f"{path} has no tensor {absent!r}, which the masks cover")
         chosen = _core.MaskSet.from_bools({name: within[name] for name in within if name in shapes})
-    count = wanted_count(
-        shapes, scope, rate=rate, sparsity=sparsity, keep=keep, within=chosen, criterion=criterion
-    )
-    if scope == "erk" and isinstance(count, int):
-        count, scope = erk_counts(shapes, count, _available(chosen)), "tensor"
-    pattern = scope if is_pattern(scope) else None
-    masks = _core.select_checkpoint(
-        path,
-        list(shapes),
-        keep=count,
-        within=chosen,
-        scope="global" if pattern else scope,
-        progress=progress,
-        criterion=criterion,
-        pattern=pattern,
-    )
+    counts: dict[str, Any] = {"rate": rate, "sparsity": sparsity, "keep": keep}
+    if criterion == "random":
+        masks = prune_random(shapes, **counts, within=chosen, scope=scope, seed=seed)
+    else:
+        count = wanted_count(shapes, scope, **counts, within=chosen, criterion=criterion)
+        if scope == "erk" and isinstance(count, int):
+            count, scope = erk_counts(shapes, count, _available(chosen)), "tensor"
+        pattern = scope if is_pattern(scope) else None
+        masks = _core.select_checkpoint(
+            path,
+            list(shapes),
+            keep=count,
+            within=chosen,
+            scope="global" if pattern else scope,
+            progress=progress,
+            criterion=criterion,
+            pattern=pattern,
+        )
     if within is None or chosen is within:
         return masks
     # The others stay as they are.
