@@ -18,6 +18,7 @@ from dwlt.runs.context import Context
 from dwlt.runs.done import finished
 from dwlt.runs.plan import Search, SourceWeights
 from dwlt.runs.store import Run
+from dwlt.spec import PruneSpec
 from dwlt.stages.common import clear_checkpoints, first_of_each, open_task, stopped, task_info
 from dwlt.stages.methods import METHODS, Rounds, RoundTicket
 from dwlt.stages.pretrain import summary
@@ -187,7 +188,7 @@ def _save(work: Rounds, round_: int, ticket: RoundTicket, parent: str | None) ->
             "round": round_,
             "kept": masks.kept,
             "total": masks.total,
-            "rate": spec.rate,
+            "rate": _rate(spec),
             "method": spec.method,
             "criterion": spec.criterion,
             "scope": spec.scope,
@@ -209,6 +210,14 @@ def _save(work: Rounds, round_: int, ticket: RoundTicket, parent: str | None) ->
         },
         [*ticket.files, f"{layout.round_name(round_)}/{layout.MASK}"],
     )
+
+
+def _rate(spec: PruneSpec) -> float:
+    """The share of the kept weights that a round removes; a pattern such as 2:4 says its own."""
+    if not spec.patterned:
+        return spec.rate
+    keep, of = map(int, spec.scope.split(":"))
+    return 1 - keep / of
 
 
 def _of(work: Rounds) -> Origin | None:
