@@ -63,7 +63,10 @@ class TrainingError(DwltError):
 
 
 class InterruptError(DwltError):
-    """The user stopped the work; everything up to the last epoch is saved. Exit code 130."""
+    """The user stopped the work; everything up to there is saved. Exit code 130.
+
+    Of work that a scheduler stopped it is another one, see ``cli/session.py``.
+    """
 
     exit_code = 130
 

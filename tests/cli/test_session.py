@@ -12,6 +12,8 @@ import pytest
 
 from dwlt.cli.options import Settings
 from dwlt.cli.session import STOPS, session
+from dwlt.errors import InterruptError
+from dwlt.spec import load_experiment
 
 
 @pytest.fixture
@@ -63,6 +65,31 @@ def test_others_stop_at_the_next_step_and_the_second_at_once(
             os.kill(os.getpid(), number)
     assert signal.getsignal(number) == before
     assert "press Ctrl-C again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGHUP, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75)],
+)
+def test_who_stopped_the_work_decides_the_exit_code(
+    number: int, code: int, settings: Settings
+) -> None:
+    def work() -> None:
+        with session(settings, None) as (context, _):
+            os.kill(os.getpid(), number)
+            assert context.stop()
+            raise InterruptError("stopped")
+
+    with pytest.raises(InterruptError) as error:
+        work()
+    assert error.value.exit_code == code
+    assert InterruptError.exit_code == 130
+
+
+def test_a_config_says_how_often_to_save_inside_an_epoch(settings: Settings) -> None:
+    experiment = load_experiment("digits", ["checkpoint_minutes=0.5"])
+    with session(settings, experiment) as (context, _):
+        assert context.checkpoint_seconds == 30
 
 
 def test_a_session_in_another_thread_leaves_signals_alone(settings: Settings) -> None:

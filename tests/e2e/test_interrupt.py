@@ -22,15 +22,15 @@ def wait_for(runs: Path, pattern: str) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(
-    number: signal.Signals, longer: Path, tmp_path: Path
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGUSR1, 75)])
+def test_a_signal_saves_says_how_to_go_on_and_what_it_was(
+    number: signal.Signals, code: int, longer: Path, tmp_path: Path
 ) -> None:
     process = start(longer, tmp_path)
     wait_for(tmp_path, "state.safetensors")
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == code, err
     assert "run the same command again to continue" in err
     assert "Traceback" not in err
     assert out == ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import torch
@@ -23,7 +23,10 @@ class _Memory:
         return len(self.labels)
 
     def steps(self, batch_size: int) -> int:
-        return -(-len(self) // batch_size)
+        return len(self.step_sizes(batch_size))
+
+    def step_sizes(self, batch_size: int) -> list[int]:
+        return [len(part) for part in torch.split(torch.arange(len(self)), batch_size) if len(part)]
 
     def train_batches(
         self,
@@ -33,14 +36,19 @@ class _Memory:
         epoch: int,
         augment: str = "none",
         device: torch.device | str = "cpu",
+        first: int = 0,
+        parts: Callable[[int], Sequence[tuple[int, int]]] | None = None,
     ) -> Iterator[Batch]:
         generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
-        for part in torch.split(torch.randperm(len(self), generator=generator), batch_size):
-            yield Batch(
-                self.images[part].to(device),
-                self.labels[part].to(device),
-                self.ids[part].to(device),
-            )
+        order = torch.randperm(len(self), generator=generator)
+        for step, batch in list(enumerate(torch.split(order, batch_size)))[first:]:
+            for low, high in [(0, len(batch))] if parts is None else parts(step):
+                part = batch[low:high]
+                yield Batch(
+                    self.images[part].to(device),
+                    self.labels[part].to(device),
+                    self.ids[part].to(device),
+                )
 
     def batches(self, *, batch_size: int, device: torch.device | str = "cpu") -> Iterator[Batch]:
         for part in torch.split(torch.arange(len(self)), batch_size):

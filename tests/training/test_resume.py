@@ -17,6 +17,7 @@ from dwlt.errors import LedgerError
 from dwlt.scoring import Scored, score
 from dwlt.spec import AttackSpec, ScoreSpec, TrainSpec
 from dwlt.training import CheckpointSlot, TrainJob, TrainOutcome, train
+from dwlt.training.identity import identity_of
 from dwlt.units import Eps
 from tests.training.memory import blobs, small_net
 
@@ -25,6 +26,11 @@ SPEC = TrainSpec(
     regime="fast", epochs=4, batch_size=8, lr=0.05, schedule="cosine", warmup=1, attack=STEP
 )
 SCORE = ScoreSpec(attack=STEP)
+HOOKS = ("on_epoch", "stop", "checkpoint_seconds")
+
+
+class Killed(BaseException):
+    """Nothing catches this, as nothing catches kill -9."""
 
 
 def start() -> tuple[nn.Sequential, dict[str, nn.Parameter], dict[str, Tensor]]:
@@ -39,12 +45,13 @@ def attempt(
     folder: Path, spec: TrainSpec = SPEC, *, seed: int = 3, **options: Any
 ) -> tuple[TrainOutcome, nn.Sequential]:
     """One process's life: everything starts afresh but for the files."""
+    folder.mkdir(exist_ok=True)
     net, prunable, masks = start()
 
     def score_epoch(epoch: int) -> Scored:
         return score(net, blobs(12, seed=7), SCORE, device="cpu")
 
-    hooks = {name: options.pop(name) for name in ("on_epoch", "stop") if name in options}
+    hooks = {name: options.pop(name) for name in HOOKS if name in options}
     values = {
         "model": net,
         "split": blobs(),
@@ -81,24 +88,78 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5])
 def test_stopped_every_few_steps(tmp_path: Path, whole: dict[str, Any], steps: int) -> None:
-    # An epoch has 3 steps and the one in progress is lost: lives of up to 3 steps must grow.
+    # 4 epochs of 3 steps, dropout, masks and snapshots: each life takes a few steps further.
     lives = 0
     while True:
         lives += 1
-        allowed = steps * lives if steps <= 3 else steps
-        polls = iter(range(allowed + 1))
-        outcome, net = attempt(
-            tmp_path, stop=lambda polls=polls, end=allowed: next(polls, end) >= end
-        )
+        # Asked before every step, and once more before an epoch is scored.
+        polls = iter(range(steps + 1))
+        outcome, net = attempt(tmp_path, stop=lambda polls=polls: next(polls, steps) >= steps)
         if not outcome.interrupted:
             break
-        assert outcome.epochs < 4
+        assert 0 < 3 * outcome.epochs + outcome.steps <= lives * steps
     assert lives > 1
     assert essence(outcome, net, tmp_path) == whole
 
 
-class Killed(BaseException):
-    """Nothing catches this, as nothing catches kill -9."""
+@pytest.mark.parametrize(("regime", "micro"), [("fast", 3), ("adversarial", 2)])
+def test_a_step_in_pieces_resumes_exactly(tmp_path: Path, regime: str, micro: int) -> None:
+    attack = STEP.model_copy(update={"mode": "train"})
+    spec = SPEC.model_copy(update={"regime": regime, "micro_batch": micro, "attack": attack})
+    outcome, net = attempt(tmp_path / "whole", spec)
+    expected = essence(outcome, net, tmp_path / "whole")
+    while True:
+        polls = iter(range(3))
+        outcome, net = attempt(
+            tmp_path / "cut", spec, stop=lambda polls=polls: next(polls, None) is None
+        )
+        if not outcome.interrupted:
+            break
+    assert essence(outcome, net, tmp_path / "cut") == expected
+
+
+def test_a_kill_between_checkpoints_loses_the_steps_since(
+    tmp_path: Path, whole: dict[str, Any]
+) -> None:
+    # A checkpoint before every step; killed inside the third step of the second epoch.
+    polls = 0
+
+    def stop() -> bool:
+        nonlocal polls
+        polls += 1
+        if polls == 7:
+            raise Killed
+        return False
+
+    with pytest.raises(Killed):
+        attempt(tmp_path, stop=stop, checkpoint_seconds=0.0)
+    found = CheckpointSlot(tmp_path / "state.safetensors", {}).load_epochs()
+    assert found == 1
+    polls = -100
+    outcome, net = attempt(tmp_path, stop=stop)
+    # One of three steps of epoch 2 was saved: two and the look before scoring are left of it.
+    assert polls == -100 + 3 + 4 + 4
+    assert essence(outcome, net, tmp_path) == whole
+
+
+def test_how_often_it_is_saved_changes_nothing(tmp_path: Path, whole: dict[str, Any]) -> None:
+    outcome, net = attempt(tmp_path, checkpoint_seconds=0.0)
+    assert essence(outcome, net, tmp_path) == whole
+
+
+def test_a_checkpoint_of_before_a_setting_existed_is_gone_on_with(
+    tmp_path: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def older(job: TrainJob) -> dict[str, Any]:
+        return {k: v for k, v in identity_of(job).items() if k != "train.micro_batch"}
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dwlt.training.loop.identity_of", older)
+        attempt(tmp_path, stop=iter([False] * 6 + [True]).__next__)
+    with pytest.raises(LedgerError, match=r"its train\.micro_batch is null, not 4"):
+        attempt(tmp_path, SPEC.model_copy(update={"micro_batch": 4}))
+    outcome, net = attempt(tmp_path)
+    assert essence(outcome, net, tmp_path) == whole
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -159,3 +220,31 @@ def test_a_changed_training_is_refused(tmp_path: Path, changes: dict[str, Any], 
     attempt(tmp_path, SPEC.model_copy(update={"epochs": 4}))
     with pytest.raises(LedgerError, match=named):
         attempt(tmp_path, **changes)
+
+
+FREE = AttackSpec(eps=Eps("0.1"), step=Eps("0.1"), steps=1, random_start=False, mode="train")
+REGIMES: dict[str, dict[str, Any]] = {
+    "fast": {"options": {"grad_align": 0.2, "n_fgsm": 2}},
+    "trades": {},
+    "mart": {},
+    "free": {"attack": FREE, "options": {"replays": 2}},
+    "adversarial-awp": {"options": {"awp_warmup": 1}},
+    "free-awp": {"attack": FREE, "options": {"replays": 2}},
+}
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_every_regime_resumes_and_keeps_masked_weights_at_zero(tmp_path: Path, regime: str) -> None:
+    values = {**SPEC.model_dump(), "options": {}, **REGIMES[regime], "regime": regime}
+    spec = TrainSpec.model_validate({**values, "epochs": 3})
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    expected = essence(*attempt(whole, spec), whole)
+    polls = iter(range(100))
+    outcome, _ = attempt(parts, spec, stop=lambda: next(polls) >= 5)
+    assert (outcome.interrupted, outcome.epochs) == (True, 1)
+    outcome, net = attempt(parts, spec)
+    assert essence(outcome, net, parts) == expected
+    _, _, masks = start()
+    assert bool((net.state_dict()["0.weight"][~masks["0.weight"]] == 0).all())

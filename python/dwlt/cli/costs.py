@@ -24,7 +24,7 @@ def dry_run(settings: Settings, experiment: Experiment, plan_of: Callable[[Conte
     from dwlt.cli.session import session
     from dwlt.grid import cost
 
-    with session(settings, experiment.threads) as (context, show):
+    with session(settings, experiment) as (context, show):
         costs = cost.dry_run(plan_of(context), context)
     _show(settings, show, costs)
 

@@ -111,7 +111,7 @@ def command(settings: Settings, model: Path, **options: Any) -> None:
         mask=options["mask"],
         source=options["source"],
     )
-    with session(settings, experiment.threads) as (context, show):
+    with session(settings, experiment) as (context, show):
         folder, result = evaluate.run(
             experiment, wanted, file, context, own_task=options["task"] is None
         )

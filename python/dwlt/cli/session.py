@@ -8,30 +8,55 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from dwlt.cli.options import Settings
 from dwlt.cli.show import Show
 from dwlt.cli.streams import others_to_stderr
+from dwlt.errors import InterruptError
 from dwlt.runs.context import Context
 
-STOPS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
-"""Ctrl-C, a polite kill, and a terminal that is closed (which Windows does not signal)."""
+if TYPE_CHECKING:
+    from dwlt.spec import Experiment
+
+STOPS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+    # Windows signals neither a terminal that is closed nor what users define.
+    if hasattr(signal, name)
+)
+"""Ctrl-C, a polite kill, a terminal that is closed, and what schedulers announce the end with."""
+
+PREEMPTIONS = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)
+)
+"""What a scheduler sends that wants the machine back: the work is to be started again later."""
+
+PREEMPTED = 75
+"""The exit code then: EX_TEMPFAIL of sysexits.h, a failure that passes, which job scripts and
+schedulers can requeue on. A user who pressed Ctrl-C gets 130."""
 
 
 @contextmanager
-def session(settings: Settings, threads: int | None) -> Iterator[tuple[Context, Show]]:
-    """Work under a live view. The first Ctrl-C asks stages to stop, the second one insists."""
-    asked = False
+def session(settings: Settings, experiment: Experiment | None) -> Iterator[tuple[Context, Show]]:
+    """Work under a live view. The first Ctrl-C asks stages to stop, the second one insists.
 
-    def ask(_signal: int, _frame: FrameType | None) -> None:
+    Args:
+        experiment: its ``threads`` and ``checkpoint_minutes`` are heeded; None: PyTorch's choice
+            and no checkpoint inside an epoch.
+    """
+    asked: int | None = None
+
+    def ask(number: int, _frame: FrameType | None) -> None:
         nonlocal asked
-        if asked:
+        if asked is not None:
             raise KeyboardInterrupt
-        asked = True
+        asked = number
         show.stopping()
 
     show = Show(quiet=settings.quiet)
     show.clear_line()
+    threads = None if experiment is None else experiment.threads
     context = Context(
         runs=settings.runs,
         data_dir=settings.data_dir,
@@ -39,10 +64,16 @@ def session(settings: Settings, threads: int | None) -> Iterator[tuple[Context, 
         workers=settings.workers,
         threads=None if "OMP_NUM_THREADS" in os.environ else threads,
         observe=show.event,
-        stop=lambda: asked,
+        stop=lambda: asked is not None,
+        checkpoint_seconds=None if experiment is None else 60 * experiment.checkpoint_minutes,
     )
     with answering(ask), show, others_to_stderr():
-        yield context, show
+        try:
+            yield context, show
+        except InterruptError as error:
+            if asked in PREEMPTIONS:
+                error.exit_code = PREEMPTED
+            raise
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,6 +43,8 @@ class Split(ABC):
         num_classes: number of classes of the task.
         shape: (C, H, W) of every image.
         levels: the pixel value that stands for 1.0 (255; 16 for the digits).
+        waited: seconds that whoever asked for batches has waited for them so far: for decoding,
+            cutting and augmenting that was not done ahead, and for copies to the device.
     """
 
     def __init__(
@@ -60,13 +63,18 @@ class Split(ABC):
         self.num_classes = num_classes
         self.shape = shape
         self.levels = levels
+        self.waited = 0.0
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def steps(self, batch_size: int) -> int:
         """Number of batches that ``train_batches`` yields per epoch."""
-        return len(_cuts(len(self), batch_size, training=True))
+        return len(self.step_sizes(batch_size))
+
+    def step_sizes(self, batch_size: int) -> list[int]:
+        """Images of each batch that ``train_batches`` yields per epoch."""
+        return [high - low for low, high in _cuts(len(self), batch_size, training=True)]
 
     def train_batches(
         self,
@@ -76,6 +84,8 @@ class Split(ABC):
         epoch: int,
         augment: str = "none",
         device: torch.device | str = "cpu",
+        first: int = 0,
+        parts: Callable[[int], Sequence[tuple[int, int]]] | None = None,
     ) -> Iterator[Batch]:
         """One epoch in random order, augmented: a pure function of (seed, epoch, step).
 
@@ -89,11 +99,18 @@ class Split(ABC):
             augment: as in ``TaskSpec.augment``, or one of those, "+" and a name of
                 ``dwlt.data.colour``: "crop-flip+imagenet".
             device: where the batches are to be.
+            first: begin with this batch; those before it are not decoded.
+            parts: of each batch, by its number, the (low, high) that are yielded one after
+                another as batches of their own; None: the whole. A sample is the same in each.
         """
         augment, _, colours = augment.partition("+")
         order = shuffled(self.ids, derive_seed(seed, "order", epoch))
         cuts = _cuts(len(self), batch_size, training=True)
-        plan = [order[low:high] for low, high in cuts]
+        plan = []
+        for step in range(first, len(cuts)):
+            low, high = cuts[step]
+            some = [(0, high - low)] if parts is None else parts(step)
+            plan += [order[low + start : low + end] for start, end in some]
         found = self._run(plan, augment, derive_seed(seed, "augment", epoch), torch.device(device))
         if not colours:
             return found
@@ -114,18 +131,30 @@ class Split(ABC):
     def _run(
         self, plan: Sequence[Ints], augment: str, seed: int, device: torch.device
     ) -> Iterator[Batch]:
-        fetched = self._fetch(plan, device)
+        crops = seed if augment in augmentation.FROM_ORIGINALS else None
+        began = time.perf_counter()
+        fetched = self._fetch(plan, device, crops)
         for where, pixels in zip(plan, fetched, strict=True):
             ids = self.ids[where]
-            yield Batch(
+            batch = Batch(
                 augmentation.apply(pixels, ids, augment=augment, seed=seed, levels=self.levels),
                 torch.from_numpy(self.labels[where]).to(device),
                 torch.from_numpy(ids).to(device),
             )
+            self.waited += time.perf_counter() - began
+            yield batch
+            began = time.perf_counter()
 
     @abstractmethod
-    def _fetch(self, plan: Sequence[Ints], device: torch.device) -> Iterator[Tensor]:
-        """The images of each entry of ``plan`` (positions), in order: uint8, on ``device``."""
+    def _fetch(
+        self, plan: Sequence[Ints], device: torch.device, crops: int | None
+    ) -> Iterator[Tensor]:
+        """The images of each entry of ``plan`` (positions), in order: uint8, on ``device``.
+
+        Args:
+            crops: None for whole images; else the seed of the parts that are cut from them, as
+                ``dwlt.data.crop`` draws them.
+        """
 
 
 def recoloured(

@@ -15,7 +15,6 @@ from dwlt.spec.load import (
     validate_spec,
 )
 from dwlt.spec.parts import (
-    REGIMES,
     AttackSpec,
     ModelSpec,
     Regime,
@@ -23,6 +22,7 @@ from dwlt.spec.parts import (
     TaskSpec,
     TrainSpec,
 )
+from dwlt.spec.regimes import OBJECTIVES, Options, regime_names, require_regime, split_awp
 from dwlt.spec.stages import (
     METHODS,
     OF_A_SEARCH,
@@ -43,8 +43,8 @@ __all__ = [
     "CRITERIA",
     "DEFAULT_PRESET",
     "METHODS",
+    "OBJECTIVES",
     "OF_A_SEARCH",
-    "REGIMES",
     "SCORED",
     "TRAINED",
     "TRANSFER_REGIMES",
@@ -59,6 +59,7 @@ __all__ = [
     "LayerChoice",
     "Method",
     "ModelSpec",
+    "Options",
     "PretrainSpec",
     "PruneSpec",
     "Regime",
@@ -82,7 +83,10 @@ __all__ = [
     "narrowed",
     "preset_text",
     "presets",
+    "regime_names",
+    "require_regime",
     "searched_on",
+    "split_awp",
     "spread",
     "validate_spec",
     "variants",

@@ -56,6 +56,7 @@ class Training:
         self._into = into
         self._label = label
         self._records: list[EpochRecord] = []
+        self._waited = 0.0
         folder = run.folder / into
         folder.mkdir(parents=True, exist_ok=True)
         self._name = name
@@ -89,9 +90,10 @@ class Training:
                 checkpoint is written.
 
         Raises:
-            InterruptError: the user asked to stop; the last complete epoch is saved.
+            InterruptError: the user asked to stop; what is done is saved.
         """
         saved = self.slot.load_epochs()
+        self._waited = self._task.train.waited
         self._records = self.slot.load_records()
         self._context.observe(StepStarted(self._label, spec.epochs, resumed_at=saved))
         job = TrainJob(
@@ -112,10 +114,12 @@ class Training:
             score_epoch=self._scorer(model, scoring, spec.epochs, at_epoch),
             on_epoch=lambda record: self._epoch(record, spec.epochs),
             stop=self._context.stop,
+            checkpoint_seconds=self._context.checkpoint_seconds,
         )
         self._write_metrics(outcome.records)
         if outcome.interrupted:
-            raise stopped(f"{self._label}, after epoch {outcome.epochs} of {spec.epochs}")
+            steps = f" and {outcome.steps} steps of the next" if outcome.steps else ""
+            raise stopped(f"{self._label}, after epoch {outcome.epochs} of {spec.epochs}{steps}")
         for flag in outcome.flags:
             self._context.observe(Message(flag.text, warning=True))
         return outcome
@@ -144,7 +148,11 @@ class Training:
         for key in ("sa", "ra"):
             if validation.get(key) is not None:
                 metrics[key] = validation[key]["value"]
-        self._context.observe(EpochDone(record.epoch, epochs, record.seconds, metrics))
+        waited = self._task.train.waited - self._waited
+        self._waited += waited
+        self._run.trained(record.seconds, waited)
+        share = min(1.0, waited / record.seconds) if record.seconds else None
+        self._context.observe(EpochDone(record.epoch, epochs, record.seconds, metrics, share))
 
     def _write_metrics(self, records: Iterable[EpochRecord]) -> None:
         lines = [json.dumps(record.values(), sort_keys=True) for record in records]

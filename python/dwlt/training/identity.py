@@ -29,6 +29,13 @@ def identity_of(job: TrainJob) -> dict[str, Any]:
     }
 
 
+def defaults_of(job: TrainJob) -> dict[str, Any]:
+    """The settings' defaults under the names that ``identity_of`` has for them."""
+    kind = type(job.spec)
+    settings = kind.model_construct().model_dump(mode="json", warnings=False)
+    return {f"train.{name}": value for name, value in settings.items()}
+
+
 def _digest(tensors: Mapping[str, Tensor]) -> str:
     """Digest of names, types, shapes and values, in order."""
     digest = hashlib.blake2b(digest_size=16)

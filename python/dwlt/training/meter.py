@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from itertools import accumulate
+
 import torch
 from torch import Tensor
 
 from dwlt.errors import TrainingError
+from dwlt.training.pieces import Cuts
 
 CHECK_EVERY = 50
 """Steps between looks for a loss that is not finite: rare enough to cost nothing, often enough
@@ -15,48 +19,71 @@ that an epoch of hours does not run on in vain."""
 class Meter:
     """Loss and accuracy of one epoch.
 
+    The loss of each piece of each step has a place of its own, so that the mean is taken in the
+    same order however many devices have computed the pieces.
+
     Args:
         epoch: from 1, for messages.
-        steps: of the epoch.
-        lr: learning rate now, for messages.
+        cuts: the pieces of the epoch's steps.
+        replays: optimiser steps on each batch, one after another.
+        total: adds up a tensor over all devices, in place.
     """
 
-    def __init__(self, epoch: int, steps: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        epoch: int,
+        cuts: Cuts,
+        replays: int,
+        device: torch.device,
+        total: Callable[[Tensor], None],
+    ) -> None:
         self._epoch = epoch
-        self._losses = torch.zeros(steps, device=device)
+        sizes = [cuts.sizes(step) * replays for step in range(len(cuts))]
+        self._first = [0, *accumulate(len(one) for one in sizes)]
+        self._pieces = [len(one) // replays for one in sizes]
+        self._sizes = torch.tensor([size for one in sizes for size in one], dtype=torch.float64)
+        self._losses = torch.zeros(len(self._sizes), device=device)
         self._correct = torch.zeros((), dtype=torch.int64, device=device)
-        self._sizes: list[int] = []
+        self._total = total
+        self._steps = 0
         self._checked = 0
 
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """One step's mean loss and logits.
+    def add(
+        self, step: int, replay: int, piece: int, loss: Tensor, logits: Tensor, labels: Tensor
+    ) -> None:
+        """The mean loss and the logits of one piece."""
+        self._losses[self._first[step] + replay * self._pieces[step] + piece] = loss.detach()
+        self._correct += (logits.detach().argmax(1) == labels).sum()
+
+    def end_step(self) -> None:
+        """Called after each step, replays included.
 
         Raises:
             TrainingError: a loss among the latest steps is not finite.
         """
-        self._losses[len(self._sizes)] = loss.detach()
-        self._correct += (logits.detach().argmax(1) == labels).sum()
-        self._sizes.append(len(labels))
-        if len(self._sizes) - self._checked >= CHECK_EVERY:
+        self._steps += 1
+        if self._steps - self._checked >= CHECK_EVERY:
             self.check()
 
     def check(self) -> None:
-        """Check the losses since the last check.
+        """Check the losses since the last check, of all devices.
 
         Raises:
             TrainingError: one is not finite; the message names epoch and step.
         """
-        fresh = self._losses[self._checked : len(self._sizes)]
+        fresh = self._losses[self._first[self._checked] : self._first[self._steps]].clone()
+        self._total(fresh)
         bad = (~fresh.isfinite()).nonzero()
         if len(bad):
-            step = self._checked + int(bad[0])
+            place = self._first[self._checked] + int(bad[0])
+            step = next(i for i, first in enumerate(self._first[1:]) if first > place)
             raise TrainingError(
-                f"the loss became {float(self._losses[step])} in epoch {self._epoch}, "
+                f"the loss became {float(fresh[int(bad[0])])} in epoch {self._epoch}, "
                 f"step {step + 1}",
                 hint="lower lr, add warm-up epochs, or train with precision = 'fp32'; each is "
                 "another run, this one would come to the same point again",
             )
-        self._checked = len(self._sizes)
+        self._checked = self._steps
 
     def totals(self) -> tuple[float, float]:
         """Mean loss and accuracy over the epoch's samples.
@@ -65,7 +92,28 @@ class Meter:
             TrainingError: as ``check``.
         """
         self.check()
-        sizes = torch.tensor(self._sizes, dtype=torch.float64)
-        losses = self._losses[: len(self._sizes)].double().cpu()
+        found = self.state_dict()
+        sizes = self._sizes[: self._first[self._steps]]
         count = float(sizes.sum())
-        return float((losses * sizes).sum()) / count, int(self._correct) / count
+        losses = found["losses"].double().cpu()
+        return float((losses * sizes).sum()) / count, int(found["correct"]) / count
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What the steps so far came to, on all devices together."""
+        losses = self._losses[: self._first[self._steps]].clone()
+        correct = self._correct.clone()
+        self._total(losses)
+        self._total(correct)
+        return {"losses": losses, "correct": correct}
+
+    def load_state_dict(self, steps: int, state: Mapping[str, Tensor], *, counts: bool) -> None:
+        """Go on after some steps.
+
+        Args:
+            steps: of this epoch that are done.
+            counts: whether this device is the one that counts them; the others add nothing.
+        """
+        self._steps = self._checked = steps
+        if counts:
+            self._losses[: self._first[steps]] = state["losses"].to(self._losses.device)
+            self._correct.copy_(state["correct"])

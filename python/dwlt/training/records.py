@@ -94,11 +94,11 @@ class TrainOutcome:
 
     Attributes:
         epochs: complete and saved.
-        interrupted: ``stop`` asked for it; the model then holds a step of the epoch in progress,
-            which is not saved: running again continues from the last complete one.
+        interrupted: ``stop`` asked for it; running again goes on after the last step.
         records: of every epoch, those before a resume included.
         best: by measure, "sa" and "ra"; empty where snapshots were not asked for.
         images: digest of the images that it was trained on.
+        steps: of the epoch in progress, saved too; 0 between epochs.
     """
 
     epochs: int
@@ -106,6 +106,7 @@ class TrainOutcome:
     records: tuple[EpochRecord, ...] = ()
     best: dict[str, BestEpoch] = field(default_factory=dict)
     images: str | None = None
+    steps: int = 0
 
     @property
     def flags(self) -> tuple[Flag, ...]:

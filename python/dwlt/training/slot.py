@@ -1,4 +1,5 @@
-"""The one checkpoint of a running training: a safetensors file, replaced whole after each epoch.
+"""The one checkpoint of a running training: a safetensors file, replaced whole after each epoch and
+every few minutes inside one.
 
 A slot also keeps the snapshots of the best epochs, each in a file of its own that names its epoch
 and is written once. The checkpoint says which snapshots count, so a kill between the two writes
@@ -24,6 +25,36 @@ from dwlt.training.records import BestEpoch, EpochRecord
 
 _KEY = "dwlt-training"
 _VERSION = 1
+_INSIDE = 2
+"""The version of a checkpoint inside an epoch, which earlier versions of dwlt must refuse: they
+would train the whole epoch on top of it."""
+
+
+@dataclass(frozen=True)
+class Partial:
+    """The part of an epoch that is done.
+
+    Attributes:
+        steps: of the epoch in progress.
+        seconds: that they took.
+        tensors: what they came to and what they have drawn, by name.
+    """
+
+    steps: int
+    seconds: float
+    tensors: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, steps: int, seconds: float, parts: Mapping[str, Mapping[str, Tensor]]) -> Partial:
+        """From the state of each thing that has one, by its name."""
+        tensors = {
+            f"{part}.{name}": one for part, state in parts.items() for name, one in state.items()
+        }
+        return cls(steps, seconds, tensors)
+
+    def part(self, name: str) -> dict[str, Tensor]:
+        """The state of one thing."""
+        return _under(f"{name}.", self.tensors)
 
 
 @dataclass(frozen=True)
@@ -36,6 +67,7 @@ class Saved:
         momentum: by parameter name.
         records, best: as in ``TrainOutcome``.
         objective: what the objective remembers, by name; empty for most.
+        partial: the epoch in progress; None between epochs.
     """
 
     epochs: int
@@ -44,6 +76,7 @@ class Saved:
     records: list[EpochRecord]
     best: dict[str, BestEpoch]
     objective: dict[str, Tensor] = field(default_factory=dict)
+    partial: Partial | None = None
 
 
 class CheckpointSlot:
@@ -58,10 +91,17 @@ class CheckpointSlot:
     def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
         self.path = path
         self._identity = json.loads(json.dumps(dict(identity)))
+        self._unsaid: dict[str, Any] = {}
 
-    def bind(self, more: Mapping[str, Any]) -> None:
-        """Add to the identity that a checkpoint must agree with."""
+    def bind(self, more: Mapping[str, Any], unsaid: Mapping[str, Any]) -> None:
+        """Add to the identity that a checkpoint must agree with.
+
+        Args:
+            unsaid: what a checkpoint means that does not have a name, since it was written before
+                there was such a setting.
+        """
         self._identity |= json.loads(json.dumps(dict(more)))
+        self._unsaid = json.loads(json.dumps(dict(unsaid)))
 
     def load_epochs(self) -> int:
         """Complete epochs saved here, for estimates of how much is left.
@@ -109,6 +149,7 @@ class CheckpointSlot:
             records=[EpochRecord.of(values) for values in meta["records"]],
             best=best,
             objective=_under("objective.", tensors),
+            partial=_partial(meta, tensors),
         )
 
     def save(self, saved: Saved) -> None:
@@ -123,6 +164,13 @@ class CheckpointSlot:
             "records": [record.values() for record in saved.records],
             "best": {kind: entry.values() for kind, entry in saved.best.items()},
         }
+        if saved.partial is not None:
+            tensors |= {f"partial.{name}": value for name, value in saved.partial.tensors.items()}
+            meta |= {
+                "version": _INSIDE,
+                "steps": saved.partial.steps,
+                "seconds": saved.partial.seconds,
+            }
         _write(self.path, tensors, {_KEY: json.dumps(meta, sort_keys=True)})
         self._sweep({entry.file for entry in saved.best.values()})
 
@@ -183,8 +231,9 @@ class CheckpointSlot:
         return meta
 
     def _require_own(self, meta: Mapping[str, Any]) -> None:
-        found = {"version": meta.get("version"), **meta.get("identity", {})}
-        own = {"version": _VERSION, **self._identity}
+        version = meta.get("version")
+        found = {**self._unsaid, "version": version, **meta.get("identity", {})}
+        own = {"version": _INSIDE if version == _INSIDE else _VERSION, **self._identity}
         for name in sorted(own.keys() | found.keys()):
             if own.get(name) != found.get(name):
                 raise LedgerError(
@@ -213,6 +262,12 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for name, value in tensors.items()
         if name.startswith(prefix)
     }
+
+
+def _partial(meta: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Partial | None:
+    if "steps" not in meta:
+        return None
+    return Partial(meta["steps"], meta["seconds"], _under("partial.", tensors))
 
 
 def _short(value: Any) -> str:

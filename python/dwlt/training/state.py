@@ -1,4 +1,4 @@
-"""The state of a training between two epochs: in memory, and the same in its slot."""
+"""The state of a training between two steps: in memory, and the same in its slot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dwlt.scoring import Scored
 from dwlt.training.objectives import Objective
 from dwlt.training.records import BestEpoch, EpochRecord, TrainOutcome
-from dwlt.training.slot import CheckpointSlot, Saved
+from dwlt.training.slot import CheckpointSlot, Partial, Saved
 
 
 class TrainingState:
@@ -33,6 +33,8 @@ class TrainingState:
         self._records: list[EpochRecord] = []
         self._best: dict[str, BestEpoch] = {}
         self.epochs = 0
+        self.partial: Partial | None = None
+        """The epoch in progress, as far as it is saved."""
 
     @classmethod
     def resume(
@@ -60,7 +62,7 @@ class TrainingState:
                 momentum.copy_(saved.momentum[name])
             objective.load_state_dict(saved.objective)
             state._records, state._best = saved.records, saved.best
-            state.epochs = saved.epochs
+            state.epochs, state.partial = saved.epochs, saved.partial
         return state
 
     def complete(self, record: EpochRecord, score: Scored | None) -> None:
@@ -71,10 +73,18 @@ class TrainingState:
                 before the checkpoint that counts on them.
         """
         self._records.append(record)
-        self.epochs = record.epoch
+        self.epochs, self.partial = record.epoch, None
         if score is not None:
             for kind in ("sa", "ra"):
                 self._compete(kind, record.epoch, score.values())
+        self._save()
+
+    def suspend(self, partial: Partial) -> None:
+        """Save the epoch in progress, to be gone on with after its last step."""
+        self.partial = partial
+        self._save()
+
+    def _save(self) -> None:
         self._slot.save(
             Saved(
                 self.epochs,
@@ -83,14 +93,15 @@ class TrainingState:
                 self._records,
                 self._best,
                 self._objective.state_dict(),
+                self.partial,
             )
         )
 
     def outcome(self, *, interrupted: bool) -> TrainOutcome:
         """The outcome, for the caller of ``train``."""
-        return TrainOutcome(
-            self.epochs, interrupted, tuple(self._records), dict(self._best), self._images
-        )
+        steps = 0 if self.partial is None else self.partial.steps
+        records, best = tuple(self._records), dict(self._best)
+        return TrainOutcome(self.epochs, interrupted, records, best, self._images, steps)
 
     def _compete(self, kind: str, epoch: int, found: dict[str, Any]) -> None:
         held = self._best.get(kind)
