@@ -116,7 +116,7 @@ def test_json_keys_are_pinned(study: Maker) -> None:
         *("fraction", "group", "one_checkpoint_extreme_sparsity", "pretrain", "prune", "rule"),
         *("runs", "slug", "task", "tested", "tickets", "views"),
     ]
-    search = ["id", "method", "name", "of", "regime", "rewind", "task"]
+    search = ["criterion", "id", "method", "name", "of", "regime", "rewind", "scope", "task"]
     assert sorted(group["prune"]) == search
     assert sorted(group["dense"]) == ["numbers", "one_checkpoint", "seeds", "total"]
     numbers = ["adversarial_ra", "adversarial_sa", "standard_ra", "standard_sa"]

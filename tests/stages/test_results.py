@@ -53,6 +53,8 @@ ADDED = {
     "ids": "of a result",
     "outcomes": "of a transfer or evaluation",
     "parameters": "of a ticket",
+    "criterion": "of a search",
+    "scope": "of a search",
 }
 """Keys that version 1 has got since its first files."""
 

@@ -149,6 +149,7 @@ def form_groups(
             # The method that this is about comes before its controls.
             g.prune.control,
             g.prune.method,
+            g.prune.how,
             g.prune.rank,
             g.prune.name,
             g.prune.id,
