@@ -29,6 +29,7 @@ LAYERS: dict[str, int] = {
     "checkpoints": 5,
     "scoring": 5,
     "report": 5,
+    "export": 6,
     "training": 6,
     # A criterion is given what it needs (a loss, images, a way to train): it knows no training.
     "criteria": 6,
