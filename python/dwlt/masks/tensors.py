@@ -138,7 +138,7 @@ def check(params: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
 
 
 class Enforcer:
-    """Masks held on weights and momentum through a training, cheaply enough for every step.
+    """Masks held on weights and optimiser state through a training, cheaply enough for every step.
 
     Between steps a product with a 0/1 tensor of the weights' own type does (on the CPU it is many
     times faster than a fill by a boolean mask); ``zero_masked`` gives the exact form.
@@ -169,12 +169,20 @@ class Enforcer:
 
     @torch.no_grad()
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Masked weights and their momentum back to zero; called after each optimiser step."""
+        """Masked weights and what the optimiser remembers of them back to zero; called after each
+        optimiser step."""
         for param, factor in self._factors:
             param.mul_(factor)
-            momentum = optimizer.state.get(param, {}).get("momentum_buffer")
-            if momentum is not None:
-                momentum.mul_(factor)
+            for value in optimizer.state.get(param, {}).values():
+                if isinstance(value, Tensor) and value.shape == param.shape:
+                    value.mul_(factor)
+
+    @torch.no_grad()
+    def zero_gradients(self) -> None:
+        """Gradients of masked weights to zero, where their size would count."""
+        for param, factor in self._factors:
+            if param.grad is not None:
+                param.grad.mul_(factor)
 
     def zero_masked(self, optimizer: torch.optim.Optimizer) -> None:
         """Masked weights and all optimiser state exactly +0.0; before and after an epoch."""
