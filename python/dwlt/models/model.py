@@ -71,8 +71,20 @@ def state_of(model: Model) -> dict[str, Tensor]:
     """All parameters and buffers by ordinary name ("conv1.weight"), detached but not copied.
 
     The normaliser's are "normalise.mean" and "normalise.std".
+
+    Raises:
+        ModelError: the network keeps something else in its state.
     """
-    return {plain_name(name): tensor.detach() for name, tensor in model.state_dict().items()}
+    state: dict[str, Tensor] = {}
+    for name, value in model.state_dict().items():
+        if not isinstance(value, Tensor):
+            raise ModelError(
+                f"{_plain(name)!r} of its state is a {type(value).__name__}, and model files hold "
+                "tensors alone",
+                hint="keep in buffers what get_extra_state returns, or nowhere",
+            )
+        state[_plain(name)] = value.detach()
+    return state
 
 
 def load_state(model: Model, state: Mapping[str, Tensor]) -> None:
