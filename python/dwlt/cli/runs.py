@@ -75,16 +75,26 @@ def show(run: str, runs: Path, as_json: bool) -> None:
     folder = find(runs, run)
     journal = [json.loads(line) for line in _core.Ledger.read(str(folder))]
     if as_json:
-        emit_json({**describe(folder), "folder": str(folder), "journal": journal})
+        more = {"folder": str(folder), "journal": journal, "logs": logs_of(journal)}
+        emit_json({**describe(folder), **more})
         return
     info = describe(folder)
-    echo(f"{folder}\nstate: {info['state']}\nwhat:  {info['what']}\n")
+    echo(f"{folder}\nstate: {info['state']}\nwhat:  {info['what']}")
+    for log in logs_of(journal):
+        echo(f"log:   {runs / log}")
+    echo("")
     spec = folder / layout.SPEC
     if spec.exists():
         echo(f"--- {layout.SPEC}\n{spec.read_text(encoding='utf-8').rstrip()}\n")
     echo(f"--- {layout.JOURNAL}")
     for entry in journal:
         echo(f"{json.dumps(entry, sort_keys=True)}")
+
+
+def logs_of(journal: list[dict[str, Any]]) -> list[str]:
+    """What the jobs of an engine that worked on a run have printed, the last one at the end."""
+    logs = (entry.get("log") for entry in journal if entry.get("event") == "engine")
+    return list(dict.fromkeys(str(log) for log in logs if log is not None))
 
 
 @command.command()

@@ -44,18 +44,21 @@ def matrix_(
     """How far a config's experiment is: done, running, failed, to do, and the time left.
 
     A line per search, task, fraction and transfer regime, a column per round. A cell says how
-    many of its seeds are done; dots mark running ones, "!" failed ones.
+    many of its seeds are done; dots mark running ones, "!" failed ones. With strategy =
+    "frontier" the cells are those that the searches have asked for so far.
     """
     from dwlt.cli.cells import duration
     from dwlt.cli.show import Show, emit_json
-    from dwlt.runs.plan import Plan, State, matrix
+    from dwlt.grid.matrix import so_far
+    from dwlt.runs.plan import State, matrix
     from dwlt.spec import load_experiment
 
     experiment = load_experiment(config, changes, {} if seed is None else {"seed": seed})
-    found = matrix(Plan.of(experiment, runs))
+    plan, ended = so_far(experiment, runs)
+    found = matrix(plan)
     strategy = "full" if experiment.grid is None else experiment.grid.strategy
     if as_json:
-        emit_json(found.values() | {"strategy": strategy})
+        emit_json(found.values() | {"strategy": strategy, "ended": ended})
         return
     show = Show()
     show.table(
@@ -79,14 +82,13 @@ def matrix_(
     totals = found.totals
     words = ", ".join(f"{totals[state]} {state.value}" for state in State)
     echo(f"\n{words}; {found.workers} at work", err=True)
-    cheap = strategy == "frontier"
     if found.seconds_left is not None and totals[State.DONE] < totals.total():
-        whole = ", were the whole grid transferred" if cheap else ""
-        echo(f"about {duration(found.seconds_left)} left{whole}", err=True)
-    if cheap:
+        least = "" if ended else "at least "
+        echo(f"{least}about {duration(found.seconds_left)} left", err=True)
+    if not ended:
         echo(
-            'this is the full grid; strategy = "frontier" transfers only those of its cells that '
-            "the search for the extreme sparsity asks for, and some with more seeds",
+            "these are the transfers that the search for the extreme sparsity has asked for so "
+            "far, and it has not ended",
             err=True,
         )
 
@@ -115,17 +117,19 @@ def watch(
     Ends when all is done, with exit code 1 if something failed; or when nobody has been at work
     for a minute. Looks only, and takes no lock. With --json each line is an object.
     """
-    from dwlt.runs.plan import Plan, State, matrix
+    from dwlt.grid.matrix import so_far
+    from dwlt.runs.plan import State, matrix
     from dwlt.spec import load_experiment
 
     experiment = load_experiment(config, changes, {} if seed is None else {"seed": seed})
     last, idle = "", 0.0
     while True:
-        found = matrix(Plan.of(experiment, runs))
+        plan, ended = so_far(experiment, runs)
+        found = matrix(plan)
         line = json.dumps(found.values(), sort_keys=True) if as_json else progress(found)
         if line != last:
             echo(line)
-        if not found.left:
+        if ended and not found.left:
             return 1 if found.failed else 0
         idle = 0.0 if found.workers else idle + every
         if idle >= IDLE:
