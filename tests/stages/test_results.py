@@ -52,6 +52,7 @@ ADDED = {
     "values": "of a flag",
     "ids": "of a result",
     "outcomes": "of a transfer or evaluation",
+    "waiting": "of a result whose session trained",
 }
 """Keys that version 1 has got since its first files."""
 
