@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 from pydantic import TypeAdapter
-from torch import Tensor
+from torch import Tensor, nn
 
 from dwlt.data import Task
 from dwlt.data.opened import open_data
 from dwlt.errors import InterruptError
 from dwlt.events import EpochDone, Message, StepStarted
-from dwlt.models import Model, prunable
+from dwlt.models import parameters_of
 from dwlt.results import AttackId, Flag, Score, SplitSizes, TaskInfo
 from dwlt.results.images import ImageIds
 from dwlt.runs import layout
@@ -35,10 +35,19 @@ class Training:
         run: the open run.
         into: its subfolder, "" for the run folder itself.
         label: what events call it, e.g. "round 3".
+        name: what its files are called by, where a step has several trainings.
     """
 
     def __init__(
-        self, run: Run, task: Task, context: Context, device: torch.device, *, into: str, label: str
+        self,
+        run: Run,
+        task: Task,
+        context: Context,
+        device: torch.device,
+        *,
+        into: str,
+        label: str,
+        name: str = "",
     ) -> None:
         self._run = run
         self._task = task
@@ -50,16 +59,18 @@ class Training:
         self._waited = 0.0
         folder = run.folder / into
         folder.mkdir(parents=True, exist_ok=True)
-        self.slot = checkpoint_of(folder, {"run": run.id, "step": into})
+        self._name = name
+        identity = {"run": run.id, "step": into} | ({"training": name} if name else {})
+        self.slot = checkpoint_of(folder, identity, name)
 
     @property
     def files(self) -> list[str]:
         """Names of what a training leaves for the journal, relative to the run folder."""
-        return [str(Path(self._into) / layout.METRICS)]
+        return [str(Path(self._into) / _called(self._name, layout.METRICS))]
 
     def fit(
         self,
-        model: Model,
+        model: nn.Module,
         spec: TrainSpec,
         *,
         augment: str,
@@ -93,7 +104,7 @@ class Training:
             device=self._device,
             slot=self.slot,
             augment=augment if spec.colour == "none" else f"{augment}+{spec.colour}",
-            prunable=prunable(model),
+            prunable=None if masks is None else parameters_of(model),
             masks=masks,
             held_out=self._task.validation,
             keep_best=keep_best,
@@ -115,7 +126,7 @@ class Training:
 
     def _scorer(
         self,
-        model: Model,
+        model: nn.Module,
         spec: ScoreSpec | None,
         epochs: int,
         at_epoch: Callable[[int], None] | None,
@@ -149,9 +160,19 @@ class Training:
         self._run.write(self.files[0], text.encode())
 
 
-def checkpoint_of(folder: Path, identity: Mapping[str, Any]) -> CheckpointSlot:
-    """The checkpoint slot of a run folder or round folder."""
-    return CheckpointSlot(folder / layout.STATE, identity)
+def checkpoint_of(folder: Path, identity: Mapping[str, Any], name: str = "") -> CheckpointSlot:
+    """The checkpoint slot of a run folder or round folder, for its training of that name."""
+    return CheckpointSlot(folder / _called(name, layout.STATE), identity)
+
+
+def _called(name: str, file: str) -> str:
+    return f"{name}-{file}" if name else file
+
+
+def clear_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of all trainings of a step that is done."""
+    for path in sorted(folder.glob(f"*{layout.STATE}")):
+        CheckpointSlot(path, {}).clear()
 
 
 def stopped(where: str) -> InterruptError:

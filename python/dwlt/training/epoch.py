@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from dwlt.training.average import WeightAverage
 from dwlt.training.job import TrainJob
 from dwlt.training.layers import LayerDraws
 from dwlt.training.meter import Meter
@@ -29,6 +30,7 @@ class EpochSteps:
         epoch: from 0.
         cuts: the pieces of its steps, and those that this device computes.
         meter: of this epoch, empty.
+        average: of the weights, where the training keeps one.
         counts: whether this device is the one that counts what a checkpoint says was done.
     """
 
@@ -41,6 +43,7 @@ class EpochSteps:
         stepper: Stepper,
         layers: LayerDraws,
         meter: Meter,
+        average: WeightAverage | None = None,
         *,
         counts: bool,
     ) -> None:
@@ -51,6 +54,7 @@ class EpochSteps:
         self._stepper = stepper
         self._layers = layers
         self.meter = meter
+        self._average = average
         self._counts = counts
         self._first = 0
         self._began = time.perf_counter()
@@ -126,6 +130,8 @@ class EpochSteps:
             seed = derive_seed(self._job.seed, "attack", self._epoch, step, *more)
             place = Place(self._epoch, step, replay, seed)
             self._stepper(held, place, self.rate(step), self.meter)
+        if self._average is not None:
+            self._average.after_step(self._epoch * len(self._cuts) + step)
         self.meter.end_step()
 
     def _partial(self, step: int) -> Partial:

@@ -9,7 +9,7 @@ whose batches pass in pieces (``pieces``) with the same up to rounding, whatever
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -19,12 +19,14 @@ from dwlt.errors import DataError
 from dwlt.masks.tensors import Enforcer
 from dwlt.results.images import ids_digest
 from dwlt.scoring import Scored
+from dwlt.training.average import WeightAverage
 from dwlt.training.epoch import EpochSteps
 from dwlt.training.identity import defaults_of, identity_of
 from dwlt.training.job import TrainJob
 from dwlt.training.layers import LayerDraws
 from dwlt.training.meter import Meter
 from dwlt.training.objectives import objective_of
+from dwlt.training.optimizers import make_optimizer
 from dwlt.training.pace import Pace
 from dwlt.training.pieces import Cuts
 from dwlt.training.precision import Precision
@@ -32,7 +34,7 @@ from dwlt.training.probe import HeldOut
 from dwlt.training.records import EpochRecord, TrainOutcome
 from dwlt.training.state import TrainingState
 from dwlt.training.statistics import RunningStatistics
-from dwlt.training.step import Stepper, sgd
+from dwlt.training.step import Stepper
 from dwlt.units import derive_seed
 
 
@@ -70,22 +72,27 @@ def train(
     objective = objective_of(spec)
     watched = None if job.held_out is None else HeldOut(job.held_out, seed, device)
     with _own_random_numbers(device), module_flags(model), precision.prepared(model):
-        optimizer = sgd(model, spec)
+        optimizer = make_optimizer(model, spec)
         enforcer = Enforcer(job.prunable or {}, job.masks or {})
         enforcer.zero_masked(optimizer)
         objective.begin(enforcer.by_parameter())
+        average = None if spec.ema is None else WeightAverage(model, spec.ema)
         job.slot.bind(identity_of(job), defaults_of(job))
         # Of the split that the batches below are drawn from, whatever the caller says it is.
         state = TrainingState.resume(
-            job.slot, model, optimizer, objective, ids_digest(split.origin, split.ids)
+            job.slot, model, optimizer, objective, ids_digest(split.origin, split.ids), average
         )
         layers = LayerDraws(seed, device, pieces=spec.micro_batch is not None)
         statistics = None if spec.micro_batch is None else RunningStatistics(model, _alone)
-        stepper = Stepper(model, optimizer, objective, precision, enforcer, layers, statistics)
+        stepper = Stepper(
+            model, optimizer, objective, precision, enforcer, layers, statistics, spec.clip
+        )
         pace = Pace(stop, checkpoint_seconds)
         for epoch in range(state.epochs, spec.epochs):
             meter = Meter(epoch + 1, cuts, objective.replays, device, _alone)
-            work = EpochSteps(job, epoch, cuts, objective, stepper, layers, meter, counts=True)
+            work = EpochSteps(
+                job, epoch, cuts, objective, stepper, layers, meter, average, counts=True
+            )
             work.begin(state.partial)
             model.train()
             objective.start_epoch(epoch)
@@ -94,7 +101,8 @@ def train(
             loss, accuracy = meter.totals()
             enforcer.check()
             enforcer.zero_masked(optimizer)
-            score = None if score_epoch is None else score_epoch(epoch + 1)
+            with nullcontext() if average is None else average.in_place():
+                score = None if score_epoch is None else score_epoch(epoch + 1)
             probe = None
             if watched is not None:
                 probe = objective.watch(model, watched, derive_seed(seed, "probe", epoch))
@@ -104,6 +112,8 @@ def train(
             )
             state.complete(record, score if job.keep_best else None)
             on_epoch(record)
+        if average is not None:
+            average.install()
         return state.outcome(interrupted=False)
 
 
