@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,7 +96,7 @@ def test_what_cannot_be_opened_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(UserError, match="there is no tracker 'tensorbord'") as told:
         open_tracker("tensorbord", tmp_path)
     assert "did you mean 'tensorboard'" in str(told.value.hint)
-    monkeypatch.setitem(__import__("sys").modules, "dwlt.trackers.wandb_", None)
+    monkeypatch.setitem(sys.modules, "dwlt.trackers.wandb_", None)
     with pytest.raises(UserError, match="the tracker wandb is not installed") as told:
         open_tracker("wandb", tmp_path)
     assert told.value.hint == "pip install 'dwlt[wandb]'"
@@ -144,6 +148,7 @@ def test_mlflow_reads_its_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     client = MlflowClient(store.resolve().as_uri())
     experiment = client.get_experiment_by_name("dwlt")
+    assert experiment is not None
     runs = {one.info.run_name: one for one in client.search_runs([experiment.experiment_id])}
     first = runs["prune/round 1"]
     history = client.get_metric_history(first.info.run_id, "loss")
@@ -179,7 +184,7 @@ def test_wandb_reads_its_offline_files(tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.delenv(name)
     files = sorted(told("wandb", tmp_path).rglob("*.wandb"))
     assert len(files) == 2
-    from wandb.proto import wandb_internal_pb2 as proto
+    proto: Any = importlib.import_module("wandb.proto.wandb_internal_pb2")
 
     names: list[str] = []
     losses: list[float] = []
@@ -198,8 +203,6 @@ def test_wandb_reads_its_offline_files(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_every_tracker_has_its_extra() -> None:
-    import tomllib
-
     text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
     extras = tomllib.loads(text)["project"]["optional-dependencies"]
     assert set(NAMES) <= extras.keys()
