@@ -15,6 +15,7 @@ LAYERS: dict[str, int] = {
     "errors": 0,
     "units": 0,
     "events": 1,
+    "ranks": 1,
     "sniff": 1,
     "outputs": 1,
     "spec": 1,

@@ -12,18 +12,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import torch
-from torch import Tensor
 
 from dwlt.attacks import module_flags
 from dwlt.errors import DataError
 from dwlt.masks.tensors import Enforcer
+from dwlt.ranks import ALONE, Group
 from dwlt.results.images import ids_digest
 from dwlt.scoring import Scored
 from dwlt.training.epoch import EpochSteps
 from dwlt.training.identity import defaults_of, identity_of
 from dwlt.training.job import TrainJob
 from dwlt.training.layers import LayerDraws
-from dwlt.training.meter import Meter
 from dwlt.training.objectives import OBJECTIVES
 from dwlt.training.pace import Pace
 from dwlt.training.pieces import Cuts
@@ -43,6 +42,7 @@ def train(
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
     stop: Callable[[], bool] = lambda: False,
     checkpoint_seconds: float | None = None,
+    group: Group = ALONE,
 ) -> TrainOutcome:
     """Train a model in place, or go on where an earlier process was stopped.
 
@@ -53,6 +53,8 @@ def train(
         on_epoch: told of each epoch once it is saved.
         stop: asked before every step; True saves what is done and ends the training.
         checkpoint_seconds: between checkpoints inside an epoch, or None. No number depends on it.
+        group: the devices that train together. Each calls this with the same job, ``device`` and
+            ``slot`` apart; the slot of the first is the one that is read and written.
 
     Raises:
         DataError: the split yields no batch.
@@ -60,10 +62,12 @@ def train(
         FormatError: the slot is damaged.
         MaskError: masks do not fit the parameters.
         TrainingError: the loss is not finite, or a masked weight is not zero.
+        RankError: the devices do not begin with the same, or one is gone.
     """
     model, split, spec, seed = job.model, job.split, job.spec, job.seed
     device = torch.device(job.device)
-    cuts = Cuts(split.step_sizes(spec.batch_size), spec.micro_batch)
+    sizes = split.step_sizes(spec.batch_size)
+    cuts = Cuts(sizes, spec.micro_batch, group.rank, group.size)
     if len(cuts) == 0 and spec.epochs > 0:
         raise DataError("there is nothing to train on: the split has no samples")
     precision = Precision(spec, device)
@@ -74,23 +78,28 @@ def train(
         enforcer = Enforcer(job.prunable or {}, job.masks or {})
         enforcer.zero_masked(optimizer)
         objective.begin(enforcer.by_parameter())
-        job.slot.bind(identity_of(job), defaults_of(job))
+        identity = identity_of(job)
+        group.require_same(identity)
+        job.slot.bind(identity, defaults_of(job))
         # Of the split that the batches below are drawn from, whatever the caller says it is.
         state = TrainingState.resume(
-            job.slot, model, optimizer, objective, ids_digest(split.origin, split.ids)
+            job.slot, model, optimizer, objective, ids_digest(split.origin, split.ids), group
         )
         layers = LayerDraws(seed, device, pieces=spec.micro_batch is not None)
-        statistics = None if spec.micro_batch is None else RunningStatistics(model, _alone)
-        stepper = Stepper(model, optimizer, objective, precision, enforcer, layers, statistics)
-        pace = Pace(stop, checkpoint_seconds)
+        in_pieces = spec.micro_batch is not None or group.size > 1
+        statistics = RunningStatistics(model, group.total) if in_pieces else None
+        stepper = Stepper(
+            model, optimizer, objective, precision, enforcer, layers, statistics, group
+        )
+        pace = Pace(stop, checkpoint_seconds if group.leads else None, group.agree)
         for epoch in range(state.epochs, spec.epochs):
-            meter = Meter(epoch + 1, cuts, objective.replays, device, _alone)
-            work = EpochSteps(job, epoch, cuts, objective, stepper, layers, meter, counts=True)
+            work = EpochSteps(job, epoch, cuts, objective, stepper, layers, group)
             work.begin(state.partial)
             model.train()
             if not work.run(state, pace):
+                group.settle()
                 return state.outcome(interrupted=True)
-            loss, accuracy = meter.totals()
+            loss, accuracy = work.meter.totals()
             enforcer.check()
             enforcer.zero_masked(optimizer)
             score = None if score_epoch is None else score_epoch(epoch + 1)
@@ -103,13 +112,10 @@ def train(
             )
             state.complete(record, score if job.keep_best else None)
             on_epoch(record)
+        group.settle()
         return state.outcome(interrupted=False)
 
 
 def _own_random_numbers(device: torch.device) -> AbstractContextManager[None]:
     """The global random state is afterwards what it was."""
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-
-
-def _alone(tensor: Tensor) -> None:
-    """The sum over all devices, of which there is one."""

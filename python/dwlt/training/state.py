@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dwlt.ranks import ALONE, Group
 from dwlt.scoring import Scored
 from dwlt.training.objectives import Objective
 from dwlt.training.records import BestEpoch, EpochRecord, TrainOutcome
@@ -23,9 +24,11 @@ class TrainingState:
         optimizer: torch.optim.Optimizer,
         objective: Objective,
         images: str,
+        group: Group,
     ) -> None:
         self._slot = slot
         self._images = images
+        self._group = group
         self._model = model
         self._optimizer = optimizer
         self._objective = objective
@@ -44,17 +47,19 @@ class TrainingState:
         optimizer: torch.optim.Optimizer,
         objective: Objective,
         images: str,
+        group: Group = ALONE,
     ) -> TrainingState:
         """What the slot holds, put into its owners; a fresh state for an empty slot.
 
         Args:
             images: digest of the images that are trained on.
+            group: the devices that train together; what the first one's slot holds counts.
 
         Raises:
             LedgerError, FormatError: as ``CheckpointSlot.load``.
         """
-        state = cls(slot, model, optimizer, objective, images)
-        saved = slot.load()
+        state = cls(slot, model, optimizer, objective, images, group)
+        saved = group.first(slot.load)
         if saved is not None:
             model.load_state_dict(saved.model, strict=True)
             for name, momentum in state._momentum().items():
@@ -85,6 +90,8 @@ class TrainingState:
         self._save()
 
     def _save(self) -> None:
+        if not self._group.leads:
+            return
         self._slot.save(
             Saved(
                 self.epochs,
@@ -109,7 +116,8 @@ class TrainingState:
             return
         if held is not None and found[kind]["value"] <= held.validation[kind]["value"]:
             return
-        file = self._slot.snapshot(kind, epoch, self._model.state_dict())
+        leads = self._group.leads
+        file = self._slot.snapshot(kind, epoch, self._model.state_dict()) if leads else ""
         self._best[kind] = BestEpoch(epoch, found, file)
 
     def _momentum(self) -> dict[str, Tensor]:
