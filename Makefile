@@ -1,7 +1,7 @@
 # The one list of commands: people, CI and the README use these targets.
 #   make demo   set up, then run the main job on the embedded default
 #   make test   set up, then run every test (Rust and Python)
-#   make study  the paper's questions at a laptop's scale, with controls; one to two hours
+#   make study  the paper's questions at a laptop's scale, with controls; a day of one core, in pieces
 #   make lint   formatters, linters, type checker
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -84,7 +84,7 @@ bench-attacks: setup
 	$(BIN)/python -m benchmarks.attacks standard adversarial --n 24
 	$(BIN)/python -m benchmarks.attacks checkpoint --n 32
 
-# The studies of docs/study.md: one to two hours on two cores; killed anywhere, it goes on.
+# The studies of docs/study.md: a day of one core; killed anywhere, it says how far it is and goes on.
 # STUDY_DATA names a folder with the Parquet sets; without them only the digits are studied.
 STUDY_DATA ?= ../shared/data
 study: setup

@@ -1,5 +1,5 @@
 """Condense a runs folder into one small result file: `python -m benchmarks.record RUNS NAME
-[--config CONFIG]`.
+[--config CONFIG]`; with `--search` its one search alone, round by round.
 
 Writes ``benchmarks/results/NAME.json`` (verdicts and counts from the report, settings, versions,
 machine, seeds, seconds per stage) and the curves to ``docs/figures``, and prints the Markdown
@@ -21,6 +21,7 @@ from dwlt.report import plain_tables, write_report
 from dwlt.results.files import to_json
 from dwlt.runs.layout import STAGES
 from dwlt.spec import load_verdict
+from dwlt.units import sparsity_text
 
 ROOT = Path(__file__).parent.parent
 
@@ -102,13 +103,51 @@ def condense(runs: Path, report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def condense_search(runs: Path) -> dict[str, Any]:
+    """What a search found before each pruning: `dwlt prune` prints the same."""
+    found = [result for result in results(runs) if result["stage"] == "prune"]
+    searches = {result["id"] for result in found}
+    if len(searches) != 1:
+        raise SystemExit(f"{runs} holds {len(searches)} searches, and one is recorded")
+    rounds = []
+    for result in sorted(found, key=lambda result: int(result["round"])):
+        score = (result.get("search") or {}).get("validation") or {}
+        counts = {key: score.get(key) and _counts(score[key]) for key in ("sa", "ra")}
+        kept, total = result["kept"], result["total"]
+        rounds.append(
+            {
+                "round": result["round"],
+                "kept": kept,
+                "total": total,
+                "sparsity": sparsity_text(kept, total),
+                **counts,
+            }
+        )
+    return {
+        "environment": found[0]["environment"],
+        "finished": max(result["finished"] for result in found),
+        "rounds": rounds,
+        "seconds": round(sum(result["seconds"] for result in found), 1),
+        "spec": {k: v for k, v in found[0]["spec"].items() if k != "name"},
+    }
+
+
+def _counts(accuracy: dict[str, Any]) -> dict[str, int]:
+    return {name: accuracy[name] for name in ("correct", "n")}
+
+
 def main() -> None:
     """Write the files and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path)
     parser.add_argument("name")
     parser.add_argument("--config", help="whose [verdict] judges; default: margins that follow n")
+    parser.add_argument("--search", action="store_true", help="the one search of the folder alone")
     arguments = parser.parse_args()
+    if arguments.search:
+        found = condense_search(arguments.runs)
+        (ROOT / "benchmarks" / "results" / f"{arguments.name}.json").write_bytes(to_json(found))
+        return
     settings = load_verdict(arguments.config) if arguments.config else None
     with tempfile.TemporaryDirectory() as folder:
         paths = write_report(arguments.runs, Path(folder), settings, figures=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
 
 @dataclass(frozen=True)
@@ -77,4 +78,7 @@ class Message:
 
 
 Event = StageStarted | StepStarted | EpochDone | ShardDone | StepDone | StageDone | Message
+KINDS: tuple[type[Event], ...] = get_args(Event)
+"""Every kind; each can be written as JSON and made of it again."""
+
 Observer = Callable[[Event], None]

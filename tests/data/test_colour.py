@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -73,3 +76,33 @@ def test_grey_images_have_no_light_but_contrast() -> None:
 def test_all_orders_are_drawn() -> None:
     orders = {tuple(order) for order in colour._ORDERS.tolist()}
     assert len(orders) == 6
+
+
+def test_names_are_those_of_the_spec() -> None:
+    from typing import get_args
+
+    from dwlt.spec import TrainSpec
+
+    named = get_args(TrainSpec.model_fields["colour"].annotation)
+    assert {*colour.COLOURS, "none"} == set(named)
+
+
+def test_a_split_recolours_what_it_augments() -> None:
+    from dwlt.data import load_task
+    from dwlt.spec import TaskSpec
+    from dwlt.units import derive_seed
+
+    grey = load_task(TaskSpec(task="digits:0-4", channels=3), data_dir=Path())
+    options: dict[str, Any] = {"batch_size": 64, "seed": 3, "epoch": 2}
+    plain = next(grey.train.train_batches(augment="shift", **options))
+    found = next(grey.train.train_batches(augment="shift+imagenet", **options))
+    assert torch.equal(plain.ids, found.ids)
+    expected = recolour(
+        plain.images,
+        plain.ids.numpy(),
+        jitter=0.1,
+        lighting=0.05,
+        seed=derive_seed(3, "colour", 2),
+    )
+    assert torch.equal(found.images, expected)
+    assert not torch.equal(found.images, plain.images)

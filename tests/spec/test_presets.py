@@ -8,13 +8,22 @@ from typing import Any
 
 import pytest
 
-from dwlt.spec import AttackSpec, Experiment, Regime, TrainSpec, load_experiment, presets
+from dwlt.spec import (
+    AttackSpec,
+    Experiment,
+    Regime,
+    TrainSpec,
+    load_experiment,
+    presets,
+    variants,
+)
 from dwlt.spec.load import CONFIGS
 from dwlt.units import parse_fraction
 
 LARGE = ["paper-cifar10", "paper-cifar100", "paper-svhn"]
 SMALL = [f"{name}-32" for name in LARGE]
 PAPER = [*LARGE, *SMALL]
+GRIDS = [f"{name}-grid" for name in LARGE]
 CIFAR_TRANSFER = [name for name in [*PAPER, "cifar-resnet18"] if "svhn" not in name]
 
 
@@ -31,7 +40,20 @@ def pretraining(name: str, regime: Regime) -> TrainSpec:
 
 
 def test_all_of_the_papers_presets_are_looked_at() -> None:
-    assert {name for name in presets() if name.startswith("paper-")} == set(PAPER)
+    assert {name for name in presets() if name.startswith("paper-")} == {*PAPER, *GRIDS}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_grid_is_its_preset_over_pretrainings_and_shares_of_the_data(name: str) -> None:
+    base, grid = load_experiment(name), load_experiment(f"{name}-grid")
+    without = {"name", "description", "grid"}
+    assert base.model_dump(exclude=without) == grid.model_dump(exclude=without)
+    found = {
+        (v.experiment.pretrain.regime, v.experiment.prune.regime, v.experiment.downstream.fraction)
+        for v in variants(grid)
+    }
+    regimes = ("standard", "fast", "adversarial")
+    assert found == {(one, one, share) for one in regimes for share in (1.0, 0.1, 0.01)}
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -131,7 +153,7 @@ def test_cifar_100_differs_from_cifar_10_in_its_images_alone() -> None:
         assert ten == hundred
 
 
-@pytest.mark.parametrize("name", [*PAPER, "cifar-resnet18"])
+@pytest.mark.parametrize("name", [*PAPER, *GRIDS, "cifar-resnet18"])
 def test_every_value_of_a_preset_names_its_source(name: str) -> None:
     lines = (CONFIGS / f"{name}.toml").read_text(encoding="utf-8").splitlines()
     for line in lines:

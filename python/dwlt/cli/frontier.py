@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from dwlt.cli.options import Settings, working
+from dwlt.cli.engines import EngineOptions, on_engine
+from dwlt.cli.options import Settings, dry_run_option, sharing, working
 from dwlt.cli.search import SearchOptions, searching
 
 
@@ -25,6 +26,8 @@ from dwlt.cli.search import SearchOptions, searching
     help="The most transfers of one network under one regime. Default: the config's, usually 9.",
 )
 @searching
+@sharing(dry_run_option)
+@on_engine
 @working
 def command(
     settings: Settings,
@@ -32,6 +35,8 @@ def command(
     fraction: float | None,
     max_seeds: int | None,
     search: SearchOptions,
+    dry_run: bool,
+    engine: EngineOptions,
 ) -> None:
     """The extreme sparsity with as few transfers as possible.
 
@@ -49,9 +54,11 @@ def command(
       dwlt frontier --pretrain-regime fast --max-seeds 6
       dwlt frontier --config mine.toml --set verdict.rounds=[6,8,10,12]
     """
+    from dwlt.cli import costs
     from dwlt.cli.frontiers import show_frontiers, show_verified, verified_values
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
+    from dwlt.grid import cost
     from dwlt.grid.frontier import find_all
     from dwlt.grid.target import targets
     from dwlt.grid.verify import verify
@@ -60,10 +67,17 @@ def command(
     experiment = search.experiment(
         settings, task=task, fraction=fraction, verdict__max_seeds=max_seeds
     )
-    with session(settings, experiment) as (context, show):
-        found = find_all(targets(experiment, context.runs), context, Policy())
+    if dry_run:
+        costs.dry_run(settings, experiment, lambda one: cost.of_frontier(experiment, one))
+        return
+    with (
+        engine.opened() as opened,
+        session(settings, experiment) as (context, show),
+    ):
+        policy = Policy(engine=opened)
+        found = find_all(targets(experiment, context.runs), context, policy)
         asked = experiment.verify.attack is not None
-        verified = verify(experiment, context, Policy(), frontier=True) if asked else ()
+        verified = verify(experiment, context, policy, frontier=True) if asked else ()
     if settings.as_json:
         values: list[dict[str, Any]] = [
             {"folder": str(one.folder), "result": one.result.values()} for one in found

@@ -40,6 +40,42 @@ grid_options = (
         help="With --keep-going: try again what failed before, instead of leaving it alone.",
     ),
 )
+engine_options = (
+    click.option(
+        "--engine",
+        metavar="local|ray|slurm",
+        default="local",
+        show_default=True,
+        help="Where the runs are computed: in this process, on a Ray cluster, or as Slurm jobs.",
+    ),
+    click.option(
+        "--engine-option",
+        "engine_settings",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Ray: address, cpus, gpus. Slurm: minutes, parallel, and whatever sbatch takes, such "
+        "as partition. Repeatable.",
+    ),
+    click.option(
+        "--cpus-per-task",
+        metavar="N",
+        type=click.IntRange(1, 4096),
+        default=1,
+        show_default=True,
+        help="Cores of each run on an engine.",
+    ),
+    click.option(
+        "--gpus-per-task",
+        metavar="N",
+        type=click.IntRange(0, 64),
+        help="GPUs of each run on an engine. Default: one where there are any.",
+    ),
+)
+dry_run_option = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what it will cost, from a few timed steps, and do nothing.",
+)
 mask_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 out_option = click.option(
     "--out",

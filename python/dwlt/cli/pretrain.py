@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
-from dwlt.cli.options import REGIMES, Settings, working
+from dwlt.cli.options import REGIMES, Settings, dry_run_option, sharing, working
 from dwlt.errors import UserError
 
 
@@ -15,8 +17,9 @@ from dwlt.errors import UserError
     help="standard: clean images; fast: FGSM with random start; adversarial: PGD. "
     "Default: the config's.",
 )
+@sharing(dry_run_option)
 @working
-def command(settings: Settings, regime: str | None) -> None:
+def command(settings: Settings, regime: str | None, dry_run: bool) -> None:
     """Train the whole network on the source task.
 
     The other commands do this first when it is still missing. A config with a [grid] has all its
@@ -28,15 +31,24 @@ def command(settings: Settings, regime: str | None) -> None:
       dwlt pretrain --regime standard
       dwlt pretrain --config my.toml --set pretrain.train.epochs=60
     """
+    from dwlt.cli import costs
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
+    from dwlt.runs.context import Context
     from dwlt.runs.plan import Plan
     from dwlt.spec import narrowed
     from dwlt.stages import pretrain
 
     experiment = narrowed(settings.experiment(pretrain__regime=regime), pretrain=regime)
+
+    def plan_of(context: Context) -> Plan:
+        return replace(Plan.of(experiment, context.runs, cells=False), searches=())
+
+    if dry_run:
+        costs.dry_run(settings, experiment, plan_of)
+        return
     with session(settings, experiment) as (context, show):
-        plan = Plan.of(experiment, context.runs, cells=False)
+        plan = plan_of(context)
         trained = [
             pretrain.run(each.spec, context) for each in plan.pretrainings if each.given is None
         ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dwlt.cli.options import Settings, grid_options, sharing, working
+from dwlt.cli.options import Settings, dry_run_option, grid_options, sharing, working
 from dwlt.cli.search import SearchOptions, searching
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     help="With --on downstream: share of that task's training images.",
 )
 @searching
-@sharing(*grid_options)
+@sharing(*grid_options, dry_run_option)
 @working
 def command(
     settings: Settings,
@@ -36,6 +36,7 @@ def command(
     search: SearchOptions,
     keep_going: bool,
     retry_failed: bool,
+    dry_run: bool,
 ) -> None:
     """Find tickets, by iterative magnitude pruning or as a control.
 
@@ -62,6 +63,7 @@ def command(
       dwlt prune --on downstream --rewind-epoch 2
       dwlt prune --config my.toml --weights resnet18.safetensors
     """
+    from dwlt.cli import costs
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
     from dwlt.grid import walk as grid
@@ -77,6 +79,9 @@ def command(
             "--fraction is a share of the downstream task's images, and nothing here is searched "
             "on that task; add --on downstream, or give --fraction to `dwlt transfer`"
         )
+    if dry_run:
+        costs.dry_run(settings, experiment, lambda one: Plan.of(experiment, one.runs, cells=False))
+        return
     with session(settings, experiment) as (context, show):
         plan = Plan.of(experiment, context.runs, cells=False)
         if experiment.grid is None:

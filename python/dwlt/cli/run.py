@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dwlt.cli.options import Settings, grid_options, sharing, working
+from dwlt.cli.engines import EngineOptions, on_engine
+from dwlt.cli.options import Settings, dry_run_option, grid_options, sharing, working
 from dwlt.cli.search import SearchOptions, searching
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     help="Only this share of the training images.",
 )
 @searching
-@sharing(*grid_options)
+@sharing(*grid_options, dry_run_option)
+@on_engine
 @working
 def command(
     settings: Settings,
@@ -32,6 +34,8 @@ def command(
     search: SearchOptions,
     keep_going: bool,
     retry_failed: bool,
+    dry_run: bool,
+    engine: EngineOptions,
 ) -> None:
     """Do everything that a config describes: pre-train, prune, transfer under both regimes.
 
@@ -41,14 +45,22 @@ def command(
     also on several machines that share it: each run is done by one of them. `dwlt runs matrix`
     shows how far it all is.
 
+    With --engine the runs are tasks on a Ray cluster or jobs of Slurm, and this command waits for
+    them: docs/scale.md. The runs folder must be shared with all machines.
+
     \b
     Examples:
+      dwlt run --config study-digits --dry-run
       dwlt run --config study-digits --keep-going
+      dwlt run --config study-digits --engine ray --engine-option address=auto
+      dwlt run --config mine.toml --engine slurm --gpus-per-task 1 --engine-option partition=gpu
       dwlt run --config study-digits --pretrain-regime fast --fraction 0.1
     """
+    from dwlt.cli import costs
     from dwlt.cli.frontiers import show_frontiers, show_variance, show_verified
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
+    from dwlt.grid import cost
     from dwlt.grid import walk as grid
     from dwlt.grid.frontier import find_all
     from dwlt.grid.replicates import variance
@@ -59,8 +71,14 @@ def command(
     experiment = search.experiment(settings, task=task, fraction=fraction)
     cheap = experiment.grid is not None and experiment.grid.strategy == "frontier"
     replicated = experiment.grid is not None and experiment.grid.replicates > 1
-    policy = grid.Policy(keep_going, retry_failed)
-    with session(settings, experiment) as (context, show):
+    if dry_run:
+        costs.dry_run(settings, experiment, lambda context: cost.whole(experiment, context))
+        return
+    with (
+        engine.opened() as opened,
+        session(settings, experiment) as (context, show),
+    ):
+        policy = grid.Policy(keep_going, retry_failed, opened)
         found = find_all(targets(experiment, context.runs), context, policy) if cheap else ()
         plan = Plan.of(experiment, context.runs, tickets=not cheap)
         grid.walk(plan, context, policy, asked=not cheap)

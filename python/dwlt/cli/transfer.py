@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dwlt.cli.options import Settings, grid_options, sharing, working
+from dwlt.cli.engines import EngineOptions, on_engine
+from dwlt.cli.options import Settings, dry_run_option, grid_options, sharing, working
 from dwlt.cli.search import SearchOptions, searching
 
 if TYPE_CHECKING:
+    from dwlt.runs.context import Context
     from dwlt.spec import Experiment, TransferRegime
 
 
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
     help="Runs per ticket. Default: the config's.",
 )
 @searching
-@sharing(*grid_options)
+@sharing(*grid_options, dry_run_option)
+@on_engine
 @working
 def command(
     settings: Settings,
@@ -46,6 +49,8 @@ def command(
     search: SearchOptions,
     keep_going: bool,
     retry_failed: bool,
+    dry_run: bool,
+    engine: EngineOptions,
 ) -> None:
     """Fine-tune tickets and the dense network on the downstream task.
 
@@ -61,6 +66,7 @@ def command(
       dwlt transfer --adv --rounds 0,6,10 --seeds 3
       dwlt transfer --adv --to cifar10 --fraction 0.1
     """
+    from dwlt.cli import costs
     from dwlt.cli.session import session
     from dwlt.cli.show import emit_json
     from dwlt.grid import walk as grid
@@ -79,9 +85,19 @@ def command(
         experiment = at_rounds(experiment, which)
     regime: TransferRegime = "adversarial" if adv else "standard"
     _require_cells(experiment, regime)
-    with session(settings, experiment) as (context, show):
-        plan = Plan.of(experiment, context.runs, [regime], full_searches=False)
-        grid.walk(plan, context, grid.Policy(keep_going, retry_failed), asked=False)
+
+    def plan_of(context: Context) -> Plan:
+        return Plan.of(experiment, context.runs, [regime], full_searches=False)
+
+    if dry_run:
+        costs.dry_run(settings, experiment, plan_of)
+        return
+    with (
+        engine.opened() as opened,
+        session(settings, experiment) as (context, show),
+    ):
+        plan = plan_of(context)
+        grid.walk(plan, context, grid.Policy(keep_going, retry_failed, opened), asked=False)
         cells = grid.cells(plan)
     if settings.as_json:
         emit_json([{"folder": str(folder), "result": result.values()} for folder, result in cells])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from dwlt.cli.engines import EngineOptions, on_engine
 from dwlt.cli.options import Settings, working
 from dwlt.cli.search import SearchOptions, searching
 
@@ -26,6 +27,7 @@ from dwlt.cli.search import SearchOptions, searching
 )
 @click.option("--prefilter", is_flag=True, help="Run PGD-20 before AutoAttack; labelled so.")
 @searching
+@on_engine
 @working
 def command(
     settings: Settings,
@@ -34,6 +36,7 @@ def command(
     frontier: bool | None,
     prefilter: bool,
     search: SearchOptions,
+    engine: EngineOptions,
 ) -> None:
     """AutoAttack on what the verdict rests on, and on nothing else.
 
@@ -60,10 +63,13 @@ def command(
     experiment = search.experiment(
         settings, task=task, fraction=fraction, verify__prefilter=prefilter or None
     )
-    with session(settings, experiment) as (context, show):
+    with (
+        engine.opened() as opened,
+        session(settings, experiment) as (context, show),
+    ):
         if frontier is None:
             frontier = uses_frontier(experiment, context.runs)
-        found = verify(experiment, context, Policy(), frontier=frontier)
+        found = verify(experiment, context, Policy(engine=opened), frontier=frontier)
     if settings.as_json:
         emit_json([verified_values(one) for one in found])
         return

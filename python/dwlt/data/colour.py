@@ -11,6 +11,7 @@ where every attack expects them.
 from __future__ import annotations
 
 from itertools import permutations
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +31,17 @@ EIGENVECTORS = (
 )
 """Principal components of ImageNet's pixels in [0, 1], a column each: the values that
 fb.resnet.torch published and that training codes have taken over since."""
+
+
+class Colours(NamedTuple):
+    """Strength of the jitter, and standard deviation of the light; see ``recolour``."""
+
+    jitter: float
+    lighting: float
+
+
+COLOURS = {"imagenet": Colours(jitter=0.1, lighting=0.05)}
+"""By the names of ``TrainSpec.colour``; "imagenet" is what the robustness library does there."""
 
 _ORDERS = np.array(list(permutations(range(3))))
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dwlt.data import augment as augmentation
+from dwlt.data.colour import COLOURS, recolour
 from dwlt.data.order import Ints, shuffled
 from dwlt.units import derive_seed
 
@@ -91,12 +92,14 @@ class Split(ABC):
             batch_size: samples per batch.
             seed: of order and augmentation, together with ``epoch``.
             epoch: counted from 0.
-            augment: as in ``TaskSpec.augment``.
+            augment: as in ``TaskSpec.augment``, or one of those, "+" and a name of
+                ``dwlt.data.colour``: "crop-flip+imagenet".
             device: where the batches are to be.
             first: begin with this batch; those before it are not decoded.
             parts: of each batch, by its number, the (low, high) that are yielded one after
                 another as batches of their own; None: the whole. A sample is the same in each.
         """
+        augment, _, colours = augment.partition("+")
         order = shuffled(self.ids, derive_seed(seed, "order", epoch))
         cuts = _cuts(len(self), batch_size, training=True)
         plan = []
@@ -104,7 +107,11 @@ class Split(ABC):
             low, high = cuts[step]
             some = [(0, high - low)] if parts is None else parts(step)
             plan += [order[low + start : low + end] for start, end in some]
-        return self._run(plan, augment, derive_seed(seed, "augment", epoch), torch.device(device))
+        found = self._run(plan, augment, derive_seed(seed, "augment", epoch), torch.device(device))
+        if not colours:
+            return found
+        ids = [self.ids[where] for where in plan]
+        return recoloured(found, ids, colours, derive_seed(seed, "colour", epoch))
 
     def batches(
         self,
@@ -142,6 +149,20 @@ class Split(ABC):
     @abstractmethod
     def _fetch(self, plan: Sequence[Ints], device: torch.device) -> Iterator[Tensor]:
         """The images of each entry of ``plan`` (positions), in order: uint8, on ``device``."""
+
+
+def recoloured(
+    batches: Iterator[Batch], ids: Sequence[Ints], colours: str, seed: int
+) -> Iterator[Batch]:
+    """The batches in other colours; ``ids`` are theirs, so that no device is asked for them."""
+    strength = COLOURS[colours]
+    for batch, own in zip(batches, ids, strict=True):
+        yield replace(
+            batch,
+            images=recolour(
+                batch.images, own, jitter=strength.jitter, lighting=strength.lighting, seed=seed
+            ),
+        )
 
 
 def _cuts(count: int, batch_size: int, *, training: bool) -> list[tuple[int, int]]:

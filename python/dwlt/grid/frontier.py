@@ -150,7 +150,7 @@ class _Search:
         walk(
             self.target.plan(cells),
             replace(self.context, observe=self._observe),
-            Policy(keep_going=False, retry_failed=self.policy.retry_failed),
+            replace(self.policy, keep_going=False),
             asked=False,
         )
         self.results += [self.measured.result(cell) for cell in cells]

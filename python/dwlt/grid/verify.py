@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dwlt.errors import BusyError, UserError
+from dwlt.errors import UserError
 from dwlt.events import Message
 from dwlt.grid.frontier import find, recorded
 from dwlt.grid.measured import Measurements
+from dwlt.grid.nodes import VerifyNode
 from dwlt.grid.target import Target, targets
-from dwlt.grid.walk import WAIT, Policy, walk
+from dwlt.grid.walk import Policy, walk
 from dwlt.results import EvaluateResult, parse
 from dwlt.runs import layout
 from dwlt.runs.context import Context
@@ -71,7 +71,7 @@ def _of_frontier(target: Target, context: Context, policy: Policy) -> Verified:
     # At the level of the look that decided: the seeds are those of that look.
     confidence = found.result.attempts[-1].confidence
     settings = settings.model_copy(update={"confidence": confidence, "rounds": (extreme,)})
-    return _attack(target, found.cells, (extreme,), settings, context)
+    return _attack(target, found.cells, (extreme,), settings, context, policy)
 
 
 def _of_grid(target: Target, context: Context, policy: Policy) -> Verified:
@@ -85,7 +85,7 @@ def _of_grid(target: Target, context: Context, policy: Policy) -> Verified:
     if not rounds:
         return Verified(target, ())
     settings = settings.model_copy(update={"rounds": rounds})
-    return _attack(target, chosen, rounds, settings, context)
+    return _attack(target, chosen, rounds, settings, context, policy)
 
 
 def around(judged: Judged) -> tuple[int, ...]:
@@ -103,13 +103,14 @@ def _attack(
     rounds: tuple[int, ...],
     settings: VerdictPart,
     context: Context,
+    policy: Policy,
 ) -> Verified:
     part = target.experiment.verify
     if part.samples is not None:
         context.observe(
             Message("verify.samples: RA is of other images than SA and is not paired", warning=True)
         )
-    found = evaluate_all(cells, part, context)
+    found = evaluate_all(cells, part, context, policy)
     measured = Measurements(context.runs)
     plain = [measured.result(cell) for cell in cells]
     evaluations: dict[str, EvaluateResult] = {}
@@ -132,25 +133,19 @@ def _attack(
     )
 
 
-def evaluate_all(cells: Sequence[Cell], part: VerifyPart, context: Context) -> list[Path]:
+def evaluate_all(
+    cells: Sequence[Cell], part: VerifyPart, context: Context, policy: Policy
+) -> list[Path]:
     """Attack each cell's checkpoint; those that another process attacks are waited for.
 
     Returns:
         The folders of the evaluations, in the order of the cells.
     """
-    done: dict[int, Path] = {}
-    left = list(range(len(cells)))
-    while left:
-        rest = []
-        for place in left:
-            try:
-                done[place], _ = stage.run(cells[place], part, context)
-            except BusyError:
-                rest.append(place)
-        if len(rest) == len(left):
-            time.sleep(WAIT)
-        left = rest
-    return [done[place] for place in range(len(cells))]
+    nodes = [VerifyNode(cell, part) for cell in cells]
+    rules = replace(policy, keep_going=False)
+    policy.engine.walk(nodes, context, rules, lambda node: None)
+    # What another process has done is found here, at the cost of reading the model.
+    return [node.found or stage.run(node.cell, part, context)[0] for node in nodes]
 
 
 def uses_frontier(experiment: Experiment, runs: Path) -> bool:

@@ -1,46 +1,33 @@
-"""Walk a plan: what is done is skipped, what others work on is left to them, the rest is done.
-
-Several processes may walk one runs folder. Each run is held by one of them at a time, so no cell
-is computed twice; a process without anything to do waits for the others.
-"""
+"""Walk a plan on an engine: what is done is skipped, what others work on is left to them."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
-from dwlt import _core
-from dwlt.errors import BusyError, DwltError, InterruptError
+from dwlt.errors import DwltError
 from dwlt.events import Message, StageDone, StageStarted
+from dwlt.grid.engines.base import WAIT, Engine, Rules
+from dwlt.grid.engines.local import Local
+from dwlt.grid.nodes import CellNode, Node, nodes_of
 from dwlt.results import TransferResult
 from dwlt.runs.context import Context
-from dwlt.runs.plan import Cell, Plan, Pretraining, Search
-from dwlt.runs.state import failure
-from dwlt.stages import prune, transfer
-from dwlt.stages.common import open_task, stopped
-from dwlt.stages.source import ensure_source
+from dwlt.runs.plan import Plan
+from dwlt.stages.common import open_task
 
-FAILURES = (DwltError, RuntimeError, ValueError, ArithmeticError, MemoryError)
-"""What can go wrong with one run and leave the others unharmed. A full disk and a fault in the
-code are not among them: they would spoil every run that is still to come."""
-
-WAIT = 0.5
-"""Seconds between two looks at what other processes are working on."""
+__all__ = ["WAIT", "Policy", "cells", "walk"]
 
 
 @dataclass(frozen=True)
-class Policy:
-    """What to do about failures.
+class Policy(Rules):
+    """How a plan is walked: what to do about failures, and on which engine.
 
     Attributes:
-        keep_going: do everything else before reporting them; what failed before is left alone.
-        retry_failed: try that again, too.
+        engine: this process, where nothing else is said.
     """
 
-    keep_going: bool = False
-    retry_failed: bool = False
+    engine: Engine = field(default_factory=Local)
 
 
 def walk(plan: Plan, context: Context, policy: Policy, *, asked: bool) -> None:
@@ -54,15 +41,13 @@ def walk(plan: Plan, context: Context, policy: Policy, *, asked: bool) -> None:
         DwltError: something failed: at once, or with ``keep_going`` after everything else. What
             is done by then stays done.
     """
-    shared = _Shared(plan, context, asked)
-    jobs: list[_Job] = [_PretrainJob(each, shared) for each in plan.pretrainings]
-    jobs += [_SearchJob(search, rounds, shared) for search, rounds in plan.searches]
-    jobs += [_CellJob(cell, shared) for cell in plan.cells]
-    shared.look_ahead(jobs, keep_going=policy.keep_going)
-    failed = _Walk(jobs, context, policy).run()
+    nodes = nodes_of(plan, asked=asked)
+    shown = _Shown(plan, context, here=isinstance(policy.engine, Local))
+    _look_ahead(nodes, plan, context, keep_going=policy.keep_going)
+    failed = policy.engine.walk(nodes, context, policy, shown.begin)
     if failed:
-        raise _summary(failed, len(jobs))
-    shared.end()
+        raise _summary(failed, len(nodes))
+    shown.end()
 
 
 def cells(plan: Plan) -> list[tuple[Path, TransferResult]]:
@@ -76,51 +61,46 @@ def cells(plan: Plan) -> list[tuple[Path, TransferResult]]:
     return found
 
 
-class _Job(Protocol):
-    """One run to do."""
-
-    @property
-    def label(self) -> str: ...
-
-    def there(self) -> bool:
-        """Whether the folder proves that it is done; damage does not, and ``run`` names it."""
-
-    def ready(self) -> bool:
-        """Whether what it starts from is there."""
-
-    def folder(self) -> Path | None: ...
-
-    def run(self) -> None: ...
+def _look_ahead(nodes: Sequence[Node], plan: Plan, context: Context, *, keep_going: bool) -> None:
+    """Open the downstream tasks before earlier stages cost hours: they may not be readable."""
+    if all(node.there() for node in nodes if not isinstance(node, CellNode)):
+        return
+    for spec in {cell.spec.data.task: cell.spec for cell in plan.cells}.values():
+        try:
+            open_task(spec, context)
+        except DwltError as error:
+            if not keep_going:
+                raise
+            context.observe(Message(f"{spec.data.task}: {error}", warning=True))
 
 
 @dataclass
-class _Shared:
-    """What the jobs of one walk have in common."""
+class _Shown:
+    """What is said of a walk as a whole: that its cells begin, and that they are done.
+
+    Attributes:
+        here: whether this process computes them; another engine says itself what it begins.
+    """
 
     plan: Plan
     context: Context
-    asked: bool
-    stage: str = ""
+    here: bool
+    in_cells: bool = False
     worked: bool = False
 
-    def look_ahead(self, jobs: list[_Job], *, keep_going: bool) -> None:
-        """Open the downstream tasks before earlier stages cost hours: they may not be readable."""
-        if all(job.there() for job in jobs if not isinstance(job, _CellJob)):
-            return
-        for spec in {cell.spec.data.task: cell.spec for cell in self.plan.cells}.values():
-            try:
-                open_task(spec, self.context)
-            except DwltError as error:
-                if not keep_going:
-                    raise
-                self.context.observe(Message(f"{spec.data.task}: {error}", warning=True))
+    def begin(self, node: Node) -> None:
+        """A node begins that may be done already."""
+        cell = isinstance(node, CellNode)
+        if cell and not node.there():
+            self.worked = True
+            if self.here and not self.in_cells:
+                self._announce()
+                self.in_cells = True
+        elif not cell:
+            self.in_cells = False
 
-    def begin_cells(self) -> None:
+    def _announce(self) -> None:
         """Say how many cells there are to do, when the first one begins."""
-        self.worked = True
-        if self.stage == "transfer":
-            return
-        self.stage = "transfer"
         # Dense cells may stand in the plan more than once, under several searches.
         all_ = {str(cell.folder() or cell): cell for cell in self.plan.cells}
         todo = [cell for cell in all_.values() if cell.result() is None]
@@ -144,160 +124,10 @@ class _Shared:
             )
 
 
-@dataclass
-class _PretrainJob:
-    pretraining: Pretraining
-    shared: _Shared
-
-    @property
-    def label(self) -> str:
-        return f"pretrain {self.pretraining.label}"
-
-    def there(self) -> bool:
-        return self.pretraining.source() is not None
-
-    def ready(self) -> bool:
-        return True
-
-    def folder(self) -> Path | None:
-        return None if self.pretraining.given is not None else self.pretraining.folder
-
-    def run(self) -> None:
-        self.shared.stage = "pretrain"
-        ensure_source(self.pretraining, self.shared.context)
-
-
-@dataclass
-class _SearchJob:
-    search: Search
-    rounds: int
-    shared: _Shared
-
-    @property
-    def label(self) -> str:
-        return f"prune {self.search.label}"
-
-    def there(self) -> bool:
-        return self.search.round(self.rounds) is not None
-
-    def ready(self) -> bool:
-        # A control's search comes first in the plan; where that failed, nothing can be made of it.
-        base = self.search.of
-        found = base is None or base.round(self.rounds) is not None
-        return found and self.search.pretraining.source() is not None
-
-    def folder(self) -> Path | None:
-        return self.search.folder
-
-    def run(self) -> None:
-        self.shared.stage = "prune"
-        prune.run(self.search, self.shared.context, rounds=self.rounds, asked=self.shared.asked)
-
-
-@dataclass
-class _CellJob:
-    cell: Cell
-    shared: _Shared
-
-    @property
-    def label(self) -> str:
-        return f"transfer {self.cell.variant.label}, {self.cell.label}"
-
-    def there(self) -> bool:
-        return self.cell.result() is not None
-
-    def ready(self) -> bool:
-        return self.cell.ticket() is not None
-
-    def folder(self) -> Path | None:
-        return self.cell.folder()
-
-    def run(self) -> None:
-        if not self.there():
-            self.shared.begin_cells()
-        transfer.run(self.cell, self.shared.context)
-
-
-@dataclass
-class _Walk:
-    """Passes over the jobs that are left, until nothing is, or nothing can be done any more."""
-
-    jobs: list[_Job]
-    context: Context
-    policy: Policy
-    failed: list[tuple[str, str]] = field(default_factory=list)
-
-    def run(self) -> list[tuple[str, str]]:
-        """Do them; returns what failed, by label, and why."""
-        left, waiting = self.jobs, False
-        while left:
-            rest, busy = self._pass(left)
-            moved = len(rest) < len(left)
-            left = rest
-            if moved:
-                waiting = False
-            elif not busy:
-                missing = "what it starts from is missing"
-                self.failed += [(job.label, missing) for job in left]
-                break
-            else:
-                if not waiting:
-                    self.context.observe(Message(f"waiting: {busy[0]}"))
-                waiting = True
-                time.sleep(WAIT)
-        return self.failed
-
-    def _pass(self, jobs: list[_Job]) -> tuple[list[_Job], list[str]]:
-        """Try each job once; returns those that are left, and who holds the busy ones."""
-        left: list[_Job] = []
-        busy: list[str] = []
-        for job in jobs:
-            if self.context.stop():
-                raise stopped("the grid")
-            if not job.ready():
-                left.append(job)
-                continue
-            if holder := _holder(job):
-                left.append(job)
-                busy.append(f"{job.label}: {holder}")
-                continue
-            if old := self._old_failure(job):
-                self.failed.append((job.label, old))
-                continue
-            try:
-                job.run()
-            except InterruptError:
-                raise
-            except BusyError as error:
-                left.append(job)
-                busy.append(f"{job.label}: {error}")
-            except FAILURES as error:
-                if not self.policy.keep_going:
-                    raise
-                self.failed.append((job.label, str(error) or type(error).__name__))
-                self.context.observe(Message(f"{job.label}: {error}", warning=True))
-        return left, busy
-
-    def _old_failure(self, job: _Job) -> str | None:
-        """Why a job failed in an earlier walk, where that means to leave it alone."""
-        if not self.policy.keep_going or self.policy.retry_failed or job.there():
-            return None
-        folder = job.folder()
-        return failure(folder) if folder is not None and folder.is_dir() else None
-
-
-def _holder(job: _Job) -> str | None:
-    folder = None if job.there() else job.folder()
-    if folder is None or not folder.is_dir():
-        return None
-    holder = _core.Ledger.holder(str(folder))
-    return None if holder is None else f"process {holder['pid']} on {holder['host']} works on it"
-
-
-def _summary(failed: list[tuple[str, str]], jobs: int) -> DwltError:
+def _summary(failed: list[tuple[str, str]], nodes: int) -> DwltError:
     label, error = failed[0]
     more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
     return DwltError(
-        f"{len(failed)} of {jobs} runs failed or were left out: {label}: {error}{more}",
+        f"{len(failed)} of {nodes} runs failed or were left out: {label}: {error}{more}",
         hint="everything else is done; `dwlt runs` names them; --retry-failed tries them again",
     )

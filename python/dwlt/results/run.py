@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import PrivateAttr
 
 from dwlt.results.base import Amount, Frozen, Text, Words
+from dwlt.results.estimate import Estimate
 from dwlt.results.flags import Flag, Notice
 from dwlt.results.images import ImageIds
 from dwlt.results.task import Environment, TaskInfo
@@ -24,6 +25,7 @@ class RunResult(Frozen):
         starts: digests and ids of what the run starts from.
         ids: which images were used for what; None in older files.
         seconds: time that the last session spent on it.
+        estimate: what it was expected to cost; None where no dry run was made on that device.
     """
 
     STAGE: ClassVar[str]
@@ -40,6 +42,7 @@ class RunResult(Frozen):
     flags: tuple[Flag, ...] = ()
     environment: Environment
     seconds: Amount
+    estimate: Estimate | None = None
     finished: Text
     _folder: str = PrivateAttr("")
 

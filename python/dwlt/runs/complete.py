@@ -136,6 +136,8 @@ def complete(
             if run.ledger.next() is not None:
                 work.begin(run)
                 run.begin(prepared.images, prepared.device)
+                if context.origin:
+                    run.note("engine", **context.origin)
             while (step := run.ledger.next()) is not None:
                 done = work.do(run, step)
                 result = run.finish(step, done.values, files=done.files, device=prepared.device)

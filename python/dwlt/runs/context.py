@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ class Context:
         stop: polled between steps; True asks to stop at the next safe point.
         checkpoint_seconds: between checkpoints inside an epoch; None writes none there.
         memo: what one command has opened and may need again, by name.
+        origin: what the journal is to say of the engine that computes here; nothing in most cases.
     """
 
     runs: Path
@@ -34,4 +35,5 @@ class Context:
     observe: Observer
     stop: Callable[[], bool]
     memo: dict[str, Any] = field(default_factory=dict)
+    origin: Mapping[str, Any] = field(default_factory=dict)
     checkpoint_seconds: float | None = None

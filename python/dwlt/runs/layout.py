@@ -48,6 +48,16 @@ def given_weights(runs: Path, key: str) -> Path:
     return runs / "weights" / f"given-{key}.json"
 
 
+def engine_session(runs: Path, name: str) -> Path:
+    """``runs/engine/<session>``: where the head of an engine and its workers speak."""
+    return runs / "engine" / name
+
+
+def estimate(runs: Path, key: str) -> Path:
+    """``runs/estimates/<key>.json``: what a dry run found that such a run will cost."""
+    return runs / "estimates" / f"{key}.json"
+
+
 def round_name(round_: int) -> str:
     """``round-07``: two digits, so that up to 99 rounds sort by name."""
     return f"round-{round_:02d}"

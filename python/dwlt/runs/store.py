@@ -18,10 +18,12 @@ from dwlt import _core
 from dwlt.errors import DataError, DwltError, InterruptError, LedgerError
 from dwlt.results import MODELS, RunResult
 from dwlt.results.base import explain
+from dwlt.results.estimate import Estimate
 from dwlt.results.files import environment, read_result, to_json
 from dwlt.results.run import FORMAT_NAME, VERSION
 from dwlt.runs import layout
 from dwlt.runs.done import Checked, Steps, StepState, check_steps, contradictions, files_of
+from dwlt.runs.estimates import recall
 from dwlt.runs.folder import read_settings
 from dwlt.spec import StageSpec, identity_values
 
@@ -153,6 +155,7 @@ class Run:
             LedgerError: the result contradicts itself (nothing is written), or a file is missing.
         """
         stage = self.folder.parent.name
+        estimate = self._estimate(stage, values, device)
         complete = {
             "format": FORMAT_NAME,
             "version": VERSION,
@@ -164,6 +167,7 @@ class Run:
             "environment": environment(device),
             "seconds": round(time.monotonic() - self._opened, 3),
             "finished": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            **({} if estimate is None else {"estimate": estimate}),
             **values,
         }
         try:
@@ -175,6 +179,12 @@ class Run:
         self.ledger.finish(step, list(files), to_json(result.values()))
         self._opened = time.monotonic()
         return result
+
+    def _estimate(self, stage: str, values: Mapping[str, Any], device: str) -> Estimate | None:
+        """What a dry run said of this step. Rounds that do not train were not estimated."""
+        if stage == "prune" and values.get("search") is None:
+            return None
+        return recall(self.folder.parent.parent, stage, self.spec, device)
 
     def _keep_spec(self) -> None:
         there = (self.folder / layout.SPEC).exists()

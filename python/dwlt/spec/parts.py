@@ -162,6 +162,8 @@ class TrainSpec(Spec):
             None, or "whole" in a config: the whole batch.
         milestones: epochs after which ``multistep`` multiplies the rate by ``gamma``.
         warmup: epochs over which the rate rises linearly from 0.
+        colour: "imagenet" varies brightness, contrast, saturation and light a little, after
+            ``TaskSpec.augment``; see ``dwlt.data.colour``.
         attack: what training images are perturbed with; needed unless regime is standard.
         precision: auto = bf16 autocast on CUDA, fp32 on the CPU. Scores are always fp32.
         channels_last: auto = on CUDA.
@@ -180,6 +182,7 @@ class TrainSpec(Spec):
     gamma: Annotated[float, Field(gt=0)] = 0.1
     warmup: Annotated[Epochs, Field(ge=0)] = 0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    colour: Literal["none", "imagenet"] = "none"
     attack: AttackSpec | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     channels_last: Literal["auto"] | bool = "auto"

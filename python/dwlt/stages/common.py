@@ -90,7 +90,7 @@ class Training:
             seed=seed,
             device=self._device,
             slot=self.slot,
-            augment=augment,
+            augment=augment if spec.colour == "none" else f"{augment}+{spec.colour}",
             prunable=prunable(model),
             masks=masks,
             held_out=self._task.validation,

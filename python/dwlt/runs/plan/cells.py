@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,3 +104,15 @@ def rounds_of(variant: Variant, search: Search) -> tuple[int, ...]:
     else:
         rounds = tuple(sorted({0, *wanted}))
     return rounds if variant.dense else tuple(r for r in rounds if r > 0)
+
+
+def once(cells: Iterable[Cell]) -> Iterable[Cell]:
+    """Each cell once: dense ones are shared by searches from the same weights."""
+    seen: set[object] = set()
+    for cell in cells:
+        dense = cell.spec.round == 0
+        search = cell.search.pretraining.key if dense else cell.search.key
+        key = (search, cell.spec.model_dump_json())
+        if key not in seen:
+            seen.add(key)
+            yield cell

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from dwlt.errors import LedgerError
 from dwlt.runs import layout
 from dwlt.runs.done import StepState, check_steps
-from dwlt.runs.plan.cells import Cell
+from dwlt.runs.plan.cells import once
 from dwlt.runs.plan.experiment import Plan
 from dwlt.runs.plan.searches import Search
 from dwlt.runs.state import State, state_of
@@ -96,7 +95,7 @@ def matrix(plan: Plan) -> Matrix:
     )
     searched = tuple((search.label, *_rounds(search, last)) for search, last in plan.searches)
     lines: dict[tuple[str, str], Line] = {}
-    for cell in _once(plan.cells):
+    for cell in once(plan.cells):
         # Two tasks of one name may differ in which of its images they take.
         key = (cell.variant.label, cell.spec.data.model_dump_json())
         line = lines.setdefault(key, Line(cell.variant.label))
@@ -112,18 +111,6 @@ def matrix(plan: Plan) -> Matrix:
     )
     found = tuple(lines.values())
     return Matrix(pretrainings, searched, found, workers, _left(plan, found, max(1, workers)))
-
-
-def _once(cells: Iterable[Cell]) -> Iterable[Cell]:
-    """Each cell once: dense ones are shared by searches from the same weights."""
-    seen: set[object] = set()
-    for cell in cells:
-        dense = cell.spec.round == 0
-        search = cell.search.pretraining.key if dense else cell.search.key
-        key = (search, cell.spec.model_dump_json())
-        if key not in seen:
-            seen.add(key)
-            yield cell
 
 
 def _rounds(search: Search, last: int) -> tuple[int, int, State]:
