@@ -54,6 +54,7 @@ def session(settings: Settings, experiment: Experiment | None) -> Iterator[tuple
         asked = number
         show.stopping()
 
+    group = settings.group()
     show = Show(quiet=settings.quiet)
     show.clear_line()
     threads = None if experiment is None else experiment.threads
@@ -66,14 +67,43 @@ def session(settings: Settings, experiment: Experiment | None) -> Iterator[tuple
         observe=show.event,
         stop=lambda: asked is not None,
         checkpoint_seconds=None if experiment is None else 60 * experiment.checkpoint_minutes,
+        group=group,
     )
     with answering(ask), show, others_to_stderr():
+        failed = True
         try:
             yield context, show
+            failed = False
         except InterruptError as error:
             if asked in PREEMPTIONS:
                 error.exit_code = PREEMPTED
             raise
+        finally:
+            if group is not None:
+                group.close(failed=failed)
+
+
+def follow(settings: Settings) -> int:
+    """Be one of the ranks that compute with rank 0, until it has nothing more to do.
+
+    Raises:
+        RankError: rank 0 is gone.
+    """
+    from dwlt.ranks import Ranks, joined
+    from dwlt.stages.follow import follow as serve
+
+    asked = False
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+
+    with answering(ask), others_to_stderr():
+        group = joined(settings.device)
+        assert isinstance(group, Ranks)
+        serve(group, lambda: asked)
+        group.close(failed=False)
+    return 0
 
 
 @contextmanager

@@ -10,10 +10,11 @@ statistics and losses, the wish to stop, and small objects.
 
 from __future__ import annotations
 
+import inspect
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -22,8 +23,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from dwlt.errors import DwltError
-from dwlt.ranks.lost import RankError, Whereabouts, is_loss, loss
+from dwlt.errors import DwltError, TrainingError
+from dwlt.ranks.lost import AGAIN, RankError, Whereabouts, is_loss, loss
 
 T = TypeVar("T")
 
@@ -83,6 +84,22 @@ class Group:
             RankError: one does not; the message names it and what differs.
         """
 
+    def ready(self, prepare: Callable[[], T]) -> T:
+        """What ``prepare`` returns on this rank, once it has succeeded on all of them.
+
+        Raises:
+            RankError: it has not; the message names the rank and why.
+        """
+        return prepare()
+
+    def close(self, *, failed: bool) -> None:
+        """Let the other ranks go, and leave.
+
+        Args:
+            failed: whether this rank leaves because of an error. In the middle of common work the
+                others then learn of it by losing the connection.
+        """
+
     @contextmanager
     def call(self, task: str, values: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
         """Have the other ranks compute their part of what is computed inside.
@@ -127,6 +144,8 @@ class Ranks(Group):
         self.everyone = everyone
         self._pending: _Pending | None = None
         self._inside = False
+        self._agreed = False
+        """Whether the exception on its way out is one that all ranks know of."""
 
     def total(self, tensor: Tensor) -> None:
         dist.all_reduce(tensor, group=self.data)
@@ -141,6 +160,7 @@ class Ranks(Group):
                 raised, found = error, [(False, str(error))]
         dist.broadcast_object_list(found, src=0)
         if raised is not None:
+            self._agreed = True
             raise raised
         good, value = found[0]
         if not good:
@@ -168,37 +188,54 @@ class Ranks(Group):
             self._pending = None
 
     def averaging(self, module: nn.Module) -> nn.Module:
-        return nn.parallel.DistributedDataParallel(
+        ddp = nn.parallel.DistributedDataParallel
+        # Statistics are averaged per step (``training.statistics``), not taken from rank 0. The
+        # argument's name has changed between versions of PyTorch.
+        known = inspect.signature(ddp.__init__).parameters
+        buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+        return ddp(
             module,
             device_ids=[self.device] if self.device.type == "cuda" else None,
             process_group=self.data,
-            # Statistics are averaged per step (``training.statistics``), not taken from rank 0.
-            broadcast_buffers=False,
+            **{buffers: False},
         )
 
     def require_same(self, what: Mapping[str, Any]) -> None:
-        for other, found in enumerate(self.all(dict(what))):
-            for name in sorted(found.keys() | what.keys()):
-                if found.get(name) != what.get(name):
-                    raise RankError(
-                        f"{self.everyone[other]} begins with {name} {found.get(name)}, and rank "
-                        f"{self.rank} with {what.get(name)}",
+        found = self.all(dict(what))
+        for other, values in enumerate(found):
+            for name in sorted(values.keys() | found[0].keys()):
+                if values.get(name) != found[0].get(name):
+                    raise DisagreeError(
+                        f"{self.everyone[other]} begins with {name} {values.get(name)}, and rank 0 "
+                        f"with {found[0].get(name)}",
                         hint="give every rank the same version of dwlt and the same data",
                     )
+
+    def ready(self, prepare: Callable[[], T]) -> T:
+        why: str | None = None
+        value: T | None = None
+        try:
+            value = prepare()
+        except Exception as error:
+            why = str(error).strip() or type(error).__name__
+        for other, problem in enumerate(self.all(why)):
+            if problem is not None:
+                raise DisagreeError(f"{self.everyone[other]}: {problem}")
+        return value  # type: ignore[return-value]
 
     @contextmanager
     def call(self, task: str, values: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
         if self._inside:
-            yield
-            return
+            raise RankError("the ranks are still in the middle of what failed before", hint=AGAIN)
         with self._watched():
             self._send(Order(task, values()))
-            self._inside = True
+            self._inside, self._agreed = True, False
+            self.ready(lambda: None)
             yield
             self._inside = False
 
-    def orders(self) -> Iterator[Order]:
-        """What rank 0 calls for, one after another, until it has nothing more. On other ranks.
+    def serve(self, work: Callable[[Order], None]) -> None:
+        """Do what rank 0 calls for until it has nothing more. On the other ranks.
 
         Raises:
             RankError: rank 0 is gone.
@@ -209,18 +246,14 @@ class Ranks(Group):
             if order is None:
                 return
             self._inside = True
-            with self._watched():
-                yield order
-            self._inside = False
+            # Of what all ranks raise alike, rank 0 tells the user, and may go on with other work.
+            with suppress(TrainingError, DisagreeError, RecalledError), self._watched():
+                work(order)
 
     def close(self, *, failed: bool) -> None:
-        """Let the other ranks go, and leave.
-
-        Args:
-            failed: whether this rank leaves because of an error. In the middle of common work the
-                others then learn of it by losing the connection.
-        """
-        if self.leads and not (failed and self._inside):
+        if self._inside:
+            return
+        if self.leads:
             try:
                 self._send(None)
             except RuntimeError:  # they are gone already
@@ -232,14 +265,17 @@ class Ranks(Group):
     def _watched(self) -> Iterator[None]:
         try:
             yield
-        except DwltError:
-            # All ranks raise it alike: what they do together is over, in order.
-            self._inside = False
+        except (TrainingError, DisagreeError, RecalledError):
+            self._pending, self._inside = None, False
             raise
         except RuntimeError as error:
             if not is_loss(error):
                 raise
             raise loss(self.everyone, self.everyone[self.rank]) from error
+        except BaseException:
+            if self._agreed:
+                self._pending, self._inside = None, False
+            raise
 
     def _send(self, order: Order | None) -> None:
         dist.broadcast_object_list([order], src=0)
@@ -248,6 +284,10 @@ class Ranks(Group):
         found: list[Any] = [None]
         dist.broadcast_object_list(found, src=0)
         return found[0]  # type: ignore[no-any-return]
+
+
+class DisagreeError(RankError):
+    """The ranks cannot begin together. All of them raise it."""
 
 
 class RecalledError(DwltError):

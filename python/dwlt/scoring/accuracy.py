@@ -122,8 +122,9 @@ class _BatchOutcome:
 
     def on_cpu(self) -> _BatchOutcome:
         """The same, to be sent to another process."""
-        moved = {name: None if one is None else one.cpu() for name, one in vars(self).items()}
-        return _BatchOutcome(**moved)
+        robust = None if self.robust is None else self.robust.cpu()
+        others = (one.cpu() for one in (self.shares, self.blind, self.wavering))
+        return _BatchOutcome(self.ids.cpu(), self.clean.cpu(), robust, *others)
 
 
 def _batch_outcome(model: nn.Module, batch: Batch, spec: ScoreSpec) -> _BatchOutcome:

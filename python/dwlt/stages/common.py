@@ -23,6 +23,7 @@ from dwlt.runs.context import Context
 from dwlt.runs.store import Run
 from dwlt.scoring import Scored, score
 from dwlt.spec import ScoreSpec, StageSpec, TrainSpec
+from dwlt.stages.together import Shared, group_of, packed
 from dwlt.training import CheckpointSlot, EpochRecord, TrainJob, TrainOutcome, train
 
 _SCORE = TypeAdapter(Score)
@@ -96,13 +97,28 @@ class Training:
             held_out=self._task.validation,
             keep_best=keep_best,
         )
-        outcome = train(
-            job,
-            score_epoch=self._scorer(model, scoring, spec.epochs, at_epoch),
-            on_epoch=lambda record: self._epoch(record, spec.epochs),
-            stop=self._context.stop,
-            checkpoint_seconds=self._context.checkpoint_seconds,
-        )
+        group = group_of(self._context)
+        sent = {"spec": spec, "seed": seed, "augment": job.augment, "keep_best": keep_best}
+
+        def values() -> Mapping[str, Any]:
+            data, network = self._run.spec.data, self._run.spec.model
+            return {
+                **sent,
+                "shared": Shared.of(data, self._task, self._context),
+                "model": packed(model, network, self._task),
+                "masks": None if masks is None else {k: v.cpu() for k, v in masks.items()},
+                "scoring": scoring,
+            }
+
+        with group.call("fit", values):
+            outcome = train(
+                job,
+                score_epoch=self._scorer(model, scoring, spec.epochs, at_epoch),
+                on_epoch=lambda record: self._epoch(record, spec.epochs),
+                stop=self._context.stop,
+                checkpoint_seconds=self._context.checkpoint_seconds,
+                group=group,
+            )
         self._write_metrics(outcome.records)
         if outcome.interrupted:
             steps = f" and {outcome.steps} steps of the next" if outcome.steps else ""
@@ -123,7 +139,8 @@ class Training:
                 at_epoch(epoch)
             if spec is None or (epoch % spec.every and epoch != epochs):
                 return None
-            return score(model, self._task.validation, spec, device=self._device)
+            group = group_of(self._context)
+            return score(model, self._task.validation, spec, device=self._device, group=group)
 
         return score_epoch
 

@@ -23,6 +23,7 @@ from dwlt.stages.methods import METHODS, Rounds, RoundTicket
 from dwlt.stages.pretrain import summary
 from dwlt.stages.rehearsed import rehearse_file
 from dwlt.stages.source import ensure_source
+from dwlt.stages.together import group_of
 from dwlt.training.device import choose_device, describe
 from dwlt.units import sparsity_text
 
@@ -84,7 +85,7 @@ class _Prune(Work[PruneRound]):
         self.task = open_task(self.search.spec, self.context)
         source = self.source
         rehearse_file(source.path, source.model, self.task, self.context, self.device)
-        return Prepared(self.task.fingerprint, describe(self.device))
+        return Prepared(self.task.fingerprint, describe(self.device, group_of(self.context).size))
 
     def begin(self, run: Run) -> None:
         if self.asked:

@@ -272,7 +272,13 @@ class _Agreeing(Split):
         self._steps = steps
         self._watch = watch
 
-    def batches(self, *, batch_size: int, device: torch.device | str = "cpu") -> Iterator[Batch]:
+    def batches(
+        self,
+        *,
+        batch_size: int,
+        device: torch.device | str = "cpu",
+        share: tuple[int, int] = (0, 1),
+    ) -> Iterator[Batch]:
         left = self._steps
         while True:
             batches = self._split.batches(batch_size=self._images, device=device)
