@@ -14,6 +14,7 @@ LAYERS: dict[str, int] = {
     "_core": 0,
     "errors": 0,
     "units": 0,
+    "plugins": 0,
     "events": 1,
     "ranks": 1,
     "sniff": 1,
@@ -44,13 +45,14 @@ FORBIDDEN = {
 }
 """Arrows that point down and are nevertheless not wanted."""
 
-WITHIN = {"units": {"errors"}}
+WITHIN = {"units": {"errors"}, "plugins": {"errors"}}
 """The few arrows inside a layer, each one way."""
 
 TORCH_FREE = {
     *(
         "errors",
         "units",
+        "plugins",
         "events",
         "sniff",
         "outputs",

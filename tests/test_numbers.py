@@ -189,3 +189,24 @@ def test_the_readmes_transfers_are_the_committed_ones() -> None:
             low, high = wilson(correct, of)
             assert text == f"{correct / of:.1%} [{100 * low:.1f}, {100 * high:.1f}]"
             assert n == str(of)
+
+
+def test_the_readmes_search_is_the_committed_one() -> None:
+    block = next(
+        text
+        for text in re.findall(r"^```text\n(.*?)^```", text_of("README.md"), re.M | re.S)
+        if "$ dwlt prune --rounds 20" in text
+    )
+    rounds = {one["round"]: one for one in read("digits-wide-search")["rounds"]}
+    rows = re.findall(
+        r"^(\d+) +([\d.]+%) +(\S+) +(\S+) +(\S+% \[.*?\]) +(\S+% \[.*?\])", block, re.M
+    )
+    assert len(rows) >= 4
+    for round_, share, of_kept, total, *shown in rows:
+        one = rounds[int(round_)]
+        assert (share, of_kept) == (one["sparsity"], f"{one['kept']:,}")
+        assert total == f"{one['total']:,}"
+        for number, text in zip(("sa", "ra"), shown, strict=True):
+            correct, of = one[number]["correct"], one[number]["n"]
+            low, high = wilson(correct, of)
+            assert text == f"{correct / of:.1%} [{100 * low:.1f}, {100 * high:.1f}]"

@@ -10,14 +10,14 @@ import numpy as np
 from benchmarks.operating.scenes import Scene
 from benchmarks.operating.tickets import Sequence, deficits, place_of, truth
 from dwlt.spec.verdict import DECLARED
-from dwlt.verdict.frontier import Found, Plan, advance
+from dwlt.verdict.frontier import Found, SearchPlan, advance
 from dwlt.verdict.outcomes import Contender
 
 FULL_GRID = (20 + 1) * 3 * 2
 """Trainings of the grid it is held against: dense network and 20 rounds, 3 seeds, 2 regimes."""
 
 
-def search(plan: Plan, tickets: Sequence) -> tuple[Found, int]:
+def search(plan: SearchPlan, tickets: Sequence) -> tuple[Found, int]:
     """Run a search to its end; what it found, and how many trainings it took."""
     have: dict[int, dict[str, set[int]]] = {}
     trainings = 0
@@ -48,7 +48,7 @@ def spent(scene: Scene, profile: str, repetitions: int, seed: int) -> dict[str, 
         mean; ``most``: of nine searches in ten no more.
     """
     rng = np.random.default_rng(seed)
-    plan = Plan.of(scene.settings, DECLARED, scene.classes)
+    plan = SearchPlan.of(scene.settings, DECLARED, scene.classes)
     width = plan.locate + plan.looks[-1]
     places, costs = [], []
     for _ in range(repetitions):

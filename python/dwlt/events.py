@@ -27,12 +27,17 @@ class StepStarted:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """An epoch of the current step is done and saved. ``metrics`` has loss, sa, ra as measured."""
+    """An epoch of the current step is done and saved.
+
+    ``metrics`` has loss, sa, ra as measured. ``waiting`` is the share of its time that steps waited
+    for images, None where that was not measured.
+    """
 
     epoch: int
     epochs: int
     seconds: float
     metrics: Mapping[str, float | None] = field(default_factory=dict)
+    waiting: float | None = None
 
 
 @dataclass(frozen=True)

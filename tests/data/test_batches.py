@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import copy
 import pickle
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from dwlt.data import AUGMENTS, Batch, Split, Task, load_task
+from dwlt.data import AUGMENTS, Batch, Split, Task, load_task, stream
+from dwlt.data.resident import ResidentSplit
+from dwlt.data.stream import StreamSplit
 from dwlt.errors import DataError
 from dwlt.spec import TaskSpec
 
@@ -24,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def load(root: Path, *, limit: int = 2**30, workers: int = 0, **options: object) -> Task:
+def load(root: Path, *, limit: int = 2**30, workers: int = 0, **options: Any) -> Task:
     spec = TaskSpec.model_validate({"task": "imagefolder:set", **options})
     return load_task(spec, data_dir=root, workers=workers, limit_resident_bytes=limit)
 
@@ -64,6 +69,78 @@ def test_streamed_batches_equal_resident_ones(folder: Path, augment: str) -> Non
     assert same(epoch(resident.train, augment), epoch(streamed.train, augment))
     assert same(*(list(t.test.batches(batch_size=5)) for t in (resident, streamed)))
     assert resident.mean == streamed.mean  # 27 images: all of them are in the sample
+
+
+@pytest.mark.parametrize("augment", AUGMENTS)
+def test_small_images_wanted_larger_are_kept_at_their_own_size(folder: Path, augment: str) -> None:
+    """Three ways to hold them, one result: enlarged in memory, enlarged on use, decoded on use."""
+    options: dict[str, Any] = {"size": 20, "augment": augment}
+    large, small = load(folder, **options), load(folder, limit=10_000, **options)
+    streamed = load(folder, limit=100, **options)
+    assert isinstance(small.train, ResidentSplit)
+    assert small.train.pixels.shape == (32, 3, 8, 8)
+    assert isinstance(streamed.train, StreamSplit)
+    first = epoch(large.train, augment)
+    assert first[0].images.shape == (8, 3, 20, 20)
+    for other in (small, streamed):
+        assert same(first, epoch(other.train, augment))
+        assert same(*(list(t.test.batches(batch_size=5)) for t in (large, other)))
+        assert same([large.train.take(np.array([2, 5]))], [other.train.take(np.array([2, 5]))])
+    # Which images a task has does not depend on how training varies them.
+    assert large.fingerprint == load(folder, size=20).fingerprint
+    assert (small.fingerprint, small.mean) == (streamed.fingerprint, streamed.mean)
+
+
+def test_crops_come_from_the_stored_image(tmp_path: Path) -> None:
+    """Images of 40x20 at size 10: what the centre square never shows is seen, and repeatably."""
+    for name in ("cat", "dog"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = np.zeros((20, 40, 3), dtype=np.uint8)
+            pixels[:, :8] = pixels[:, -8:] = 255  # beside the middle 20 columns
+            Image.fromarray(pixels).save(tmp_path / "set" / name / f"{number}.png")
+    options: dict[str, Any] = {"size": 10, "augment": "random-resized-crop"}
+    task = load(tmp_path, **options)
+    assert isinstance(task.train, StreamSplit)
+    (whole,) = task.train.batches(batch_size=40)
+    assert float(whole.images.max()) < 1
+    first = epoch(task.train, "random-resized-crop")
+    assert max(float(batch.images.max()) for batch in first) == 1
+    assert same(first, epoch(task.train, "random-resized-crop"))
+    assert not same(first, epoch(task.train, "random-resized-crop", number=1))
+    helped = load(tmp_path, workers=2, **options)
+    assert same(first, epoch(helped.train, "random-resized-crop"))
+
+
+def test_waiting_is_counted(folder: Path) -> None:
+    split = load(folder, limit=0).train
+    assert split.waited == 0
+    for _ in split.train_batches(batch_size=8, seed=0, epoch=0):
+        before = split.waited
+        time.sleep(0.01)  # what is done with a batch is no waiting
+        assert split.waited == before > 0
+
+
+def test_workers_follow_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, launched, expected in [
+        (1, "", 0),
+        (2, "", 1),
+        (8, "", 7),
+        (64, "", 16),
+        (8, "4", 1),
+    ]:
+        monkeypatch.setattr(stream, "_cores", lambda cores=cores: cores)
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", launched)
+        assert stream.auto_workers() == expected
+
+
+def test_a_batch_larger_than_a_piece_is_put_together(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = epoch(load(folder).train)
+    monkeypatch.setattr(stream, "_PIECE", 3)
+    for workers in (0, 2):
+        assert same(whole, epoch(load(folder, limit=0, workers=workers).train))
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -34,7 +34,11 @@ def lasting(runs: Path) -> dict[str, Any]:
     """What must not depend on how often the work was stopped, or who shared it."""
     bytes_ = {str(p.relative_to(runs)): p.read_bytes() for p in runs.rglob("*.safetensors")}
     result = result_of(runs)
-    kept = {k: v for k, v in result.items() if k not in ("environment", "seconds", "finished")}
+    kept = {
+        k: v
+        for k, v in result.items()
+        if k not in ("environment", "seconds", "finished", "waiting")
+    }
     return {**bytes_, "result": kept}
 
 

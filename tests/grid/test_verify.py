@@ -16,8 +16,8 @@ from dwlt.grid.measured import Measurements
 from dwlt.grid.target import targets
 from dwlt.grid.verify import around
 from dwlt.report import assess, collect, summary
-from dwlt.report.outcomes import OutcomeFiles
 from dwlt.results import EvaluateResult, TransferResult, parse
+from dwlt.runs.outcomes import NotedOutcomes
 from dwlt.spec import load_experiment, load_verdict
 from dwlt.verdict.judge import judge
 from dwlt.verdict.outcomes import NUMBERS
@@ -82,7 +82,7 @@ def test_the_report_comes_to_the_same_verdict(attacked: Path, hunt: Path, cli: C
     code, out, err = cli(*verified(hunt, attacked, "--json"))
     assert code == 0, err
     (told,) = json.loads(out)[0]["tickets"]
-    outcomes = OutcomeFiles(attacked)
+    outcomes = NotedOutcomes(attacked)
     report = assess(collect(attacked), settings=load_verdict(str(hunt), ()), outcomes=outcomes)
     assert outcomes.notices == ()
     (one,) = report.verified.values()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import shutil
 import socketserver
 import subprocess
@@ -12,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from dwlt.masks.overlaps import mask_overlaps
 from dwlt.report import ReportPaths, assess, collect
-from dwlt.report.overlaps import mask_overlaps
-from dwlt.report.page import render
-from tests.report.grid import make_grid
-from tests.report.make import Maker
+from dwlt.report.page import SECTIONS, anchor, render
+from dwlt.report.pictures import gallery
+from tests.report.everything import make_everything
+from tests.report.make import PAPER, Maker
 
 BROWSER = next(
     (
@@ -120,37 +122,82 @@ def test_the_listener_would_hear_a_request(tmp_path: Path) -> None:
         assert any(b"GET /x.png" in line for line in server.heard)
 
 
-@pytest.fixture
-def grid(tmp_path: Path) -> Path:
-    """A page with every section: controls, two fractions, overlaps."""
-    root = tmp_path / "runs"
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page with every section."""
+    root = tmp_path_factory.mktemp("whole") / "runs"
     root.mkdir()
-    make_grid(Maker(root), tasks=("cifar10",), rounds=(0, 6), control_rounds=(6,))
+    make_everything(Maker(root))
     data = collect(root)
-    path = tmp_path / "grid.html"
-    path.write_text(render(assess(data, mask_overlaps(root, data))), encoding="utf-8")
+    path = root.parent / "whole.html"
+    report = assess(data, mask_overlaps(root, data), PAPER)
+    path.write_text(render(report, gallery(root, report)), encoding="utf-8")
     return path
 
 
-@pytest.mark.parametrize("kind", ["page", "grid"])
+SHOWN = {
+    "headline": "Verified",
+    "verified": "AutoAttack",
+    "frontier": "locate 0, 6; confirm 0, 6",
+    "efficiency": "73.80% sparsity",
+    "controls": "layerwise-random",
+    "verdicts": "double-win",
+    "pictures": "dog ✗, not cat",
+    "training": "SA (blue) and RA (orange) on validation",
+    "variance": "10.00 (100%)",
+    "masks": "× chance",
+    "notices": "square-stronger",
+    "pretrain": "seed 0",
+    "evaluations": "masks k.safetensors",
+    "reproduce": "dwlt runs verify",
+}
+"""Something that each section shows of its own results."""
+
+PROBE = """<script>addEventListener('load', () => {
+  const told = [...document.querySelectorAll('main > div')].map(part => {
+    const box = part.getBoundingClientRect();
+    return [part.id, Math.round(box.height), box.width > 0, part.innerText].join('\\t');
+  });
+  document.body.textContent = told.join('\\f');
+})</script>"""
+
+
+def scripted(page: Path, folder: Path, probe: str) -> Path:
+    """A copy of a page, all unfolded, with a script that the page's own policy would refuse."""
+    text = page.read_text(encoding="utf-8").replace("<details>", "<details open>")
+    start = text.index('<meta http-equiv="Content-Security-Policy"')
+    text = text[:start] + text[text.index(">", start) + 1 :]
+    copy = folder / "copy.html"
+    copy.write_text(text.replace("</body>", f"{probe}</body>"), encoding="utf-8")
+    return copy
+
+
+def test_every_section_is_laid_out_with_its_results(whole: Path, tmp_path: Path) -> None:
+    assert set(SHOWN) == set(SECTIONS)
+    dom = browse(scripted(whole, tmp_path, PROBE), tmp_path / "profile", "--dump-dom")
+    body = html.unescape(dom[dom.index("<body>") + 6 : dom.index("</body>")])
+    parts = [part.split("\t", 3) for part in body.split("\f")]
+    found = {name: (int(height), visible, text) for name, height, visible, text in parts}
+    for name, title in SECTIONS.items():
+        height, visible, text = found[anchor(title)]
+        assert SHOWN[name] in text, name
+        assert (height > 100, visible) == (True, "true"), name
+
+
+@pytest.mark.parametrize("kind", ["page", "whole"])
 def test_on_a_narrow_screen_only_the_tables_scroll(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     """The page itself is no wider than the window; and a script finds nothing that was loaded."""
     path: Path = request.getfixturevalue(kind)
-    # All that is folded is opened, so that it counts.
-    text = path.read_text(encoding="utf-8").replace("<details>", "<details open>")
-    # The page's own policy allows no script, so this copy goes without it.
-    start = text.index('<meta http-equiv="Content-Security-Policy"')
-    text = text[:start] + text[text.index(">", start) + 1 :]
     probe = (
         "<script>addEventListener('load', () => { document.title = ["
         "document.documentElement.scrollWidth, innerWidth,"
         "performance.getEntriesByType('resource').length].join(' '); })</script>"
     )
-    copy = tmp_path / "copy.html"
-    copy.write_text(text.replace("</body>", f"{probe}</body>"), encoding="utf-8")
-    shown = browse(copy, tmp_path / "profile", "--window-size=500,900", "--dump-dom")
+    shown = browse(
+        scripted(path, tmp_path, probe), tmp_path / "profile", "--window-size=500,900", "--dump-dom"
+    )
     title = shown[shown.index("<title>") + 7 : shown.index("</title>")]
     width, window, loaded = map(int, title.split())
     assert width <= window

@@ -9,9 +9,9 @@ from math import sqrt
 import pytest
 
 from dwlt.report import Report, assess, collect, plain_tables
-from dwlt.report.controls import ControlTable, Lead, difference
 from dwlt.report.export import csv_files, json_text
 from dwlt.report.page import render
+from dwlt.verdict.controls import ControlTable, Lead, difference
 from dwlt.verdict.judge import Verdict
 from dwlt.verdict.outcomes import NUMBERS, Measured
 from tests.report.make import ATTACK, PAPER, Maker, attack_settings, id8
@@ -158,7 +158,7 @@ def test_reinit_is_held_against_the_dense_network_of_its_pretraining(make: Maker
     make.network(6, ([60], [1], [60], [1]), method="reinit", weights="b3:fresh")
     group = next(g for g in report_of(make).groups if g.group.prune.method == "reinit")
     assert group.group.dense is not None
-    assert group.dense()[NUMBERS[0]].correct == (90,)
+    assert group.dense_numbers()[NUMBERS[0]].correct == (90,)
     assert group.tickets[0].verdict is Verdict.NOT
 
 

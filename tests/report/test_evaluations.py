@@ -35,7 +35,7 @@ def read(make: Maker) -> tuple[EvaluateResult, ...]:
 
 
 def tables_of(make: Maker) -> list[PlainTable]:
-    return [plain(evaluation_table(group)) for group in comparable(collect(make.root))]
+    return [plain(evaluation_table(group)) for group in comparable(collect(make.root).evaluate)]
 
 
 def test_other_n_and_other_images_are_other_tables(make: Maker) -> None:
@@ -46,7 +46,7 @@ def test_other_n_and_other_images_are_other_tables(make: Maker) -> None:
     evaluation(make, "0a0a0a04", task={"fingerprint": "ffffffffffff"})
     # Other training images, but the test images of the last one, as its digest says.
     evaluation(make, "0a0a0a05", task={"fingerprint": "eeeeeeeeeeee"}, images="ffffffffffff")
-    groups = comparable(collect(make.root))
+    groups = comparable(collect(make.root).evaluate)
     assert [group.title for group in groups] == [
         "digits:5-9, n = 100, images b2:01234",
         "digits:5-9, n = 10",

@@ -9,9 +9,9 @@ from typing import Any
 from dwlt.report import PlainTable, Report, assess, collect, plain_tables
 from dwlt.report.export import csv_files, json_text
 from dwlt.report.headline import undecided_beyond
-from dwlt.report.names import method_names, pretrain_names, search_names
 from dwlt.report.page import render
 from dwlt.results import RunRef, SearchRef
+from dwlt.results.names import method_names, pretrain_names, search_names
 from tests.report.make import PAPER, Maker, id8
 
 WIN = ([90], [20], [85], [50])
@@ -153,7 +153,7 @@ def test_undecided_tickets_beyond_the_extreme_one_are_named(make: Maker) -> None
     make.network(15, ([86], [20], [85], [50]))
     make.network(20, ([10], [0], [10], [0]))
     (verdict,) = report_of(make).groups
-    assert undecided_beyond(verdict.main) == "96.50%"
+    assert undecided_beyond(verdict.decides) == "96.50%"
     page = render(report_of(make))
     assert "undecided: 96.50%" in page
     # SA of the best-RA checkpoints is a decoy in these files, and the same everywhere.

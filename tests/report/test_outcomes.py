@@ -9,9 +9,9 @@ import pytest
 
 from dwlt import _core
 from dwlt.report import collect
-from dwlt.report.outcomes import OutcomeFiles
 from dwlt.results import TransferResult
 from dwlt.results.outcomes import OutcomeTable, to_bytes
+from dwlt.runs.outcomes import NotedOutcomes
 from tests.report.make import Maker
 
 IDS = np.arange(4, dtype=np.int64)
@@ -47,7 +47,7 @@ def test_each_number_has_its_checkpoints_bits(
     make: Maker, tmp_path: Path, kind: str, strict: bool, name: str
 ) -> None:
     cell, _ = cell_with(make, tmp_path)
-    files = OutcomeFiles(make.root)
+    files = NotedOutcomes(make.root)
     found = files(cell, kind, strict)
     assert found is not None
     assert found.bits.tolist() == ROWS[name].tolist()
@@ -58,7 +58,7 @@ def test_each_number_has_its_checkpoints_bits(
 def test_cells_of_before_are_known_by_their_counts(make: Maker) -> None:
     make.cell(6, "standard", 3, 1, n=4)
     (cell,) = collect(make.root).transfer
-    files = OutcomeFiles(make.root)
+    files = NotedOutcomes(make.root)
     assert files(cell, "sa") is None
     assert files.notices == ()
 
@@ -81,7 +81,7 @@ def test_a_file_that_is_not_the_results_is_noted_once(
     file.unlink()
     if content is not None:
         file.write_bytes(content)
-    files = OutcomeFiles(make.root)
+    files = NotedOutcomes(make.root)
     assert files(cell, "sa") is None
     assert files(cell, "ra", True) is None
     (told,) = files.notices

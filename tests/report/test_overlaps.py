@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from dwlt import _core
+from dwlt.masks.overlaps import MOST_ROUNDS, MOST_SEARCHES, MaskStudy, mask_overlaps
 from dwlt.report import assess, collect, write_report
 from dwlt.report.export import json_text
-from dwlt.report.overlaps import MOST_ROUNDS, MOST_SEARCHES, MaskStudy, mask_overlaps
 from dwlt.report.page import render
 from tests.report.make import Maker
 

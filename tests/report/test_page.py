@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from dwlt.errors import UserError
+from dwlt.masks.overlaps import mask_overlaps
 from dwlt.report import ReportPaths, assess, collect, write_report
-from dwlt.report.overlaps import mask_overlaps
 from dwlt.report.page import render
 from tests.report.grid import make_grid
 from tests.report.make import PAPER, Maker

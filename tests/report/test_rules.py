@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dwlt.errors import SpecError
-from dwlt.report import GroupVerdict, Report, assess, collect, plain_tables
+from dwlt.report import GroupJudged, Report, assess, collect, plain_tables
 from dwlt.report.export import json_text
 from dwlt.report.page import render
 from dwlt.report.verdicts import estimate_text, extreme_text, interval_text
@@ -45,7 +45,7 @@ def report_of(make: Maker, settings: VerdictPart = WIDE) -> Report:
     return assess(collect(make.root), settings=settings)
 
 
-def only(report: Report) -> GroupVerdict:
+def only(report: Report) -> GroupJudged:
     (group,) = report.groups
     return group
 
@@ -78,7 +78,7 @@ def test_states_margins_and_intervals_are_shown(judged: Report) -> None:
 
 
 def test_the_tested_extreme_sparsity_names_confidence_and_procedure(judged: Report) -> None:
-    assert extreme_text(only(judged).main) == "≥ 73.80%"
+    assert extreme_text(only(judged).decides) == "≥ 73.80%"
     page = render(judged)
     assert "at least 73.80%, 95% confidence" in page
     assert "fixed sequence" in page
@@ -110,12 +110,12 @@ def test_both_rules_and_both_checkpoints_stand_in_one_table(judged: Report) -> N
 
 def test_the_settings_choose_what_decides(judged: Report, make: Maker) -> None:
     paper = only(report_of(make, PAPER))
-    assert (paper.main.rule, extreme_text(paper.main)) == ("paper", "73.80%")
+    assert (paper.decides.rule, extreme_text(paper.decides)) == ("paper", "73.80%")
     head = plain_tables(report_of(make, PAPER))[0]
     assert head.rows[0][head.head.index("paper's rule")] == "73.80%"
     # SA at the best-RA checkpoint is a decoy in these files: all images, for every network.
     strict = only(report_of(make, VerdictPart(margin_sa=8, margin_ra=8, strict=True)))
-    assert strict.dense()[NUMBERS[0]].correct == (N, N, N)
+    assert strict.dense_numbers()[NUMBERS[0]].correct == (N, N, N)
     assert "Two checkpoints" in render(report_of(make, VerdictPart(strict=True)))
 
 
@@ -146,7 +146,7 @@ def test_a_win_beyond_a_failed_ticket_is_shown_as_such(make: Maker) -> None:
     for number, points in ((0, 0.0), (3, 0.0), (6, 25.0), (10, 0.0)):
         network(make, number, lower(points))
     report = report_of(make)
-    assert extreme_text(only(report).main) == "≥ 48.80%"
+    assert extreme_text(only(report).decides) == "≥ 48.80%"
     page = render(report)
     told = "89.30% is a double win by itself, beyond 73.80% not shown to match"
     assert f"{told} and outside the 95% confidence" in page
@@ -208,7 +208,7 @@ def test_without_a_dense_network_all_is_incomplete(make: Maker) -> None:
     network(make, 6, DENSE)
     report = report_of(make)
     assert only(report).tickets[0].verdict is Verdict.INCOMPLETE
-    assert extreme_text(only(report).main) == "none"
+    assert extreme_text(only(report).decides) == "none"
     assert "dense network: no standard transfer" in render(report)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dwlt.report.table import Cell, Column, Row, Table, plain, text_of, to_csv, to_json
+from dwlt.report.table import Column, Entry, Row, Table, plain, text_of, to_csv, to_json
 
 COLUMNS = (
     Column("id"),
@@ -16,7 +16,7 @@ ROWS = (
         {
             "id": 7,
             "name": 'a,"b"',
-            "numbers.sa": Cell("90.00", {"mean": -1e-9, "n": 100, "other": 1}, mark="✓"),
+            "numbers.sa": Entry("90.00", {"mean": -1e-9, "n": 100, "other": 1}, mark="✓"),
             "files": ["x", "y"],
             "extra": 1234,
         },

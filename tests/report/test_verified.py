@@ -13,9 +13,9 @@ import pytest
 from dwlt import _core
 from dwlt.report import Report, assess, collect, plain_tables, summary
 from dwlt.report.export import csv_files, json_text
-from dwlt.report.outcomes import OutcomeFiles
 from dwlt.report.page import render
 from dwlt.results.outcomes import OutcomeTable, to_bytes
+from dwlt.runs.outcomes import NotedOutcomes
 from dwlt.spec import load_experiment
 from dwlt.spec.verdict import VerdictPart
 from tests.report.make import PAPER, Maker, id8, score
@@ -160,7 +160,7 @@ def test_outcomes_of_the_evaluation_are_paired(make: Maker, tmp_path: Path) -> N
             digest = outcomes(made, ra=10)
             result = attacked(make, path, 10, outcomes=digest)
             made.rename(result.parent / "outcomes.safetensors")
-    files = OutcomeFiles(make.root)
+    files = NotedOutcomes(make.root)
     report = assess(collect(make.root), outcomes=files)
     assert files.notices == ()
     (one,) = report.verified.values()

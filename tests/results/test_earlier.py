@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from dwlt.masks.overlaps import mask_overlaps
 from dwlt.report import assess, collect
 from dwlt.report.export import csv_files, json_text
-from dwlt.report.overlaps import mask_overlaps
 from dwlt.results import MODELS, AttackId, TransferResult, parse
 from dwlt.results.earlier import complete
 from dwlt.results.files import to_json

@@ -40,7 +40,9 @@ def found_by(stage: str) -> dict[str, Any]:
     path = next(GOLDEN.glob(f"{stage}/*/result.json"))
     value = json.loads(path.read_bytes())
     shared = ("format", "version", "stage", "id", "name", "spec", "starts", "environment")
-    return {key: value[key] for key in value if key not in (*shared, "seconds", "finished")}
+    return {
+        key: value[key] for key in value if key not in (*shared, "seconds", "finished", "waiting")
+    }
 
 
 def transfer_spec() -> TransferSpec:

@@ -90,7 +90,7 @@ def content(runs: Path) -> dict[str, Any]:
             lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
             values = [json.loads(line) for line in lines]
             for value in values:
-                for key in ("seconds", "finished", "model"):
+                for key in ("seconds", "finished", "model", "waiting"):
                     value.pop(key, None)
             found[name] = values
         else:

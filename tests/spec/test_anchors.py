@@ -31,7 +31,7 @@ def resolved(preset: str, stage: str, regime: str) -> StageSpec:
     changes = [] if stage == "transfer" else [f"{stage}.regime={regime}"]
     experiment = load_experiment(preset, changes=changes)
     if stage == "transfer":
-        return experiment.transfer_spec(regime, 0, experiment.seed)  # type: ignore[arg-type]
+        return experiment.transfer_spec(regime, 0, experiment.seed)
     return experiment.pretrain_spec() if stage == "pretrain" else experiment.prune_spec()
 
 

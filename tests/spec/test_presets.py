@@ -66,7 +66,7 @@ def test_the_source_is_imagenet_and_the_task_is_the_names(name: str) -> None:
     assert experiment.model.name == ("resnet50" if large else "resnet50-32")
     assert experiment.source.size == experiment.downstream.size == (224 if large else 32)
     if large:
-        assert experiment.source.augment == experiment.downstream.augment == "inception-crop"
+        assert experiment.source.augment == experiment.downstream.augment == "random-resized-crop"
 
 
 @pytest.mark.parametrize("name", PAPER)

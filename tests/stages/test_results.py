@@ -18,15 +18,21 @@ import pytest
 from dwlt import _core
 from dwlt.data.opened import open_data
 from dwlt.grid.walk import Policy, walk
+from dwlt.models import prunable
+from dwlt.models.files import read_model
 from dwlt.results import MODELS, TransferResult, parse
 from dwlt.results.images import ids_digest
 from dwlt.results.outcomes import read_outcomes
+from dwlt.results.pictures import read_pictures
 from dwlt.results.schema import schemas
 from dwlt.runs import layout
 from dwlt.runs.context import Context
 from dwlt.runs.plan import Plan
+from dwlt.runs.verify import verify_run
 from dwlt.spec import Experiment, load_experiment
 from dwlt.stages import common, evaluate
+from dwlt.stages.pictures import first_of_classes
+from dwlt.units import parse_fraction
 from tests.results.test_schema import missing
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "runs-v1" / "runs"
@@ -66,8 +72,8 @@ class Made:
         return value
 
 
-def make(runs: Path) -> Made:
-    experiment = load_experiment(changes=SETTINGS)
+def make(runs: Path, *changes: str) -> Made:
+    experiment = load_experiment(changes=(*SETTINGS, *changes))
     context = Context(runs, runs, "cpu", 0, 1, lambda event: None, lambda: False, {})
     plan = Plan.of(experiment, runs, ["standard"])
     walk(plan, context, Policy(), asked=True)
@@ -160,6 +166,47 @@ def test_a_wrong_split_would_show(
     plan = Plan.of(honest.experiment, honest.context.runs, ["standard"])
     walk(plan, honest.context, Policy(), asked=True)
     assert honest.result("transfer")["ids"] == expected | {changed: expected[into]}
+
+
+def test_pictures_show_what_was_counted(made: Made) -> None:
+    folder = made.path("transfer").parent
+    pictures = read_pictures(folder / layout.PICTURES)
+    test = open_data(made.experiment.downstream, made.context).test
+    where = first_of_classes(test.labels, 6)
+    assert pictures.labels.tolist() == test.labels[where].tolist()
+    shown = test.take(where).images.numpy()
+    assert np.abs(pictures.clean / 255 - shown).max() <= 0.5 / 255
+    right = pictures.before == pictures.labels
+    bits = read_outcomes(folder / layout.OUTCOMES).bits
+    assert right.tolist() == bits["best_ra.sa"][where].tolist()
+    held = right & (pictures.after == pictures.labels)
+    assert held.tolist() == bits["best_ra.ra"][where].tolist()
+    # Every start of the attack is inside its ball, and its first step reaches the edge.
+    eps = parse_fraction(str(made.result("transfer")["best_ra"]["test"]["attack_id"]["eps"]))
+    assert pictures.largest == pytest.approx(eps, abs=1e-6)
+    moved = pictures.attacked / 255 - pictures.clean / 255
+    assert np.abs(moved).max() <= eps + 1 / 255
+    model, _ = read_model(folder / layout.best("ra"))
+    first = next(iter(prunable(model).values())).detach().numpy()
+    assert np.array_equal(pictures.filters, first)
+    assert verify_run(folder) == []
+
+
+def test_pictures_are_left_out_by_a_setting_that_names_no_run(tmp_path: Path) -> None:
+    made = make(tmp_path / "runs", "pictures=0", "transfer.rounds=[0]")
+    folder = made.path("transfer").parent
+    assert not (folder / layout.PICTURES).exists()
+    shown = load_experiment(changes=(*SETTINGS, "transfer.rounds=[0]"))
+    (cell,) = Plan.of(shown, made.context.runs, ["standard"]).cells
+    assert cell.folder() == folder
+    assert cell.result() is not None
+
+
+def test_pictures_are_of_each_class_before_a_second_of_any() -> None:
+    labels = np.array([0, 0, 2, 0, 1, 2])
+    assert first_of_classes(labels, 3).tolist() == [0, 2, 4]
+    assert first_of_classes(labels, 4).tolist() == [0, 1, 2, 4]
+    assert first_of_classes(labels, 9).tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_outcomes_are_those_that_were_counted(made: Made) -> None:

@@ -220,3 +220,31 @@ def test_a_changed_training_is_refused(tmp_path: Path, changes: dict[str, Any], 
     attempt(tmp_path, SPEC.model_copy(update={"epochs": 4}))
     with pytest.raises(LedgerError, match=named):
         attempt(tmp_path, **changes)
+
+
+FREE = AttackSpec(eps=Eps("0.1"), step=Eps("0.1"), steps=1, random_start=False, mode="train")
+REGIMES: dict[str, dict[str, Any]] = {
+    "fast": {"options": {"grad_align": 0.2, "n_fgsm": 2}},
+    "trades": {},
+    "mart": {},
+    "free": {"attack": FREE, "options": {"replays": 2}},
+    "adversarial-awp": {"options": {"awp_warmup": 1}},
+    "free-awp": {"attack": FREE, "options": {"replays": 2}},
+}
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_every_regime_resumes_and_keeps_masked_weights_at_zero(tmp_path: Path, regime: str) -> None:
+    values = {**SPEC.model_dump(), "options": {}, **REGIMES[regime], "regime": regime}
+    spec = TrainSpec.model_validate({**values, "epochs": 3})
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    expected = essence(*attempt(whole, spec), whole)
+    polls = iter(range(100))
+    outcome, _ = attempt(parts, spec, stop=lambda: next(polls) >= 5)
+    assert (outcome.interrupted, outcome.epochs) == (True, 1)
+    outcome, net = attempt(parts, spec)
+    assert essence(outcome, net, parts) == expected
+    _, _, masks = start()
+    assert bool((net.state_dict()["0.weight"][~masks["0.weight"]] == 0).all())

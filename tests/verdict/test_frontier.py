@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwlt.spec.verdict import VerdictPart
-from dwlt.verdict.frontier import Found, Plan, Step, advance
+from dwlt.verdict.frontier import Found, SearchPlan, Step, advance
 from dwlt.verdict.outcomes import NUMBERS, REGIMES, Contender
 from dwlt.verdict.sequential import Decision
 from tests.verdict.make import ADVERSARIAL_RA, STANDARD_RA, STANDARD_SA, lower, network
@@ -19,7 +19,7 @@ ONE_POINT = VerdictPart(margin_sa=1, margin_ra=1)
 class Bench:
     """Networks that are there once they are asked for."""
 
-    def __init__(self, plan: Plan, networks: Mapping[int, Contender]) -> None:
+    def __init__(self, plan: SearchPlan, networks: Mapping[int, Contender]) -> None:
         self.plan = plan
         self.networks = networks
         self.steps: list[Step] = []
@@ -62,7 +62,7 @@ def bench(deficits: Mapping[int, float], number: object = ADVERSARIAL_RA, **plan
         levels = lower({number: deficits.get(round_, 0.0)})  # type: ignore[dict-item]
         networks[round_] = network(round_, seeds=9, spread=4, levels=levels)
     values: dict[str, object] = {"rounds": ROUNDS, "classes": 10, "settings": ONE_POINT, **plan}
-    return Bench(Plan(**values), networks)  # type: ignore[arg-type]
+    return Bench(SearchPlan(**values), networks)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("last", range(len(ROUNDS)))
@@ -136,7 +136,7 @@ def test_what_is_already_there_is_not_asked_for_and_changes_nothing() -> None:
 def test_a_number_at_the_floor_does_not_stop_the_search() -> None:
     levels = (0.95, 0.0, 0.85, 0.60)
     networks = {r: network(r, seeds=9, spread=4, levels=levels) for r in (0, *ROUNDS)}
-    found = Bench(Plan(ROUNDS, 10, ONE_POINT), networks).run()
+    found = Bench(SearchPlan(ROUNDS, 10, ONE_POINT), networks).run()
     assert found.extreme == ROUNDS[-1]
     assert levels[NUMBERS.index(STANDARD_RA)] == 0.0
 
@@ -144,27 +144,27 @@ def test_a_number_at_the_floor_does_not_stop_the_search() -> None:
 def test_where_nothing_can_be_said_the_search_ends_at_once_and_says_why() -> None:
     levels = (0.95, 0.0, 0.85, 0.0)
     floored = {r: network(r, seeds=9, levels=levels) for r in (0, *ROUNDS)}
-    found = Bench(Plan(ROUNDS, 10, ONE_POINT), floored).run()
+    found = Bench(SearchPlan(ROUNDS, 10, ONE_POINT), floored).run()
     assert found.extreme is None
     assert found.reason == "no SA or no RA of the dense network is above its floor"
     blind = {r: network(r, seeds=9, without=[STANDARD_RA]) for r in (0, *ROUNDS)}
-    told = Bench(Plan(ROUNDS, 10, ONE_POINT), blind).run()
+    told = Bench(SearchPlan(ROUNDS, 10, ONE_POINT), blind).run()
     assert told.reason == "RA, standard transfer was not measured"
 
 
 def test_a_plan_follows_from_the_settings() -> None:
-    plan = Plan.of(VerdictPart(max_seeds=9), tuple(range(21)), 5)
+    plan = SearchPlan.of(VerdictPart(max_seeds=9), tuple(range(21)), 5)
     assert plan.rounds == ROUNDS
     assert plan.looks == (3, 5, 8)
-    assert Plan.of(VerdictPart(max_seeds=4, rounds=(2, 4)), (), 5).looks == (3,)
-    assert Plan.of(VerdictPart(max_seeds=3), (1, 2), 5).looks == (2,)
+    assert SearchPlan.of(VerdictPart(max_seeds=4, rounds=(2, 4)), (), 5).looks == (3,)
+    assert SearchPlan.of(VerdictPart(max_seeds=3), (1, 2), 5).looks == (2,)
 
 
 def test_plans_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="ascend"):
-        Plan((6, 3), 10)
+        SearchPlan((6, 3), 10)
     with pytest.raises(ValueError, match="at least 1"):
-        Plan((3,), 10, attempts=0)
+        SearchPlan((3,), 10, attempts=0)
 
 
 @settings(max_examples=15, deadline=None)
@@ -176,7 +176,7 @@ def test_it_ends_whatever_the_tickets_are_and_claims_only_what_it_confirmed(
     for round_, worse in zip(ROUNDS, deficits, strict=True):
         levels = lower({ADVERSARIAL_RA: worse})
         networks[round_] = network(round_, seeds=9, n=500, spread=2, levels=levels)
-    made = Bench(Plan(ROUNDS, 10, VerdictPart(margin_sa=5, margin_ra=5)), networks)
+    made = Bench(SearchPlan(ROUNDS, 10, VerdictPart(margin_sa=5, margin_ra=5)), networks)
     found = made.run()
     assert len(found.probes) <= 3
     assert len(found.attempts) <= made.plan.attempts

@@ -6,8 +6,15 @@ model as they found it: parameters, gradients and each module's own training fla
 
 from dwlt.attacks.geometry import BALLS, Ball, ball_around
 from dwlt.attacks.guard import frozen, module_flags
-from dwlt.attacks.noise import noise
-from dwlt.attacks.search import SEARCHES, SearchResult, predicts, search, summed_cross_entropy
+from dwlt.attacks.noise import noise, normal
+from dwlt.attacks.search import (
+    SEARCHES,
+    SearchResult,
+    input_gradient,
+    predicts,
+    search,
+    summed_cross_entropy,
+)
 from dwlt.attacks.training import perturb
 
 __all__ = [
@@ -17,8 +24,10 @@ __all__ = [
     "SearchResult",
     "ball_around",
     "frozen",
+    "input_gradient",
     "module_flags",
     "noise",
+    "normal",
     "perturb",
     "predicts",
     "search",

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from dwlt.attacks.noise import noise
+from dwlt.attacks.noise import noise, normal
 from dwlt.spec import AttackSpec
 
 
@@ -71,9 +71,8 @@ class L2Ball:
         # A uniform point on the sphere in d + 2 dimensions, its last two coordinates dropped,
         # is uniform in the ball in d dimensions: no radius to draw, no power to take.
         numel = self.images[0].numel()
-        drawn = noise(seed, ids, (numel + 2,), self.images.device)
-        normal = torch.special.ndtri(drawn.clamp_(min=2.0**-25))
-        inside: Tensor = normal[:, :numel] / torch.linalg.vector_norm(normal, dim=1, keepdim=True)
+        drawn = normal(seed, ids, (numel + 2,), self.images.device)
+        inside: Tensor = drawn[:, :numel] / torch.linalg.vector_norm(drawn, dim=1, keepdim=True)
         return inside.view_as(self.images).mul_(self.eps).add_(self.images).clamp_(0, 1)
 
     def step(self, points: Tensor, gradient: Tensor, size: float) -> Tensor:

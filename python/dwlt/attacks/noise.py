@@ -43,6 +43,15 @@ def noise(
     return bits.to(torch.float32).mul_(2.0**-_BITS).view(len(ids), *shape)
 
 
+def normal(
+    seed: int, ids: Tensor, shape: tuple[int, ...], device: torch.device | str | None = None
+) -> Tensor:
+    """Standard normal numbers, as ``noise`` draws uniform ones; none lies beyond about 5.4."""
+    drawn = noise(seed, ids, shape, device).clamp_(min=2.0 ** -(_BITS + 1))
+    found: Tensor = torch.special.ndtri(drawn)
+    return found
+
+
 def _mix(state: Tensor) -> Tensor:
     """The finaliser of SplitMix64, in place."""
     state.bitwise_xor_(_high(state, 34)).mul_(_FIRST)

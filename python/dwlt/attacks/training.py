@@ -22,6 +22,7 @@ def perturb(
     seed: int,
     ids: Tensor,
     loss_fn: LossFn = summed_cross_entropy,
+    start: Tensor | None = None,
 ) -> Tensor:
     """The images moved uphill on the loss inside the attack's ball.
 
@@ -39,6 +40,8 @@ def perturb(
         seed: of the random start, together with each sample's id.
         ids: (B,) int64.
         loss_fn: (logits, labels) -> scalar, a sum over samples that do not touch one another.
+        start: the points to start from, (B, C, H, W), instead of those that the attack says; the
+            first step brings them into the ball.
 
     Returns:
         (B, C, H, W) float32 in [0, 1] within eps of ``images``, detached.
@@ -54,7 +57,10 @@ def perturb(
     images = images.detach()
     ball = ball_around(images, attack)
     size = attack.step.value
-    points = ball.start(seed, ids) if attack.random_start else images
+    if start is not None:
+        points = start.detach()
+    else:
+        points = ball.start(seed, ids) if attack.random_start else images
     with frozen(model, evaluation=attack.mode == "eval"), torch.enable_grad():
         best = _Best(points, labels) if attack.use_best else None
         for _ in range(attack.steps):

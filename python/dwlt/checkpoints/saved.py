@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -65,7 +66,7 @@ class TypedStorage:
         self.dtype = dtype
 
 
-class SavedTensor:
+class SavedTensor(ABC):
     """A tensor in a file. ``load`` gives its numbers."""
 
     def load(self) -> Tensor:
@@ -82,8 +83,9 @@ class SavedTensor:
         except Exception as error:  # a description may be wrong in any way, and PyTorch says so
             raise UnreadableError(f"cannot be read: {_first_line(error)}") from error
 
+    @abstractmethod
     def _load(self) -> Tensor:
-        raise NotImplementedError
+        """The same, with whatever PyTorch raises of a wrong description."""
 
 
 class StridedTensor(SavedTensor):

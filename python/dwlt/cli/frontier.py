@@ -8,17 +8,11 @@ import click
 
 from dwlt.cli.engines import EngineOptions, on_engine
 from dwlt.cli.options import Settings, dry_run_option, sharing, working
-from dwlt.cli.search import SearchOptions, searching
+from dwlt.cli.search import SearchOptions, downstream_options, searching
 
 
 @click.command()
-@click.option("--to", "task", metavar="TASK", help="Downstream task. Default: the config's.")
-@click.option(
-    "--fraction",
-    metavar="SHARE",
-    type=click.FloatRange(0, 1, min_open=True),
-    help="Share of the training images, class-balanced. Default: the config's, usually 1.",
-)
+@sharing(*downstream_options(only=False))
 @click.option(
     "--max-seeds",
     metavar="N",
@@ -31,8 +25,6 @@ from dwlt.cli.search import SearchOptions, searching
 @working
 def command(
     settings: Settings,
-    task: str | None,
-    fraction: float | None,
     max_seeds: int | None,
     search: SearchOptions,
     dry_run: bool,
@@ -64,9 +56,7 @@ def command(
     from dwlt.grid.verify import verify
     from dwlt.grid.walk import Policy
 
-    experiment = search.experiment(
-        settings, task=task, fraction=fraction, verdict__max_seeds=max_seeds
-    )
+    experiment = search.experiment(settings, verdict__max_seeds=max_seeds)
     if dry_run:
         costs.dry_run(settings, experiment, lambda one: cost.of_frontier(experiment, one))
         return

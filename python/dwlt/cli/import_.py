@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dwlt.cli.options import config_options, data_dir_option, json_option, out_option
+from dwlt.cli.options import REGIME, config_options, data_dir_option, json_option, out_option
 from dwlt.cli.streams import echo, others_to_stderr
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--regime",
-    type=click.Choice(["standard", "fast", "adversarial"]),
+    metavar="NAME",
+    type=REGIME,
     help="How the weights were trained: reports then say so.",
 )
 @json_option

@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+class Workers(click.ParamType[int | None]):
+    """A number of processes, or "auto" (None)."""
+
+    name = "workers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        return None if value == "auto" else click.IntRange(0, 256).convert(value, param, ctx)
+
+
 runs_option = click.option(
     "--runs",
     type=Folder(text=True),
@@ -29,7 +41,28 @@ runs_option = click.option(
     envvar="DWLT_RUNS",
     help="Folder that holds all runs.",
 )
-REGIMES = click.Choice(["standard", "fast", "adversarial"])
+
+
+class RegimeName(click.ParamType):  # type: ignore[type-arg]
+    """The name of a regime, of dwlt or of an installed package; checked without importing it."""
+
+    name = "regime"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from dwlt.errors import UserError
+        from dwlt.spec import require_regime
+
+        try:
+            return require_regime(value)
+        except UserError as error:
+            self.fail(f"{error}; {error.hint}", param, ctx)
+
+
+REGIME = RegimeName()
+REGIME_HELP = (
+    "standard: clean images; fast: FGSM with random start; adversarial: PGD; trades; mart; free; "
+    "NAME-awp: one of them under adversarial weight perturbation; or an installed package's."
+)
 grid_options = (
     click.option(
         "--keep-going/--fail-fast",
@@ -134,11 +167,11 @@ work_options = (
     ),
     click.option(
         "--workers",
-        metavar="N",
-        type=click.IntRange(0, 256),
-        default=0,
+        metavar="auto|N",
+        type=Workers(),
+        default="auto",
         show_default=True,
-        help="Processes that read images of sets too large for memory.",
+        help="Processes that read images of sets too large for memory; auto: one less than cores.",
     ),
     json_option,
     quiet_option,
@@ -155,7 +188,7 @@ class Settings:
     runs: Path
     data_dir: Path
     device: str
-    workers: int
+    workers: int | None
     as_json: bool
     quiet: bool
     devices: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,7 +11,9 @@ import click
 from dwlt.outputs import require_writable
 
 
-class _Given(click.ParamType[Path]):
+class _Given(click.ParamType[Path], ABC):
+    """A path that is looked at before it is taken."""
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         if isinstance(value, Path):
             return value
@@ -26,9 +29,9 @@ class _Given(click.ParamType[Path]):
             self.fail(str(error), param, ctx)
         return path
 
+    @abstractmethod
     def check(self, path: Path) -> None:
         """Raise what speaks against this path."""
-        raise NotImplementedError
 
 
 class _NotGoodError(Exception):

@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import click
 
-from dwlt.cli.options import REGIMES, Settings, dry_run_option, sharing, working
+from dwlt.cli.options import REGIME, REGIME_HELP, Settings, dry_run_option, sharing, working
 from dwlt.errors import UserError
 
 
 @click.command()
 @click.option(
     "--regime",
-    type=REGIMES,
-    help="standard: clean images; fast: FGSM with random start; adversarial: PGD. "
-    "Default: the config's.",
+    metavar="NAME",
+    type=REGIME,
+    help=f"{REGIME_HELP} Default: the config's.",
 )
 @sharing(dry_run_option)
 @working
@@ -29,6 +29,7 @@ def command(settings: Settings, regime: str | None, dry_run: bool) -> None:
     Examples:
       dwlt pretrain
       dwlt pretrain --regime standard
+      dwlt pretrain --regime trades --set pretrain.trades.options.beta=3
       dwlt pretrain --config my.toml --set pretrain.train.epochs=60
     """
     from dwlt.cli import costs

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dwlt.cli.options import Settings, dry_run_option, grid_options, sharing, working
-from dwlt.cli.search import SearchOptions, searching
+from dwlt.cli.search import SearchOptions, fraction_option, searching
 
 if TYPE_CHECKING:
     from dwlt.results import PruneRound
@@ -20,19 +20,13 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 1000),
     help="Pruning rounds. Default: the config's, usually 20.",
 )
-@click.option(
-    "--fraction",
-    metavar="SHARE",
-    type=click.FloatRange(0, 1, min_open=True),
-    help="With --on downstream: share of that task's training images.",
-)
+@fraction_option("With --on downstream: share of that task's training images.")
 @searching
 @sharing(*grid_options, dry_run_option)
 @working
 def command(
     settings: Settings,
     rounds: int | None,
-    fraction: float | None,
     search: SearchOptions,
     keep_going: bool,
     retry_failed: bool,
@@ -71,10 +65,10 @@ def command(
     from dwlt.spec import at_rounds, searched_on
     from dwlt.stages import prune
 
-    experiment = search.experiment(settings, task=None, fraction=fraction, prune__rounds=rounds)
+    experiment = search.experiment(settings, prune__rounds=rounds)
     if rounds is not None:
         experiment = at_rounds(experiment, range(rounds + 1))
-    if fraction is not None and "downstream" not in searched_on(experiment):
+    if search.fraction is not None and "downstream" not in searched_on(experiment):
         raise click.UsageError(
             "--fraction is a share of the downstream task's images, and nothing here is searched "
             "on that task; add --on downstream, or give --fraction to `dwlt transfer`"

@@ -9,28 +9,20 @@ import click
 
 from dwlt.cli.engines import EngineOptions, on_engine
 from dwlt.cli.options import Settings, dry_run_option, grid_options, sharing, working
-from dwlt.cli.search import SearchOptions, searching
+from dwlt.cli.search import SearchOptions, downstream_options, searching
 
 if TYPE_CHECKING:
     from dwlt.results import RunResult
 
 
 @click.command()
-@click.option("--to", "task", metavar="TASK", help="Only this downstream task.")
-@click.option(
-    "--fraction",
-    metavar="SHARE",
-    type=click.FloatRange(0, 1, min_open=True),
-    help="Only this share of the training images.",
-)
+@sharing(*downstream_options(only=True))
 @searching
 @sharing(*grid_options, dry_run_option)
 @on_engine
 @working
 def command(
     settings: Settings,
-    task: str | None,
-    fraction: float | None,
     search: SearchOptions,
     keep_going: bool,
     retry_failed: bool,
@@ -68,7 +60,7 @@ def command(
     from dwlt.grid.verify import verify
     from dwlt.runs.plan import Plan
 
-    experiment = search.experiment(settings, task=task, fraction=fraction)
+    experiment = search.experiment(settings)
     cheap = experiment.grid is not None and experiment.grid.strategy == "frontier"
     replicated = experiment.grid is not None and experiment.grid.replicates > 1
     if dry_run:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dwlt.cli.options import REGIMES, F, Settings, sharing
+from dwlt.cli.options import REGIME, REGIME_HELP, F, Settings, sharing
 
 if TYPE_CHECKING:
     from dwlt.spec import Experiment
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 pretrain_options = (
     click.option(
         "--pretrain-regime",
-        type=REGIMES,
+        metavar="NAME",
+        type=REGIME,
         help="Which pre-training to start from. Default: the config's.",
     ),
     click.option(
@@ -62,17 +63,37 @@ search_options = (
     ),
     click.option(
         "--regime",
-        type=REGIMES,
+        metavar="NAME",
+        type=REGIME,
         help="How a pruning round is trained (the transfer's own regime is --adv or not). "
-        "Default: the config's.",
+        f"{REGIME_HELP} Default: the config's.",
     ),
     *pretrain_options,
 )
 
 
+def downstream_options(*, only: bool) -> tuple[Callable[[F], F], ...]:
+    """``--to`` and ``--fraction``, for commands that transfer tickets.
+
+    Args:
+        only: whether the help says that they leave out the rest of a config's grid.
+    """
+    task = "Only this downstream task." if only else "Downstream task. Default: the config's."
+    part = "Only this share of the training images."
+    if not only:
+        part = "Share of the training images, class-balanced. Default: the config's, usually 1."
+    return click.option("--to", metavar="TASK", help=task), fraction_option(part)
+
+
+def fraction_option(text: str) -> Callable[[F], F]:
+    """``--fraction``, with a command's own words for what it is a share of."""
+    share = click.FloatRange(0, 1, min_open=True)
+    return click.option("--fraction", metavar="SHARE", type=share, help=text)
+
+
 @dataclass(frozen=True)
 class SearchOptions:
-    """What the options of a search said; see ``search_options``."""
+    """What the options of a search said; see ``search_options`` and ``downstream_options``."""
 
     rate: float | None
     on: str | None
@@ -82,6 +103,8 @@ class SearchOptions:
     regime: str | None
     pretrain_regime: str | None
     weights: str | None
+    to: str | None = None
+    fraction: float | None = None
 
     @property
     def task(self) -> str | None:
@@ -109,24 +132,22 @@ class SearchOptions:
             "pretrain__weights": weights,
         }
 
-    def experiment(
-        self, settings: Settings, *, task: str | None, fraction: float | None, **overrides: Any
-    ) -> Experiment:
+    def experiment(self, settings: Settings, **overrides: Any) -> Experiment:
         """The experiment that a command's options describe, its grid narrowed down to them.
 
+        The downstream task is that of ``--to``, else the one that ``--on`` names.
+
         Args:
-            task: downstream task that the command was given, else the one that ``--on`` names.
-            fraction: of its training images.
             overrides: the command's own dotted keys with ``__``.
         """
         from dwlt.spec import narrowed
 
-        if task is not None and self.task not in (None, task):
-            raise click.UsageError(f"--to {task} and --on {self.task} name two downstream tasks")
-        task = task or self.task
+        if self.to is not None and self.task not in (None, self.to):
+            raise click.UsageError(f"--to {self.to} and --on {self.task} name two downstream tasks")
+        task = self.to or self.task
         found = settings.experiment(
             downstream__task=task,
-            downstream__fraction=fraction,
+            downstream__fraction=self.fraction,
             **self.overrides(),
             **overrides,
         )
@@ -137,7 +158,7 @@ class SearchOptions:
             methods=self.method,
             on=self._on,
             tasks=task,
-            fractions=fraction,
+            fractions=self.fraction,
         )
         self._require_effect(found)
         return found
@@ -174,7 +195,8 @@ def searching(function: F) -> Callable[..., Any]:
 
     @wraps(function)
     def inner(**arguments: Any) -> Any:
-        values = {name: arguments.pop(name) for name in SearchOptions.__dataclass_fields__}
+        # A command need not have the options of the downstream task.
+        values = {name: arguments.pop(name, None) for name in SearchOptions.__dataclass_fields__}
         return function(search=SearchOptions(**values), **arguments)
 
     return sharing(*search_options)(inner)

@@ -40,9 +40,14 @@ from dwlt.events import (
     StepStarted,
 )
 
+FOLDED = 16
+"""Columns that a folded text keeps at least; narrower, it would be hard to read."""
+
 PLAIN_EVERY = 10.0
 """Seconds between epoch lines when there is no terminal: enough to follow, too few to flood."""
 
+WAITING = 0.05
+"""Share of the time that steps wait for images from which on it is worth saying."""
 
 WATCHED = 1_000_000_000
 """Bytes from which on work in one call is worth watching."""
@@ -117,7 +122,11 @@ class Show:
     def say(self, text: str) -> None:
         """A line for people, on stderr."""
         lines = (printable(line, sys.stderr) for line in text.split("\n"))
-        self._console.print(Text("\n".join(lines)), soft_wrap=True)
+        shown = "\n".join(lines)
+        # On a terminal lines break between words; a path that is too long stays in one piece, so
+        # that it can be copied.
+        long = any(cell_len(word) > self._console.width for word in shown.split())
+        self._console.print(Text(shown), soft_wrap=long or not self._live)
 
     def stopping(self) -> None:
         """Answer Ctrl-C at once, though the stop itself comes at the next step."""
@@ -135,8 +144,9 @@ class Show:
         """A table on stdout; the first ``left`` columns are text, the others numbers.
 
         Plain aligned columns without rules at the sides: the same in a terminal, a pipe and a
-        paper. A table wider than the terminal loses its ``optional`` columns, in that order, and
-        is then left to wrap, since a cut number is worse than a long line.
+        paper. A table wider than the terminal loses its ``optional`` columns, in that order; then
+        its widest text is folded, if that is enough. Else it is left to wrap, since a cut number
+        is worse than a long line.
         """
         if self._console.quiet:
             return
@@ -152,20 +162,26 @@ class Show:
         widths = [max(cell_len(cell) for cell in column) for column in zip(*lines, strict=True)]
         # No box: a rule under the head is enough, and every sign counts in 80 columns.
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
-        for index in range(len(shown)):
-            side: Literal["left", "right"] = "left" if shown[index] < left else "right"
-            table.add_column(justify=side, no_wrap=True)
+        texts = [index for index in range(len(shown)) if shown[index] < left]
+        folded = max(texts, key=widths.__getitem__, default=0)
+        fits = widths[folded] - max(0, _width([head, *rows], shown) - room)
+        if texts and fits >= FOLDED:
+            widths[folded] = fits
+        for index, width in enumerate(widths):
+            side: Literal["left", "right"] = "left" if index in texts else "right"
+            table.add_column(justify=side, width=width, overflow="fold")
         rule = printable("─", sys.stdout)
         table.add_row(*(Text(name, style="bold") for name in lines[0]))
         table.add_row(*(rule * width for width in widths))
         for line in lines[1:]:
             table.add_row(*(Text(cell) for cell in line))
-        wide = max(room, _width([head, *rows], shown))
+        wide = max(room, sum(widths) + 2 * (len(widths) - 1))
         # Rich takes a width of ours at its word only beside a height, and else cuts at 80 columns
         # where TERM is dumb.
         console = Console(highlight=False, width=wide, height=len(lines) + 1)
         if title:
-            console.print(Text(f"\n{printable(title, sys.stdout)}", style="bold"), soft_wrap=True)
+            text = Text(f"\n{printable(title, sys.stdout)}", style="bold")
+            console.print(text, soft_wrap=not on_terminal(sys.stdout))
         console.print(table, soft_wrap=wide > room)
 
     def _start(self, event: StageStarted) -> None:
@@ -192,6 +208,8 @@ class Show:
     def _epoch(self, event: EpochDone) -> None:
         self._done += 1
         metrics = format_metrics(event.metrics)
+        if event.waiting is not None and event.waiting >= WAITING:
+            metrics += f", {event.waiting:.0%} of the time waiting for images"
         self._update(advance=1, metrics=f"epoch {event.epoch}/{event.epochs} {metrics}")
         now = time.monotonic()
         if not self._live and now - self._last_line >= PLAIN_EVERY:

@@ -8,7 +8,7 @@ import click
 
 from dwlt.cli.engines import EngineOptions, on_engine
 from dwlt.cli.options import Settings, dry_run_option, grid_options, sharing, working
-from dwlt.cli.search import SearchOptions, searching
+from dwlt.cli.search import SearchOptions, downstream_options, searching
 
 if TYPE_CHECKING:
     from dwlt.runs.context import Context
@@ -17,13 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--adv", is_flag=True, help="Fine-tune adversarially (default: on clean images).")
-@click.option("--to", "task", metavar="TASK", help="Downstream task. Default: the config's.")
-@click.option(
-    "--fraction",
-    metavar="SHARE",
-    type=click.FloatRange(0, 1, min_open=True),
-    help="Share of the training images, class-balanced. Default: the config's, usually 1.",
-)
+@sharing(*downstream_options(only=False))
 @click.option(
     "--rounds",
     metavar="R,R,...|all|spread",
@@ -42,8 +36,6 @@ if TYPE_CHECKING:
 def command(
     settings: Settings,
     adv: bool,
-    task: str | None,
-    fraction: float | None,
     rounds: str | None,
     seeds: int | None,
     search: SearchOptions,
@@ -76,8 +68,6 @@ def command(
     which = _rounds(rounds)
     experiment = search.experiment(
         settings,
-        task=task,
-        fraction=fraction,
         transfer__rounds=which,
         transfer__seeds=seeds,
     )

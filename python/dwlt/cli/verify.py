@@ -5,18 +5,12 @@ from __future__ import annotations
 import click
 
 from dwlt.cli.engines import EngineOptions, on_engine
-from dwlt.cli.options import Settings, working
-from dwlt.cli.search import SearchOptions, searching
+from dwlt.cli.options import Settings, sharing, working
+from dwlt.cli.search import SearchOptions, downstream_options, searching
 
 
 @click.command()
-@click.option("--to", "task", metavar="TASK", help="Only this downstream task.")
-@click.option(
-    "--fraction",
-    metavar="SHARE",
-    type=click.FloatRange(0, 1, min_open=True),
-    help="Only this share of the training images.",
-)
+@sharing(*downstream_options(only=True))
 @click.option(
     "--frontier/--grid",
     "frontier",
@@ -31,8 +25,6 @@ from dwlt.cli.search import SearchOptions, searching
 @working
 def command(
     settings: Settings,
-    task: str | None,
-    fraction: float | None,
     frontier: bool | None,
     prefilter: bool,
     search: SearchOptions,
@@ -60,9 +52,7 @@ def command(
     from dwlt.grid.verify import require_verifiable, uses_frontier, verify
     from dwlt.grid.walk import Policy
 
-    experiment = search.experiment(
-        settings, task=task, fraction=fraction, verify__prefilter=prefilter or None
-    )
+    experiment = search.experiment(settings, verify__prefilter=prefilter or None)
     with (
         engine.opened() as opened,
         session(settings, experiment) as (context, show),

@@ -15,8 +15,21 @@ from torch.nn import functional as F
 
 from dwlt.data.order import Floats, Ints, uniforms
 
-Augment = Literal["none", "shift", "crop-flip", "resized-crop", "inception-crop"]
-AUGMENTS: tuple[Augment, ...] = ("none", "shift", "crop-flip", "resized-crop", "inception-crop")
+Augment = Literal[
+    "none", "shift", "crop-flip", "resized-crop", "inception-crop", "random-resized-crop"
+]
+AUGMENTS: tuple[Augment, ...] = (
+    "none",
+    "shift",
+    "crop-flip",
+    "resized-crop",
+    "inception-crop",
+    "random-resized-crop",
+)
+
+FROM_ORIGINALS = frozenset({"random-resized-crop"})
+"""Augmentations that cut from images as they are stored. A split does that where it decodes (see
+``dwlt.data.crop``); here such images are only brought to [0, 1]."""
 
 # Areas and aspect of random resized crops. The aspect and the smallest area of 0.08 are Inception's
 # (Szegedy et al., 2015) and torchvision's default. Of a 32x32 image that leaves 9x9 pixels, hence
@@ -34,7 +47,8 @@ def apply(images: Tensor, ids: Ints, *, augment: str, seed: int, levels: int) ->
         augment: "none"; "shift" (up to an eighth of each side, zeros come in); "crop-flip" (the
             same shift with the border reflected, mirrored half of the time); "resized-crop" (a
             random rectangle of at least a quarter of the area scaled back to H x W, mirrored half
-            of the time); "inception-crop" (the same with at least 8% of the area).
+            of the time); "inception-crop" (the same with at least 8% of the area);
+            "random-resized-crop" (as "none": the images were cut where they were decoded).
         seed: already derived for the epoch.
 
     Returns:
@@ -43,7 +57,7 @@ def apply(images: Tensor, ids: Ints, *, augment: str, seed: int, levels: int) ->
     Raises:
         ValueError: ``augment`` is none of these.
     """
-    if augment == "none":
+    if augment == "none" or augment in FROM_ORIGINALS:
         return to_unit(images, levels)
     draws = uniforms(seed, ids, 5)
     if augment == "shift":

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from dwlt.data import select
+from dwlt.data.augment import FROM_ORIGINALS
 from dwlt.data.order import Ints, shuffled
 from dwlt.data.registry import FOLDER_LOADERS, find_loader
 from dwlt.data.request import Request
-from dwlt.data.resident import ResidentSplit, decode_all
+from dwlt.data.resident import ResidentSplit, at_own_size, decode_all
 from dwlt.data.source import Dataset, ImageSource
 from dwlt.data.stream import StreamSplit
 from dwlt.data.types import Split, Task
@@ -64,16 +66,18 @@ def load_task(
     spec: TaskSpec,
     *,
     data_dir: Path,
-    workers: int = 0,
+    workers: int | None = 0,
     limit_resident_bytes: int = RESIDENT_BYTES,
 ) -> Task:
     """Load a task.
 
     Args:
         data_dir: where named sets are kept or downloaded to, and relative folders looked for.
-        workers: processes that decode a streamed set. Results do not depend on it.
-        limit_resident_bytes: sets with more bytes of pixels are streamed. Results do not depend
-            on it, but for ``mean`` and ``std`` (see ``STATISTICS_SAMPLES``) and the fingerprint.
+        workers: processes that decode a streamed set; None leaves it to ``StreamSplit``. Results
+            do not depend on it.
+        limit_resident_bytes: sets with more bytes of pixels are streamed, or kept at their own
+            size where that is smaller (see ``at_own_size``). Batches do not depend on it; ``mean``
+            and ``std`` (see ``STATISTICS_SAMPLES``) and the fingerprint do.
 
     Raises:
         DataError: the set cannot be found, read or split as asked; file and row are named.
@@ -85,26 +89,26 @@ def load_task(
     )
     rows = {"train": parts.train, "validation": parts.validation, "test": parts.test}
     size = sum(len(one.ids) for one in rows.values()) * int(np.prod(view.shape))
-    common = {"num_classes": len(parts.classes), "shape": view.shape}
-    splits: dict[str, Split] = {}
+    plain: dict[str, Tensor] = {}
     if size <= limit_resident_bytes:
-        for name, one in rows.items():
-            splits[name] = ResidentSplit(
-                decode_all(one.source, one.ids, view), **_describe(one), **common
-            )
-    else:
-        cache = data_dir / ".dwlt-cache"
-        quick = {one.origin: one.source.random_access(cache) for one in rows.values()}
-        for name, one in rows.items():
-            splits[name] = StreamSplit(
-                quick[one.origin], view, workers=workers, **_describe(one), **common
-            )
-    mean, std = _statistics(parts.train, splits["train"], view)
+        plain = {name: decode_all(one.source, one.ids, view) for name, one in rows.items()}
+    splits: dict[str, Split] = {}
+    for name, one in rows.items():
+        about = {**_describe(one), "num_classes": len(parts.classes), "shape": view.shape}
+        pixels = plain.get(name)
+        if pixels is None or (name == "train" and spec.augment in FROM_ORIGINALS):
+            pixels = at_own_size(one.source, one.ids, view, limit_resident_bytes)
+        if pixels is not None:
+            splits[name] = ResidentSplit(pixels, **about)
+        else:
+            quick = one.source.random_access(data_dir / ".dwlt-cache")
+            splits[name] = StreamSplit(quick, view, workers=workers, **about)
+    mean, std = _statistics(parts.train, plain.get("train"), view)
     return Task(
         name=spec.task,
         classes=parts.classes,
         shape=view.shape,
-        fingerprint=_fingerprint(parts, view, splits),
+        fingerprint=_fingerprint(parts, view, splits, plain),
         mean=mean,
         std=std,
         notes=parts.notes,
@@ -262,16 +266,18 @@ def _cut(rows: Rows, amount: float, purpose: str) -> tuple[Rows, Rows]:
 
 
 def _statistics(
-    rows: Rows, train: Split, view: CommonShape
+    rows: Rows, pixels: Tensor | None, view: CommonShape
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and std of the training pixels per channel, from exact integer counts."""
-    if isinstance(train, ResidentSplit):
-        pixels = train.pixels
-    else:
+    """Mean and std of the training pixels per channel, from exact integer counts.
+
+    Args:
+        pixels: of all training images; None takes ``STATISTICS_SAMPLES`` of them.
+    """
+    if pixels is None:
         some = np.sort(shuffled(rows.ids, derive_seed(CUT_SEED, "statistics"))[:STATISTICS_SAMPLES])
         pixels = decode_all(rows.source, rows.ids[some], view)
     means, stds = [], []
-    values = np.arange(256) / train.levels
+    values = np.arange(256) / rows.source.levels
     for channel in range(view.shape[0]):
         counts = np.bincount(pixels[:, channel].numpy().ravel(), minlength=256)
         mean = float(counts @ values) / int(counts.sum())
@@ -281,14 +287,22 @@ def _statistics(
     return tuple(means), tuple(stds)
 
 
-def _fingerprint(parts: Splits, view: CommonShape, splits: dict[str, Split]) -> str:
-    """Digest of class names, shape, ids and labels in order, and the pixels of resident sets."""
+def _fingerprint(
+    parts: Splits, view: CommonShape, splits: dict[str, Split], plain: dict[str, Tensor]
+) -> str:
+    """Digest of class names, shape, ids and labels in order, and of the pixels of small sets.
+
+    Augmentation is no part of it: the images are the same, however training varies them.
+
+    Args:
+        plain: the whole images of each split at the task's shape, where they fit into memory.
+    """
     head = {"classes": parts.classes, "shape": view.shape, "levels": parts.train.source.levels}
     digest = hashlib.blake2b(json.dumps(head).encode(), digest_size=16)
     for name, split in splits.items():
         digest.update(f"{name} {split.origin} {len(split)}".encode())
         digest.update(split.ids.astype("<i8").tobytes())
         digest.update(split.labels.astype("<i8").tobytes())
-        if isinstance(split, ResidentSplit):
-            digest.update(split.pixels.numpy().data)
+        if name in plain:
+            digest.update(plain[name].numpy().data)
     return digest.hexdigest()

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from dwlt.data.order import Ints
 from dwlt.data.parquet_schema import open_file
-from dwlt.data.pixels import Pixels, decode
-from dwlt.data.source import ImageSource, Loader, check_count, read_bytes
+from dwlt.data.pixels import Pixels
+from dwlt.data.source import Encoded, ImageSource, Loader, check_count, read_bytes
 from dwlt.errors import DataError
 
 
@@ -39,7 +39,7 @@ class ParquetSource(ImageSource):
 
     def loaders(self, indices: Ints) -> Iterator[Loader]:
         for index, data in self.encoded(indices):
-            yield partial(decode, data, self.where(index))
+            yield Encoded(partial(bytes, data), self.where(index))
 
     def encoded(self, indices: Ints) -> Iterator[tuple[int, bytes]]:
         """The bytes of each image. A row group is read once per run of indices inside it."""
@@ -149,7 +149,7 @@ class FlatSource(ImageSource):
             self._mapped = np.memmap(self._flat, dtype=np.uint8, mode="r")
         for index in indices.tolist():
             data = self._mapped[self._offsets[index] : self._offsets[index + 1]].tobytes()
-            yield partial(decode, data, self.where(index))
+            yield Encoded(partial(bytes, data), self.where(index))
 
     def __getstate__(self) -> dict[str, Any]:
         # A mapping would be pickled as a copy of the whole file.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,12 @@ from dwlt.sniff import HEAD, kind_of
 
 Pixels = NDArray[np.uint8]
 """One image: (H, W) grey or (H, W, 3) colour."""
+
+Box = tuple[int, int, int, int, bool]
+"""Top, left, height, width in pixels, and whether the part is mirrored left to right."""
+
+Choose = Callable[[int, int], Box]
+"""From the height and width of an image, as a viewer shows it, the part that is wanted."""
 
 _CORRUPT_HINT = "replace or remove the image"
 
@@ -37,9 +43,69 @@ def decode(data: bytes, where: str) -> Pixels:
         DataError: the bytes are no image, cut short, or a decompression bomb; the message says
             where they are.
     """
+    return _opened(data, where, lambda image: from_pil(image, where))
+
+
+def decode_crop(data: bytes, where: str, choose: Choose, size: int) -> Pixels:
+    """Decode a part of an image at (size, size) pixels, as ``crop_of`` does.
+
+    A JPEG is decoded at a half, a quarter or an eighth of its size where the part has then still
+    ``SPARE`` times as many pixels as are wanted: photographs of many megapixels take a fraction of
+    the time, and the pixels differ a little (see ``SPARE``).
+
+    Raises:
+        DataError: as ``decode``.
+    """
+
+    def part(image: Image.Image) -> Pixels:
+        full = image.size
+        box = None
+        if image.format == "JPEG" and min(full) >= 2 * SPARE * size and not _turn(image):
+            box = choose(full[1], full[0])
+            # Pillow takes the strongest reduction that leaves at least what is asked for.
+            side = SPARE * size
+            image.draft(None, (full[0] * side // box[3] + 1, full[1] * side // box[2] + 1))
+        pixels = from_pil(image, where)
+        if box is None or image.size == full:
+            return crop_of(pixels, choose, size)
+        top, left, height, width, mirrored = box
+        x, y = image.size[0] / full[0], image.size[1] / full[1]
+        corners = (left * x, top * y, (left + width) * x, (top + height) * y)
+        return _resized(Image.fromarray(pixels), size, corners, mirrored)
+
+    return _opened(data, where, part)
+
+
+SPARE = 2
+"""How many times the wanted pixels, along each side, a reduced JPEG must have. Where it does, a
+crop differs from that of the whole image by 0.5 of 255 levels on average (textures at quality 90,
+`make bench-data`): less than the JPEG's own quantisation."""
+
+
+def crop_of(pixels: Pixels, choose: Choose, size: int) -> Pixels:
+    """The part that ``choose`` names, resized to (size, size): antialiased bilinear, as torchvision
+    resizes Pillow images.
+
+    Args:
+        pixels: (H, W) or (H, W, 3) uint8.
+    """
+    top, left, height, width, mirrored = choose(*pixels.shape[:2])
+    # Cut first: the filter must not see pixels beside the part.
+    part = pixels[top : top + height, left : left + width]
+    return _resized(Image.fromarray(part), size, (0, 0, width, height), mirrored)
+
+
+def _resized(
+    image: Image.Image, size: int, box: tuple[float, float, float, float], mirrored: bool
+) -> Pixels:
+    pixels = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
+    return pixels[:, ::-1] if mirrored else pixels
+
+
+def _opened(data: bytes, where: str, use: Callable[[Image.Image], Pixels]) -> Pixels:
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return from_pil(image, where)
+            return use(image)
     except DataError:
         raise
     except Exception as error:  # damaged files make decoders raise whatever they stumble over
@@ -75,11 +141,15 @@ def from_pil(image: Image.Image, where: str) -> Pixels:
 
 def _upright(image: Image.Image) -> Image.Image:
     """The image turned and mirrored as its EXIF orientation says."""
-    try:
-        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # damaged EXIF data; a viewer shows the pixels as they are stored
-        return image
+    turn = _turn(image)
     return image if turn is None else image.transpose(turn)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    try:
+        return _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged EXIF data; a viewer shows the pixels as they are stored
+        return None
 
 
 def common_shape(
@@ -122,7 +192,7 @@ def fit(
         DataError: the image has another height and width and no size is set, or is in colour
             where the images looked at were grey.
     """
-    channels, height, width = shape
+    _, height, width = shape
     if pixels.shape[:2] != (height, width):
         if size is None:
             raise DataError(
@@ -131,6 +201,31 @@ def fit(
                 hint=f"set `size` to resize all images, e.g. size = {min(height, width)}",
             )
         pixels = _resize(pixels, size)
+    return _coloured(pixels, shape, asked=asked, where=where)
+
+
+def fit_crop(
+    load: Callable[[Choose, int], Pixels],
+    choose: Choose,
+    shape: tuple[int, int, int],
+    *,
+    asked: bool,
+    where: str,
+) -> Pixels:
+    """A part of one image brought to ``shape``: as ``fit``, with the part for the whole.
+
+    Args:
+        load: gives the part at a size, e.g. ``Loader.crop``.
+
+    Raises:
+        DataError: the image is in colour where the images looked at were grey.
+    """
+    return _coloured(load(choose, shape[1]), shape, asked=asked, where=where)
+
+
+def _coloured(pixels: Pixels, shape: tuple[int, int, int], *, asked: bool, where: str) -> Pixels:
+    """(H, W) or (H, W, 3) as (C, H, W)."""
+    channels = shape[0]
     if channels == 1 and pixels.ndim == 3:
         if not asked:
             raise DataError(

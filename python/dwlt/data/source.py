@@ -7,16 +7,51 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dwlt.data.order import Ints
-from dwlt.data.pixels import Pixels, decode, from_pil
+from dwlt.data.pixels import Choose, Pixels, crop_of, decode, decode_crop, from_pil
 from dwlt.errors import DataError
 
-Loader = Callable[[], Pixels]
-"""Decodes one image; what it needs has been fetched, so that it can run in any thread."""
+
+class Loader(Protocol):
+    """Decodes one image; what it needs has been fetched, so that it can run in any thread."""
+
+    def __call__(self) -> Pixels:
+        """The whole image."""
+
+    def crop(self, choose: Choose, size: int) -> Pixels:
+        """A part of the image at (size, size) pixels."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An image as bytes of a file, had from ``read`` when they are wanted."""
+
+    read: Callable[[], bytes]
+    where: str
+
+    def __call__(self) -> Pixels:
+        return decode(self.read(), self.where)
+
+    def crop(self, choose: Choose, size: int) -> Pixels:
+        return decode_crop(self.read(), self.where, choose, size)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An image as pixels, had from ``read`` when they are wanted."""
+
+    read: Callable[[], Pixels]
+
+    def __call__(self) -> Pixels:
+        return self.read()
+
+    def crop(self, choose: Choose, size: int) -> Pixels:
+        return crop_of(self.read(), choose, size)
 
 
 class ImageSource(ABC):
@@ -83,7 +118,7 @@ class ArraySource(ImageSource):
 
     def loaders(self, indices: Ints) -> Iterator[Loader]:
         for index in indices:
-            yield partial(np.asarray, self.images[index])
+            yield Decoded(partial(np.asarray, self.images[index]))
 
 
 class FileSource(ImageSource):
@@ -99,7 +134,8 @@ class FileSource(ImageSource):
 
     def loaders(self, indices: Ints) -> Iterator[Loader]:
         for index in indices:
-            yield partial(_read_file, self.paths[index])
+            path = self.paths[index]
+            yield Encoded(partial(read_bytes, path), str(path))
 
 
 def read_bytes(path: Path) -> bytes:
@@ -116,10 +152,6 @@ def read_bytes(path: Path) -> bytes:
         ) from error
 
 
-def _read_file(path: Path) -> Pixels:
-    return decode(read_bytes(path), str(path))
-
-
 class IndexedSource(ImageSource):
     """A torchvision data set that only gives Pillow images, one index at a time."""
 
@@ -133,7 +165,7 @@ class IndexedSource(ImageSource):
 
     def loaders(self, indices: Ints) -> Iterator[Loader]:
         for index in indices:
-            yield partial(self._load, int(index))
+            yield Decoded(partial(self._load, int(index)))
 
     def _load(self, index: int) -> Pixels:
         try:

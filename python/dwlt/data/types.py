@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -42,6 +43,8 @@ class Split(ABC):
         num_classes: number of classes of the task.
         shape: (C, H, W) of every image.
         levels: the pixel value that stands for 1.0 (255; 16 for the digits).
+        waited: seconds that whoever asked for batches has waited for them so far: for decoding,
+            cutting and augmenting that was not done ahead, and for copies to the device.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Split(ABC):
         self.num_classes = num_classes
         self.shape = shape
         self.levels = levels
+        self.waited = 0.0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -137,18 +141,30 @@ class Split(ABC):
     def _run(
         self, plan: Sequence[Ints], augment: str, seed: int, device: torch.device
     ) -> Iterator[Batch]:
-        fetched = self._fetch(plan, device)
+        crops = seed if augment in augmentation.FROM_ORIGINALS else None
+        began = time.perf_counter()
+        fetched = self._fetch(plan, device, crops)
         for where, pixels in zip(plan, fetched, strict=True):
             ids = self.ids[where]
-            yield Batch(
+            batch = Batch(
                 augmentation.apply(pixels, ids, augment=augment, seed=seed, levels=self.levels),
                 torch.from_numpy(self.labels[where]).to(device),
                 torch.from_numpy(ids).to(device),
             )
+            self.waited += time.perf_counter() - began
+            yield batch
+            began = time.perf_counter()
 
     @abstractmethod
-    def _fetch(self, plan: Sequence[Ints], device: torch.device) -> Iterator[Tensor]:
-        """The images of each entry of ``plan`` (positions), in order: uint8, on ``device``."""
+    def _fetch(
+        self, plan: Sequence[Ints], device: torch.device, crops: int | None
+    ) -> Iterator[Tensor]:
+        """The images of each entry of ``plan`` (positions), in order: uint8, on ``device``.
+
+        Args:
+            crops: None for whole images; else the seed of the parts that are cut from them, as
+                ``dwlt.data.crop`` draws them.
+        """
 
 
 def recoloured(

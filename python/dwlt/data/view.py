@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dwlt.data.order import Ints
-from dwlt.data.pixels import Pixels, common_shape, fit
-from dwlt.data.source import ImageSource
+from dwlt.data.pixels import Choose, Pixels, common_shape, fit, fit_crop
+from dwlt.data.source import ImageSource, Loader
 
 PROBE = 64
 """Number of training images that decide on shape and channels."""
@@ -35,3 +35,12 @@ class CommonShape:
     def fit(self, pixels: Pixels, where: str) -> Pixels:
         """One image as (C, H, W) uint8. Raises DataError where it does not fit."""
         return fit(pixels, self.shape, size=self.size, asked=self.channels is not None, where=where)
+
+    def fit_crop(self, load: Loader, choose: Choose, where: str) -> Pixels:
+        """The part of one image that ``choose`` names, as (C, H, W) uint8.
+
+        Raises:
+            DataError: the image cannot be read, or is in colour where grey is expected.
+        """
+        asked = self.channels is not None
+        return fit_crop(load.crop, choose, self.shape, asked=asked, where=where)

@@ -28,7 +28,7 @@ from dwlt.runs.done import finished
 from dwlt.runs.plan import Cell
 from dwlt.runs.store import Run
 from dwlt.spec import FrontierSpec
-from dwlt.verdict.frontier import Found, Plan, Step, advance
+from dwlt.verdict.frontier import Found, SearchPlan, Step, advance
 
 
 @dataclass(frozen=True)
@@ -122,12 +122,12 @@ class _Search:
             if cell.spec.seed in seeds and cell.spec.round in (0, found.extreme)
         )
 
-    def _plan(self) -> Plan:
+    def _plan(self) -> SearchPlan:
         one = self.target.experiment
         # How many classes there are matters to comparisons alone, and before there is a result
         # there is nothing to compare.
         classes = len(self.results[0].task.classes) if self.results else 2
-        return Plan.of(one.verdict, self.target.rounds, classes, one.seed)
+        return SearchPlan.of(one.verdict, self.target.rounds, classes, one.seed)
 
     def _ask(self) -> Step | Found:
         strict = self.target.experiment.verdict.strict

@@ -79,7 +79,7 @@ def _of_grid(target: Target, context: Context, policy: Policy) -> Verified:
     walk(target.plan(cells), context, policy, asked=False)
     settings = target.experiment.verdict
     measured = Measurements(context.runs)
-    judged = judge_cells([measured.result(cell) for cell in cells], settings, measured.outcomes)
+    judged = judge_cells([measured.result(cell) for cell in cells], settings, measured)
     rounds = around(judged)
     chosen = tuple(cell for cell in cells if cell.spec.round in (0, *rounds))
     if not rounds:
@@ -127,8 +127,8 @@ def _attack(
         rounds,
         attack=next((cell.attack for cell in plain if cell.attack), None),
         stronger=next((cell.attack for cell in stronger if cell.attack), None),
-        before=judge_cells(plain, settings, Measurements(context.runs).outcomes),
-        after=judge_cells(stronger, settings, measured.outcomes),
+        before=judge_cells(plain, settings, Measurements(context.runs)),
+        after=judge_cells(stronger, settings, measured),
         runs=tuple(found),
     )
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from dwlt.errors import FormatError, ModelError
 from dwlt.models.factory import code_digest
-from dwlt.spec import ModelSpec, Regime, validate_spec
+from dwlt.spec import ModelSpec, validate_spec
 
 KEY = "dwlt"
 """The one metadata key. One, because safetensors does not keep the order of several, and the
@@ -62,7 +62,7 @@ class Blueprint:
     channels: int
     size: int
     named: bool = True
-    regime: Regime | None = None
+    regime: str | None = None
 
     @classmethod
     def of(cls, spec: ModelSpec, task: ImageTask) -> Blueprint:

@@ -250,9 +250,8 @@ class _Rehearsal:
         """Digest, model file, and a fresh network that is filled from it."""
         if ":" in self.name:
             self._copy(work, "copying it after a training step")
-        blueprint = Blueprint(
-            self.spec, ("",) * work.num_classes, self.channels, self.images.shape[-1]
-        )
+        size = self.images.shape[-1]
+        blueprint = Blueprint(self.spec, ("",) * work.num_classes, self.channels, size)
         with guest(self.name, "taking the digest of its state"):
             digest = digest_of(work)
         with guest(self.name, "writing its state to a model file"):
@@ -263,7 +262,7 @@ class _Rehearsal:
             self.spec.model_copy(update={"weights": None}),
             num_classes=work.num_classes,
             channels=self.channels,
-            image_size=self.images.shape[-1],
+            image_size=size,
             mean=ones,
             std=ones,
             seed=1,

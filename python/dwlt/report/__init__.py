@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dwlt.report.collect import collect
 from dwlt.report.content import Report, assess
 from dwlt.report.summary import Summary, summary
 from dwlt.report.table import PlainTable
-from dwlt.report.verdicts import GroupVerdict
 from dwlt.report.write import ReportPaths, plain_tables, write_report
 from dwlt.results import ReportData
+from dwlt.runs.collect import collect
+from dwlt.verdict.together import GroupJudged
 
 __all__ = [
-    "GroupVerdict",
+    "GroupJudged",
     "PlainTable",
     "Report",
     "ReportData",

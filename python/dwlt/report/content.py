@@ -7,27 +7,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from dwlt.report.controls import ControlTable, control_tables, tally_table
-from dwlt.report.efficiency import EfficiencyTable, efficiency_tables
-from dwlt.report.flags import report_flags
+from dwlt.masks.overlaps import MaskStudy
+from dwlt.report.controls import tally_table
 from dwlt.report.frontier import frontier_table
 from dwlt.report.headline import headline_table
 from dwlt.report.masks import DensityTable, density_tables
 from dwlt.report.names import group_slug, group_titles
 from dwlt.report.networks import network_table
-from dwlt.report.outcomes import OutcomeFiles
-from dwlt.report.overlaps import MaskStudy
-from dwlt.report.replicates import Combinations, replicate_variance, variance_table
+from dwlt.report.replicates import variance_table
 from dwlt.report.table import Table
-from dwlt.report.verdicts import GroupVerdict
-from dwlt.report.verified import Verified, deciding, search_of, verify_groups
 from dwlt.report.verified_tables import verified_table
-from dwlt.results import FrontierResult, Notice, ReportData
+from dwlt.results import EvaluateResult, FrontierResult, Notice, ReportData
+from dwlt.runs.outcomes import NotedOutcomes
 from dwlt.spec.verdict import VerdictPart
 from dwlt.verdict.contenders import Lookup, counts_only
+from dwlt.verdict.controls import ControlTable, control_tables
+from dwlt.verdict.flags import report_flags
+from dwlt.verdict.fractions import EfficiencyTable, efficiency_tables
 from dwlt.verdict.groups import form_groups
 from dwlt.verdict.outcomes import Contender
-from dwlt.verdict.together import judge_group
+from dwlt.verdict.replicates import Replicated, replicate_variance
+from dwlt.verdict.together import GroupJudged, judge_group
+from dwlt.verdict.verified import VerifiedGroup, deciding, search_of, verify_groups
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Report:
 
     data: ReportData
     settings: VerdictPart
-    groups: tuple[GroupVerdict, ...]
+    groups: tuple[GroupJudged, ...]
     flags: tuple[Notice, ...]
     warnings: tuple[Notice, ...]
     controls: tuple[ControlTable, ...] = ()
@@ -56,17 +57,31 @@ class Report:
     densities: tuple[DensityTable, ...] = ()
     masks: MaskStudy = field(default_factory=MaskStudy)
     searches: Mapping[str, FrontierResult] = field(default_factory=dict)
-    verified: Mapping[str, Verified] = field(default_factory=dict)
-    components: Combinations = ()
+    verified: Mapping[str, VerifiedGroup] = field(default_factory=dict)
+    components: Replicated = ()
 
     @property
-    def searched(self) -> tuple[GroupVerdict, ...]:
+    def searched(self) -> tuple[GroupJudged, ...]:
         """The groups of iterative searches, which the headline is about."""
         return tuple(verdict for verdict in self.groups if not verdict.group.prune.control)
 
-    def decides(self, verdict: GroupVerdict) -> Contender | None:
+    def decides(self, verdict: GroupJudged) -> Contender | None:
         """The ticket at a group's extreme sparsity, be it that of a search for the frontier."""
         return deciding(verdict, self.searches.get(verdict.slug))
+
+    def verifies(self, evaluation: EvaluateResult) -> bool:
+        """Whether an evaluation stands behind a verified verdict."""
+        return (evaluation.place, evaluation.test.attack) in self._behind
+
+    @cached_property
+    def _behind(self) -> set[tuple[str, str | None]]:
+        """Checkpoint and attack of what was verified."""
+        return {
+            (cell.checkpoint("ra"), one.stronger.label)
+            for verdict in self.groups
+            if (one := self.verified.get(verdict.slug)) is not None
+            for cell in verdict.group.cells
+        }
 
     @cached_property
     def headline(self) -> Table:
@@ -105,13 +120,13 @@ class Report:
         return {verdict.slug: f"group-{n}" for n, verdict in enumerate(self.groups, 1)}
 
     @property
-    def apart(self) -> tuple[GroupVerdict, ...]:
+    def apart(self) -> tuple[GroupJudged, ...]:
         """Groups of controls that stand beside their ticket in a table of controls."""
         beside = {control.slug for t in self.controls for r in t.rounds for control in r.controls}
         return tuple(verdict for verdict in self.groups if verdict.slug in beside)
 
     @property
-    def alone(self) -> tuple[GroupVerdict, ...]:
+    def alone(self) -> tuple[GroupJudged, ...]:
         """All other groups: each has a place of its own."""
         beside = {verdict.slug for verdict in self.apart}
         return tuple(verdict for verdict in self.groups if verdict.slug not in beside)
@@ -136,11 +151,14 @@ def assess(
     groups, notices = form_groups(data.transfer, data.prune)
     taken: set[str] = set()
     judged = tuple(
-        GroupVerdict(
-            group_slug(group, taken),
-            title,
+        judge_group(
+            group,
+            settings,
+            outcomes=outcomes,
             # A control's own extreme sparsity is nobody's question.
-            judge_group(group, settings, outcomes=outcomes, curves=not group.prune.control),
+            curves=not group.prune.control,
+            slug=group_slug(group, taken),
+            title=title,
         )
         for group, title in zip(groups, group_titles(groups), strict=True)
     )
@@ -153,11 +171,12 @@ def assess(
         for verdict in judged
         if (search := search_of(verdict.group, data.frontier)) is not None
     }
-    # Before the warnings: files of outcomes are looked at.
-    verified = verify_groups(judged, data, searches, outcomes)
     warnings = {*data.warnings, *notices, *masks.notices}
-    if isinstance(outcomes, OutcomeFiles):
+    if isinstance(outcomes, NotedOutcomes):
+        verified = verify_groups(judged, data, searches, outcomes, outcomes.robust)
         warnings.update(outcomes.notices)
+    else:
+        verified = verify_groups(judged, data, searches, outcomes, lambda _: None)
     return Report(
         data=data,
         settings=settings,

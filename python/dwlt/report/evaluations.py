@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from dwlt.report.plots import layout, sweep_panel
-from dwlt.report.table import Cell, Column, Row, Table, Value
+from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import accuracy
 from dwlt.results import Accuracy, EvaluateResult, ReportData
 from dwlt.units import wilson
@@ -21,7 +22,7 @@ class Comparable:
     results: tuple[EvaluateResult, ...]
 
 
-def comparable(data: ReportData) -> list[Comparable]:
+def comparable(evaluations: Iterable[EvaluateResult]) -> list[Comparable]:
     """Evaluations by the images they were made on, in the order of their run folders.
 
     The same images are: one task, one digest of the test images (or, in results that have none,
@@ -29,7 +30,7 @@ def comparable(data: ReportData) -> list[Comparable]:
     and their titles say so.
     """
     groups: dict[tuple[str, str, int], list[EvaluateResult]] = {}
-    for result in data.evaluate:
+    for result in evaluations:
         task = result.run.task
         images = result.images or task.fingerprint
         groups.setdefault((task.name, images, result.test.sa.n), []).append(result)
@@ -55,7 +56,7 @@ def evaluation_table(group: Comparable) -> Table:
     rows = []
     for result in group.results:
         cells: dict[str, Value] = {
-            "model": Cell(model_title(result), small=(result.run.label,)),
+            "model": Entry(model_title(result), small=(result.run.label,)),
             "attack": result.test.attack,
             "sa": interval(result.test.sa),
             "ra": interval(result.test.ra),
@@ -105,7 +106,7 @@ def pretrain_table(data: ReportData) -> Table:
     rows = []
     for result in data.pretrain:
         cells: dict[str, Value] = {
-            "run": Cell("pretrain", small=(result.run.label,)),
+            "run": Entry("pretrain", small=(result.run.label,)),
             "what": f"{result.regime}, seed {result.seed}",
             "task": result.run.task.name,
             "sa": accuracy(result.test.sa),
@@ -114,8 +115,7 @@ def pretrain_table(data: ReportData) -> Table:
             "attack": result.test.attack,
         }
         rows.append(Row(cells))
-    caption = "Test accuracy in percent, with the number of test images."
-    return Table("pretrain", "Pre-training", columns, tuple(rows), caption)
+    return Table("pretrain", "Pre-training", columns, tuple(rows))
 
 
 def model_title(result: EvaluateResult) -> str:
@@ -148,7 +148,7 @@ def evaluation_context(data: ReportData) -> dict[str, Any]:
     if not data.evaluate:
         return {}
     return {
-        "tables": [evaluation_table(group) for group in comparable(data)],
+        "tables": [evaluation_table(group) for group in comparable(data.evaluate)],
         "sweeps": [
             {
                 "plot": layout(sweep_panel(sweep_points(result))),

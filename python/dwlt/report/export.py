@@ -11,9 +11,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from dwlt.masks.overlaps import Pair, Side
 from dwlt.report.content import Report
-from dwlt.report.controls import Control, control_long_table
-from dwlt.report.efficiency import Curve, Point, efficiency_long_table
+from dwlt.report.controls import control_long_table
+from dwlt.report.efficiency import efficiency_long_table
 from dwlt.report.headline import (
     estimate_value,
     group_place,
@@ -24,14 +25,16 @@ from dwlt.report.headline import (
 )
 from dwlt.report.masks import overlap_table
 from dwlt.report.networks import COLUMNS, PLACE, as_csv
-from dwlt.report.overlaps import Pair, Ticket
 from dwlt.report.summary import summary
 from dwlt.report.table import Table, Value, nested, to_csv, to_json
-from dwlt.report.verdicts import GroupVerdict, extreme_of, level_value
+from dwlt.report.verdicts import level_value
 from dwlt.report.verified_tables import verified_csv, verified_json
-from dwlt.results import Notice, Score, SweepPoint, TaskInfo, sparsity
+from dwlt.results import Notice, Score, SweepPoint, TaskInfo
+from dwlt.units import sparsity_text
+from dwlt.verdict.controls import Control
+from dwlt.verdict.fractions import FractionCurve, Point
 from dwlt.verdict.outcomes import NUMBERS, Measured, Number
-from dwlt.verdict.together import View
+from dwlt.verdict.together import GroupJudged, View
 
 VERSION = 3
 
@@ -117,7 +120,7 @@ def json_text(report: Report) -> str:
     return json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
-def _group_json(verdict: GroupVerdict, table: Table) -> dict[str, Value]:
+def _group_json(verdict: GroupJudged, table: Table) -> dict[str, Value]:
     group = verdict.group
     rows = [nested(table, row) for row in table.rows if row.value("kept") is not None]
     dense = rows.pop(0) if group.dense is not None else None
@@ -135,26 +138,26 @@ def _group_json(verdict: GroupVerdict, table: Table) -> dict[str, Value]:
         },
         "tickets": rows,
         "extreme_sparsity": net_value(verdict.extreme),
-        "one_checkpoint_extreme_sparsity": net_value(extreme_of(verdict.strict)),
+        "one_checkpoint_extreme_sparsity": net_value(verdict.strict.extreme),
         "tested": tested_value(verdict.margin),
         "estimated": estimate_value(verdict),
         "floors": {
             number.key: {"level": floor.level, "needed": floor.needed, "carries": floor.carries}
             for number, floor in verdict.margin.floors.items()
         },
-        "views": [_view_json(verdict, view) for view in sorted(verdict.judged.views)],
+        "views": [_view_json(verdict, view) for view in sorted(verdict.views)],
         "environments": [dict(environment) for environment in group.environments],
         "runs": sorted({cell.run.label for cell in group.cells}),
     }
 
 
-def _view_json(verdict: GroupVerdict, view: View) -> dict[str, Value]:
-    judged = verdict.judged.views[view]
+def _view_json(verdict: GroupJudged, view: View) -> dict[str, Value]:
+    judged = verdict.views[view]
     return {
         "rule": view.rule,
         "one_checkpoint": view.strict,
-        "decides": judged is verdict.main,
-        "extreme_sparsity": net_value(extreme_of(judged)),
+        "decides": judged is verdict.decides,
+        "extreme_sparsity": net_value(judged.extreme),
         "verdicts": {str(t.ticket.round): t.verdict.value for t in judged.tickets},
     }
 
@@ -166,11 +169,11 @@ def _headline_json(report: Report) -> list[dict[str, Value]]:
             "n": verdict.group.way.sa_n,
             "seeds": verdict.seeds,
             "extreme_sparsity": net_value(verdict.extreme),
-            "one_checkpoint_extreme_sparsity": net_value(extreme_of(verdict.strict)),
+            "one_checkpoint_extreme_sparsity": net_value(verdict.strict.extreme),
             "rule": verdict.rule,
             "tested": tested_value(verdict.margin),
             "estimated": estimate_value(verdict),
-            "paper_extreme_sparsity": net_value(extreme_of(verdict.paper)),
+            "paper_extreme_sparsity": net_value(verdict.paper.extreme),
             "verified": verified_cell(report.verified.get(verdict.slug)).value,
         }
         for verdict in report.searched
@@ -183,7 +186,7 @@ def _controls_json(report: Report) -> list[dict[str, Value]]:
         group_place(table.group)
         | {
             "round": round_.network.round,
-            "sparsity": sparsity(round_.network.kept, round_.network.total),
+            "sparsity": sparsity_text(round_.network.kept, round_.network.total),
             "ticket": {
                 "verdict": round_.ticket.verdict.value,
                 "numbers": _levels(round_.ticket.ticket.numbers),
@@ -228,7 +231,7 @@ def _efficiency_json(report: Report) -> list[dict[str, Value]]:
     ]
 
 
-def _series_json(curve: Curve) -> list[dict[str, Value]]:
+def _series_json(curve: FractionCurve) -> list[dict[str, Value]]:
     return [
         {
             "round": series.round,
@@ -266,7 +269,7 @@ def _pair_json(pair: Pair) -> dict[str, Value]:
     }
 
 
-def _side_json(ticket: Ticket) -> dict[str, Value]:
+def _side_json(ticket: Side) -> dict[str, Value]:
     return {
         "pretrain": pretrain_json(ticket.pretrain),
         "prune": asdict(ticket.search),

@@ -22,7 +22,6 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
 from dwlt.report.content import Report
-from dwlt.report.efficiency import EfficiencyTable
 from dwlt.report.evaluations import sweep_points
 from dwlt.report.masks import DensityTable
 from dwlt.report.names import unique_slug
@@ -35,8 +34,10 @@ from dwlt.report.plots import (
     looks,
     sweep_panel,
 )
-from dwlt.report.verdicts import GroupVerdict
-from dwlt.results import Layer, sparsity
+from dwlt.results import Layer
+from dwlt.units import sparsity_text
+from dwlt.verdict.fractions import EfficiencyTable
+from dwlt.verdict.together import GroupJudged
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -88,7 +89,7 @@ def draw_all(report: Report) -> Iterator[tuple[str, dict[str, bytes]]]:
             yield f"sweep-{result.run.id}", drawn
 
 
-def group_figure(verdict: GroupVerdict) -> dict[str, bytes]:
+def group_figure(verdict: GroupJudged) -> dict[str, bytes]:
     """SA (top) and RA (bottom) against sparsity, one column per transfer regime, by format."""
     group = verdict.group
     part = "" if group.fraction == 1 else f", {100 * group.fraction:.6g}% of the data"
@@ -155,7 +156,7 @@ def layer_figure(table: DensityTable) -> dict[str, bytes]:
         ax.set_xlim(-0.5, columns - 0.5)
         ax.set_ylim(rows - 0.5, -0.5)
         ax.set_yticks(range(rows), [clip(x.name, 32) for x in tickets[0].layers], fontsize=7.5)
-        names = [sparsity(ticket.kept, ticket.total) for ticket in tickets]
+        names = [sparsity_text(ticket.kept, ticket.total) for ticket in tickets]
         turned: dict[str, Any] = {"rotation": 50, "ha": "right", "rotation_mode": "anchor"}
         ax.set_xticks(range(columns), names, fontsize=7.5, **turned)
         ax.set_xlabel("sparsity of the ticket")

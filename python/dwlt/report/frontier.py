@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
 
-from dwlt.report.names import pretrain_names, search_names
 from dwlt.report.networks import PLACE, pretrain_cells, prune_cells
-from dwlt.report.table import Cell, Column, Row, Table, Value
-from dwlt.results import FrontierResult, Spent, sparsity
-from dwlt.units import share
+from dwlt.report.table import Column, Entry, Row, Table, Value
+from dwlt.results import FrontierResult, Spent
+from dwlt.results.names import pretrain_names, search_names
+from dwlt.units import share, sparsity_text
 
 EPOCHS = ("pretrain", "prune", "transfer", "total")
 
@@ -58,31 +58,24 @@ def frontier_table(found: Sequence[FrontierResult]) -> Table:
             "sparsity": extreme_cell(one),
             "confidence": one.confidence,
             "reason": one.reason,
-            "path": Cell(path_text(one), [asdict(step) for step in one.path]),
-            "attempts": Cell(decided_text(one), [asdict(step) for step in one.attempts]),
+            "path": Entry(path_text(one), [asdict(step) for step in one.path]),
+            "attempts": Entry(decided_text(one), [asdict(step) for step in one.attempts]),
             "transfers": len({run for step in one.path for run in step.runs}),
             "spent": _epochs(one.spent),
             "full": _epochs(one.full),
             "times": f"{one.full.total / max(1, one.spent.total):.1f} x",
         }
         rows.append(Row(cells))
-    caption = (
-        "The extreme sparsity looked for with few transfers (dwlt frontier): rounds are located "
-        "with one seed, then confirmed with as many as it takes. Epochs of training are those "
-        "that the search stands for, with pre-training and pruning, whether they were trained for "
-        "it or found done; the full grid is every round under both regimes with the seeds of the "
-        "config."
-    )
-    return Table("frontier", "Searches for the frontier", COLUMNS, tuple(rows), caption)
+    return Table("frontier", "Searches for the frontier", COLUMNS, tuple(rows))
 
 
-def extreme_cell(one: FrontierResult) -> Cell:
+def extreme_cell(one: FrontierResult) -> Entry:
     """The confirmed sparsity with its round and confidence, or why there is none."""
     if one.extreme is None or one.kept is None or one.total is None:
-        return Cell("none", None, small=(one.reason,))
-    shown = sparsity(one.kept, one.total)
+        return Entry("none", None, small=(one.reason,))
+    shown = sparsity_text(one.kept, one.total)
     sure = f"{100 * one.confidence:g}% confidence"
-    return Cell(f"≥ {shown}", shown, small=(f"round {one.extreme}, {sure}",))
+    return Entry(f"≥ {shown}", shown, small=(f"round {one.extreme}, {sure}",))
 
 
 def path_text(one: FrontierResult) -> str:
@@ -102,5 +95,5 @@ def decided_text(one: FrontierResult) -> str:
     )
 
 
-def _epochs(spent: Spent) -> Cell:
-    return Cell(f"{spent.total:,}", asdict(spent) | {"total": spent.total})
+def _epochs(spent: Spent) -> Entry:
+    return Entry(f"{spent.total:,}", asdict(spent) | {"total": spent.total})

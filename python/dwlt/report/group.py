@@ -6,20 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from dwlt.report.headline import beyond_texts
-from dwlt.report.names import rewind_text
 from dwlt.report.networks import margin_text
 from dwlt.report.plots import group_panels, layout
-from dwlt.report.table import Cell, Column, Row, Table, Value
-from dwlt.report.verdicts import (
-    GroupVerdict,
-    estimate_text,
-    extreme_text,
-    verdict_cell,
-)
-from dwlt.results import sparsity
+from dwlt.report.table import Column, Entry, Row, Table, Value
+from dwlt.report.verdicts import estimate_text, extreme_text, verdict_cell
+from dwlt.results.names import rewind_text
+from dwlt.units import sparsity_text
 from dwlt.verdict.groups import REGIMES, Group, share
 from dwlt.verdict.judge import Judged, Verdict
-from dwlt.verdict.together import View
+from dwlt.verdict.together import GroupJudged, View
 
 _LABELS = {
     "dwlt": "dwlt",
@@ -45,7 +40,7 @@ RULES = {"margin": "Margin", "paper": "Paper's"}
 
 
 def group_context(
-    verdict: GroupVerdict, networks: Table, anchor: str, *, drawn: bool = True
+    verdict: GroupJudged, networks: Table, anchor: str, *, drawn: bool = True
 ) -> dict[str, Any]:
     """What ``group_body.html`` shows of one group.
 
@@ -71,7 +66,7 @@ def group_context(
         "margin": margin_text(verdict),
         "missing": [
             {
-                "network": sparsity(ticket.ticket.kept, ticket.ticket.total),
+                "network": sparsity_text(ticket.ticket.kept, ticket.ticket.total),
                 "round": ticket.ticket.round,
                 "what": "; ".join(ticket.missing),
             }
@@ -85,8 +80,8 @@ def group_context(
     }
 
 
-def _short(verdict: GroupVerdict) -> str:
-    text = extreme_text(verdict.main)
+def _short(verdict: GroupJudged) -> str:
+    text = extreme_text(verdict.decides)
     return f"extreme sparsity {text}" if verdict.extreme is not None else text
 
 
@@ -100,18 +95,18 @@ def _found(group: Group) -> str:
     return f"Found under {search.regime} training{on}{', ' if rewound else ''}{rewound}."
 
 
-def conclusions(verdict: GroupVerdict) -> list[str]:
+def conclusions(verdict: GroupJudged) -> list[str]:
     """What follows from a group's numbers, and what that does not cover, in sentences."""
-    judged, extreme = verdict.main, verdict.extreme
+    judged, extreme = verdict.decides, verdict.extreme
     if not verdict.tickets:
         return ["No ticket has been transferred yet."]
-    sure = f"{100 * verdict.judged.settings.confidence:g}%"
+    sure = f"{100 * verdict.settings.confidence:g}%"
     said = []
     if extreme is None:
         said.append(f"No ticket is shown to be a double win under {verdict.attack}.")
     else:
         count = f"round {extreme.round}: {extreme.kept:,} of {extreme.total:,} weights kept"
-        shown = sparsity(extreme.kept, extreme.total)
+        shown = sparsity_text(extreme.kept, extreme.total)
         if judged.rule == "margin" and judged.tested is not None:
             over = ", ".join(map(str, judged.tested.rounds))
             said.append(
@@ -138,39 +133,32 @@ def conclusions(verdict: GroupVerdict) -> list[str]:
     return [*said, *(f"{note[:1].upper()}{note[1:]}." for note in notes)]
 
 
-def rule_table(verdict: GroupVerdict) -> Table:
+def rule_table(verdict: GroupJudged) -> Table:
     """Every rule on every choice of checkpoints, with the one that decides named."""
-    settings = verdict.judged.settings
+    settings = verdict.settings
     columns = [
         Column("rule", "Rule", left=True, first=True),
         Column("of", "SA and RA of", left=True),
         Column("extreme", "Extreme sparsity", left=True),
     ]
     columns += [
-        Column(str(t.ticket.round), sparsity(t.ticket.kept, t.ticket.total), left=True)
+        Column(str(t.ticket.round), sparsity_text(t.ticket.kept, t.ticket.total), left=True)
         for t in verdict.tickets
     ]
     rows = []
     for view in (View(rule, strict) for rule in ("margin", "paper") for strict in (False, True)):
-        judged = verdict.judged.views[view]
+        judged = verdict.views[view]
         decides = (view.rule, view.strict) == (settings.rule, settings.strict)
         cells: dict[str, Value] = {
-            "rule": Cell(RULES[view.rule], small=("decides",) if decides else ()),
+            "rule": Entry(RULES[view.rule], small=("decides",) if decides else ()),
             "of": "one checkpoint" if view.strict else "two checkpoints",
-            "extreme": Cell(extreme_text(judged), small=tuple(beyond_texts(judged))),
+            "extreme": Entry(extreme_text(judged), small=tuple(beyond_texts(judged))),
         }
         for ticket in judged.tickets:
             cells[str(ticket.ticket.round)] = verdict_cell(ticket, len(judged.numbers))
         rows.append(Row(cells, "extreme" if decides else ""))
-    caption = (
-        "The same results under every rule. Margin: shown to be no more than the margin worse; "
-        "its extreme sparsity holds over all declared rounds together, while a ticket's state is "
-        "its own. Paper's: mean no lower than the dense mean less one standard deviation. Two "
-        "checkpoints: SA of the best-SA and RA of the best-RA checkpoint, as the paper has it; "
-        "one: both of the best-RA checkpoint, so that one network has to be good at both."
-    )
     title = f"Every rule, {verdict.title}"
-    return Table("rules", title, tuple(columns), tuple(rows), caption)
+    return Table("rules", title, tuple(columns), tuple(rows))
 
 
 def tested_table(judged: Judged) -> Table:
@@ -197,10 +185,10 @@ def tested_table(judged: Judged) -> Table:
             "round": str(round_),
             "sparsity": "–"
             if ticket is None
-            else sparsity(ticket.ticket.kept, ticket.ticket.total),
+            else sparsity_text(ticket.ticket.kept, ticket.ticket.total),
             "p": "not run" if ticket is None else f"{ticket.p:.4f}",
             "adjusted": f"{adjusted:.4f}",
-            "wins": Cell(text, state=Verdict.DOUBLE_WIN.value if wins else "", badge=True),
+            "wins": Entry(text, state=Verdict.DOUBLE_WIN.value if wins else "", badge=True),
         }
         rows.append(Row(cells))
     caption = (
@@ -263,8 +251,7 @@ def settings_table(group: Group) -> Table | None:
         *(Column(regime, f"{regime.capitalize()} transfer", left=True) for regime in REGIMES),
     )
     rows = [Row({"setting": key, **{r: settings[r].get(key) for r in REGIMES}}) for key in keys]
-    caption = "Settings of the transfers, apart from seed and round."
-    return Table("settings", "Settings", columns, tuple(rows), caption) if rows else None
+    return Table("settings", "Settings", columns, tuple(rows)) if rows else None
 
 
 def _flatten(spec: Mapping[str, object], above: str = "") -> dict[str, str]:

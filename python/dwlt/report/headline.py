@@ -6,23 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from dwlt.report.names import pretrain_names, rewind_text, search_names, task_title
+from dwlt.report.names import task_title
 from dwlt.report.networks import PLACE, place
-from dwlt.report.table import Cell, Column, Row, Table, Value
-from dwlt.report.verdicts import (
-    GroupVerdict,
-    crossing_shares,
-    estimate_text,
-    extreme_of,
-    extreme_text,
-)
-from dwlt.report.verified import Verified
-from dwlt.results import RunRef, sparsity
+from dwlt.report.table import Column, Entry, Row, Table, Value
+from dwlt.report.verdicts import crossing_shares, estimate_text, extreme_text
+from dwlt.results import RunRef
+from dwlt.results.names import pretrain_names, rewind_text, search_names
 from dwlt.spec.verdict import VerdictPart
-from dwlt.verdict.groups import Group, regime_order
+from dwlt.units import sparsity_text
+from dwlt.verdict.groups import Group
 from dwlt.verdict.judge import Judged, Verdict
 from dwlt.verdict.outcomes import Contender
-from dwlt.verdict.together import View
+from dwlt.verdict.together import GroupJudged, View
+from dwlt.verdict.verified import VerifiedGroup
 
 NET = ("round", "kept", "total", "sparsity")
 TESTED = ("extreme", "confidence", "procedure", "rounds", "adjusted", "wins", "beyond")
@@ -30,10 +26,10 @@ ESTIMATED = ("sparsity", "low", "high", "confidence", "round", "covers_seeds")
 
 
 def headline_table(
-    searched: Sequence[GroupVerdict],
+    searched: Sequence[GroupJudged],
     settings: VerdictPart,
     links: Mapping[str, str],
-    verified: Mapping[str, Verified],
+    verified: Mapping[str, VerifiedGroup],
 ) -> Table:
     """One row for each search and task; controls have a table of their own.
 
@@ -71,8 +67,8 @@ def headline_table(
         Column("extreme", mine["margin"].capitalize(), "tested", parts=NET, left=True),
         Column("one_checkpoint", parts=NET),
         Column("estimated", "Estimated", "estimated", parts=ESTIMATED, left=True),
-        Column("paper", mine["paper"].capitalize(), "paper's rule", parts=NET, left=True),
-        Column("other", _other(strict), _other(strict).lower(), left=True, **_SHOWN),
+        Column("paper", mine["paper"].capitalize(), "paper's rule", parts=NET, left=True, drop=2),
+        Column("other", _other(strict), _other(strict).lower(), left=True, drop=1, **_SHOWN),
         *([Column("seeds_shown", "Seeds", "seeds", **_SHOWN)] if seeds else []),
         Column("rule"),
         Column("tested", parts=TESTED),
@@ -94,17 +90,17 @@ def headline_table(
             "seeds": verdict.seeds,
             "seeds_shown": verdict.seeds,
             "extreme": extreme_cell(verdict.margin, links[verdict.slug]),
-            "one_checkpoint": net_value(extreme_of(verdict.strict)),
-            "estimated": Cell(estimate_text(verdict), estimate_value(verdict)),
-            "paper": Cell(extreme_text(verdict.paper), net_value(extreme_of(verdict.paper))),
-            "other": extreme_text(verdict.judged.views[View(settings.rule, not strict)]),
+            "one_checkpoint": net_value(verdict.strict.extreme),
+            "estimated": Entry(estimate_text(verdict), estimate_value(verdict)),
+            "paper": Entry(extreme_text(verdict.paper), net_value(verdict.paper.extreme)),
+            "other": extreme_text(verdict.views[View(settings.rule, not strict)]),
             "rule": verdict.rule,
             "tested": tested_value(verdict.margin),
             "verified": verified_cell(verified.get(verdict.slug), settings.rule),
         }
         # What the column of the deciding rule has always held, whichever rule that is.
         told = cells["extreme"]
-        cells["extreme"] = Cell(
+        cells["extreme"] = Entry(
             told.text, net_value(verdict.extreme), small=told.small, link=told.link
         )
         rows.append(Row(cells))
@@ -136,29 +132,29 @@ def _caption(settings: VerdictPart, facts: Sequence[str]) -> str:
     )
 
 
-def extreme_cell(judged: Judged, link: str) -> Cell:
+def extreme_cell(judged: Judged, link: str) -> Entry:
     """A tested extreme sparsity; a win beyond a failure is shown as such."""
     small = []
-    extreme = extreme_of(judged)
+    extreme = judged.extreme
     if extreme is not None:
         small.append(f"round {extreme.round}")
     small += beyond_texts(judged)
     if beyond := undecided_beyond(judged):
         small.append(f"undecided: {beyond}")
-    return Cell(extreme_text(judged), small=tuple(small), link=link)
+    return Entry(extreme_text(judged), small=tuple(small), link=link)
 
 
-def verified_cell(verified: Verified | None, rule: str = "margin") -> Cell:
+def verified_cell(verified: VerifiedGroup | None, rule: str = "margin") -> Entry:
     """The extreme sparsity among the verified tickets, with the attack that it stands against."""
     if verified is None:
-        return Cell("–")
+        return Entry("–")
     found = verified.extreme
     if found is None:
-        return Cell(f"none, {verified.name}", {"attack": verified.stronger.label})
-    text = sparsity(found.kept, found.total)
+        return Entry(f"none, {verified.name}", {"attack": verified.stronger.label})
+    text = sparsity_text(found.kept, found.total)
     least = "≥ " if rule == "margin" else ""
     value = (net_value(found) or {}) | {"attack": verified.stronger.label}
-    return Cell(f"{least}{text}, {verified.name}", value)
+    return Entry(f"{least}{text}, {verified.name}", value)
 
 
 def beyond_texts(judged: Judged) -> list[str]:
@@ -173,7 +169,9 @@ def beyond_texts(judged: Judged) -> list[str]:
         for number in rounds:
             found = known.get(number)
             lost = f"round {number}, not transferred,"
-            names.append(lost if found is None else sparsity(found.ticket.kept, found.ticket.total))
+            names.append(
+                lost if found is None else sparsity_text(found.ticket.kept, found.ticket.total)
+            )
         return " and ".join(names)
 
     failed = [
@@ -192,7 +190,7 @@ def beyond_texts(judged: Judged) -> list[str]:
 
 def undecided_beyond(judged: Judged) -> str | None:
     """The sparsity of the sparsest undecided ticket beyond the extreme one, where there is one."""
-    extreme = extreme_of(judged)
+    extreme = judged.extreme
     beyond = [
         ticket.ticket
         for ticket in judged.tickets
@@ -202,10 +200,10 @@ def undecided_beyond(judged: Judged) -> str | None:
     if not beyond:
         return None
     network = min(beyond, key=lambda net: net.kept)
-    return sparsity(network.kept, network.total)
+    return sparsity_text(network.kept, network.total)
 
 
-def shared_facts(groups: Sequence[GroupVerdict]) -> tuple[str, ...]:
+def shared_facts(groups: Sequence[GroupJudged]) -> tuple[str, ...]:
     """Attack, number of test images and number of seeds, each where all groups agree on it."""
     facts = []
     attacks = {verdict.group.attack for verdict in groups}
@@ -219,11 +217,11 @@ def shared_facts(groups: Sequence[GroupVerdict]) -> tuple[str, ...]:
     return tuple(facts)
 
 
-def _order(verdict: GroupVerdict) -> tuple[object, ...]:
+def _order(verdict: GroupJudged) -> tuple[object, ...]:
     group = verdict.group
     search, way = group.prune, group.way
-    start = (regime_order(group.pretrain.regime), group.pretrain.label)
-    found = (regime_order(search.regime), rewind_text(search.rewind), search.label)
+    start = (group.pretrain.rank, group.pretrain.label)
+    found = (search.rank, rewind_text(search.rewind), search.label)
     measured = (group.task.name, way.attack or "", way.attack_spec, way.sa_n, -group.fraction)
     return (*start, *found, *measured)
 
@@ -232,7 +230,7 @@ def net_value(network: Contender | None) -> dict[str, Value] | None:
     """A ticket for programs: round, kept, total, sparsity; None for none."""
     if network is None:
         return None
-    shown = sparsity(network.kept, network.total)
+    shown = sparsity_text(network.kept, network.total)
     return dict(zip(NET, (network.round, network.kept, network.total, shown), strict=True))
 
 
@@ -245,9 +243,9 @@ def tested_value(judged: Judged) -> dict[str, Value] | None:
     )
 
 
-def estimate_value(verdict: GroupVerdict) -> dict[str, Value] | None:
+def estimate_value(verdict: GroupJudged) -> dict[str, Value] | None:
     """The estimated extreme sparsity for programs; an end beyond the last round is null."""
-    estimated = verdict.main.estimated
+    estimated = verdict.decides.estimated
     if estimated is None:
         return None
     joint = estimated.joint
@@ -263,7 +261,7 @@ def estimate_value(verdict: GroupVerdict) -> dict[str, Value] | None:
     }
 
 
-def group_place(verdict: GroupVerdict) -> dict[str, Value]:
+def group_place(verdict: GroupJudged) -> dict[str, Value]:
     """What a group is, for programs."""
     group: Group = verdict.group
     return {

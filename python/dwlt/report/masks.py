@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from dwlt.report.names import pretrain_names, rewind_text, search_names, unique_slug
-from dwlt.report.overlaps import MaskStudy, Pair
-from dwlt.report.table import Cell, Column, Row, Table, Value
+from dwlt.masks.overlaps import MaskStudy, Pair
+from dwlt.report.names import unique_slug
+from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.results import (
     Layer,
     PruneRound,
@@ -17,9 +17,9 @@ from dwlt.results import (
     RunRef,
     SearchRef,
     TransferResult,
-    sparsity,
 )
-from dwlt.verdict.groups import regime_order
+from dwlt.results.names import pretrain_names, rewind_text, search_names
+from dwlt.units import sparsity_text
 
 OF_PRETRAIN = ("id", "name", "regime")
 OF_PRUNE = ("id", "name", "method", "regime")
@@ -80,7 +80,7 @@ def density_tables(data: ReportData) -> tuple[DensityTable, ...]:
 def _density_order(item: tuple[RunRef, SearchRef, object]) -> tuple[object, ...]:
     """As the groups are ordered: the method that this is about before its controls."""
     pretrain, search, _ = item
-    start = regime_order(pretrain.regime)
+    start = pretrain.rank
     return (search.control, *start, pretrain.id, search.method, search.name, search.id)
 
 
@@ -133,15 +133,10 @@ def overlap_page_table(study: MaskStudy) -> Table:
             times = "–" if pair.layer_lift is None else f"{pair.layer_lift:.2f} × chance"
             if pair.iou is not None:
                 text = f"{100 * pair.iou:.2f}"
-                cells[str(pair.round)] = Cell(text, pair.iou, small=(times,), heat=pair.iou)
+                cells[str(pair.round)] = Entry(text, pair.iou, small=(times,), heat=pair.iou)
         rows.append(Row(cells))
-    caption = (
-        "At the same round: weights that both tickets keep, in percent of those that either keeps "
-        "(IoU); in small print how many times as many as two random tickets with the same number "
-        "of weights in each layer share: 1.00 is chance."
-    )
     title = "Overlap of tickets of different searches"
-    return Table("overlaps", title, columns, tuple(rows), caption)
+    return Table("overlaps", title, columns, tuple(rows))
 
 
 def _side_names(study: MaskStudy) -> dict[str, str]:
@@ -161,7 +156,7 @@ def density_page_table(found: DensityTable) -> Table:
     """Layers by ticket, for readers: weights kept, in percent of the layer."""
     columns = [Column("layer", "Layer", left=True, first=True)]
     for at, ticket in enumerate(found.columns):
-        columns.append(Column(str(at), sparsity(ticket.kept, ticket.total).removesuffix("%")))
+        columns.append(Column(str(at), sparsity_text(ticket.kept, ticket.total).removesuffix("%")))
     columns.append(Column("total", "weights", look="total"))
     rows = []
     for at, layer in enumerate(found.columns[0].layers):
@@ -169,15 +164,11 @@ def density_page_table(found: DensityTable) -> Table:
         for number, ticket in enumerate(found.columns):
             here = ticket.layers[at]
             heat = here.density**0.5
-            gone = Cell("", 0.0, "✗", "gone", "nothing is kept", heat=heat)
-            kept = Cell(f"{100 * here.density:.2f}", here.density, heat=heat)
+            gone = Entry("", 0.0, "✗", "gone", "nothing is kept", heat=heat)
+            kept = Entry(f"{100 * here.density:.2f}", here.density, heat=heat)
             cells[str(number)] = kept if here.kept else gone
         rows.append(Row(cells))
-    caption = (
-        "Weights kept, in percent of the layer, by sparsity of the ticket in percent. "
-        "✗ nothing is kept."
-    )
-    return Table(found.slug, found.title, tuple(columns), tuple(rows), caption, look="heat")
+    return Table(found.slug, found.title, tuple(columns), tuple(rows), look="heat")
 
 
 def mask_context(study: MaskStudy, densities: Sequence[DensityTable]) -> dict[str, Any]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
-from dwlt.report.table import Cell, Column, Row, Table, Value
+from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import (
-    GroupVerdict,
-    extreme_of,
     interval_text,
     level_value,
     network_seeds,
@@ -17,13 +15,14 @@ from dwlt.report.verdicts import (
     signed,
     verdict_cell,
 )
-from dwlt.results import RunRef, SearchRef, sparsity
+from dwlt.results import RunRef, SearchRef
+from dwlt.units import sparsity_text
 from dwlt.verdict.groups import REGIMES, Group, Network
 from dwlt.verdict.judge import AnyComparison, Judged, TicketVerdict
 from dwlt.verdict.noninferiority import Comparison
 from dwlt.verdict.outcomes import NUMBERS, Measured, Number
 from dwlt.verdict.paper_rule import PaperComparison, compare_as_paper, tolerance
-from dwlt.verdict.together import View
+from dwlt.verdict.together import GroupJudged, View
 
 LEVEL = ("mean", "spread", "seeds", "n")
 OF_PAPER = ("needed", "gap", "error")
@@ -106,7 +105,7 @@ COLUMNS = (
 )
 
 
-def network_table(verdict: GroupVerdict) -> Table:
+def network_table(verdict: GroupJudged) -> Table:
     """The dense network, what it takes to match it, and the tickets by round."""
     rows = [*_dense_rows(verdict), *(_ticket_row(verdict, ticket) for ticket in verdict.tickets)]
     shared: Mapping[str, Value] = {
@@ -115,7 +114,7 @@ def network_table(verdict: GroupVerdict) -> Table:
         "prune_task": verdict.group.prune.task,
     }
     rows = [Row({**shared, **row.cells}, row.look) for row in rows]
-    found = dict(verdict.dense())
+    found = dict(verdict.dense_numbers())
     spread = "one binomial standard error (single seed)"
     if any(len(measured.seeds) > 1 for measured in found.values()):
         spread = "one standard deviation over seeds"
@@ -130,50 +129,50 @@ def network_table(verdict: GroupVerdict) -> Table:
     return Table("networks", title, COLUMNS, tuple(rows), caption, note=margin_text(verdict))
 
 
-def as_csv(verdict: GroupVerdict, table: Table) -> Table:
+def as_csv(verdict: GroupJudged, table: Table) -> Table:
     """A group's table for report.csv: with what the group is in front, networks alone."""
     table = table.beside(PLACE, place(verdict.group))
     return replace(table, rows=tuple(row for row in table.rows if row.value("kept") is not None))
 
 
-def margin_text(verdict: GroupVerdict) -> str:
+def margin_text(verdict: GroupJudged) -> str:
     """What it takes to match, in a sentence."""
     if verdict.rule == "paper":
         return "to match: mean no lower than the dense mean less one standard deviation"
     told = dict.fromkeys(
         f"{number.kind.upper()} {100 * margin:.2f}"
-        for number, margin in verdict.main.margins.items()
+        for number, margin in verdict.decides.margins.items()
     )
     if not told:
         return ""
-    sure = 100 * verdict.judged.settings.confidence
+    sure = 100 * verdict.settings.confidence
     return (
         f"to match: shown at {sure:g}% confidence to be no more than the margin worse than the "
         f"dense network (points: {', '.join(told)})"
     )
 
 
-def _dense_rows(verdict: GroupVerdict) -> list[Row]:
+def _dense_rows(verdict: GroupJudged) -> list[Row]:
     dense = verdict.group.dense
     if dense is None:
         return []
-    numbers, strict = verdict.dense(), verdict.dense(strict=True)
+    numbers, strict = verdict.dense_numbers(), verdict.dense_numbers(strict=True)
     cells: dict[str, Value] = {
         **_counts(dense, "0.00%"),
-        "verdict": Cell("dense", "dense", badge=True),
+        "verdict": Entry("dense", "dense", badge=True),
         **{f"numbers.{n.key}": _dense_cell(numbers.get(n)) for n in NUMBERS},
         **{f"one_checkpoint.numbers.{n.key}": _dense_value(strict.get(n)) for n in NUMBERS},
     }
     needed: dict[str, Value] = {
-        "sparsity_shown": Cell("to match"),
-        **dict.fromkeys(("verdict", "weakest", "seeds", "round_shown", "kept_shown"), Cell("")),
-        **{f"numbers.{n.key}": Cell(_needed_text(verdict, n, numbers.get(n))) for n in NUMBERS},
+        "sparsity_shown": Entry("to match"),
+        **dict.fromkeys(("verdict", "weakest", "seeds", "round_shown", "kept_shown"), Entry("")),
+        **{f"numbers.{n.key}": Entry(_needed_text(verdict, n, numbers.get(n))) for n in NUMBERS},
     }
-    return [Row({**cells, "weakest": Cell("")}, "dense"), Row(needed, "dense quiet")]
+    return [Row({**cells, "weakest": Entry("")}, "dense"), Row(needed, "dense quiet")]
 
 
-def _dense_cell(measured: Measured | None) -> Cell:
-    return Cell(percent(measured), _dense_value(measured))
+def _dense_cell(measured: Measured | None) -> Entry:
+    return Entry(percent(measured), _dense_value(measured))
 
 
 def _dense_value(measured: Measured | None) -> dict[str, Value]:
@@ -181,8 +180,8 @@ def _dense_value(measured: Measured | None) -> dict[str, Value]:
     return level_value(measured) | {"needed": needed}
 
 
-def _needed_text(verdict: GroupVerdict, number: Number, dense: Measured | None) -> str:
-    judged = verdict.main
+def _needed_text(verdict: GroupJudged, number: Number, dense: Measured | None) -> str:
+    judged = verdict.decides
     if dense is None or number not in judged.numbers:
         return "–"
     if judged.rule == "paper":
@@ -198,26 +197,26 @@ def _counts(network: Network, shown: str) -> dict[str, Value]:
         "kept": network.kept,
         "total": network.total,
         "sparsity": shown,
-        "sparsity_shown": Cell(shown),
-        "seeds": Cell(network_seeds(network), {r: list(network.seeds(r)) for r in REGIMES}),
-        "round_shown": Cell(str(network.round)),
-        "kept_shown": Cell(f"{network.kept:,}"),
+        "sparsity_shown": Entry(shown),
+        "seeds": Entry(network_seeds(network), {r: list(network.seeds(r)) for r in REGIMES}),
+        "round_shown": Entry(str(network.round)),
+        "kept_shown": Entry(f"{network.kept:,}"),
     }
 
 
-def _ticket_row(verdict: GroupVerdict, ticket: TicketVerdict) -> Row:
-    network, judged = verdict.network(ticket.ticket.round), verdict.main
-    extreme = extreme_of(judged)
+def _ticket_row(verdict: GroupJudged, ticket: TicketVerdict) -> Row:
+    network, judged = verdict.network(ticket.ticket.round), verdict.decides
+    extreme = judged.extreme
     sparsest = extreme is not None and extreme.round == network.round
-    other = _same(verdict.judged.views[View(verdict.judged.settings.rule, True)], network.round)
+    other = _same(verdict.views[View(verdict.settings.rule, True)], network.round)
     paper, margin = (_same(view, network.round) for view in (verdict.paper, verdict.margin))
     found = {c.number: c for c in ticket.comparisons}
     of_paper = {number: _as_paper(verdict, ticket, number) for number in NUMBERS}
     cells: dict[str, Value] = {
-        **_counts(network, sparsity(network.kept, network.total)),
+        **_counts(network, sparsity_text(network.kept, network.total)),
         "verdict": verdict_cell(ticket, len(judged.numbers), sparsest=sparsest),
         "missing": list(ticket.missing),
-        "weakest": Cell(_weakest(ticket)),
+        "weakest": Entry(_weakest(ticket)),
         "counted": [number.key for number in ticket.counted],
         "one_checkpoint.verdict": other.verdict.value,
         "one_checkpoint": other.verdict.value,
@@ -225,7 +224,7 @@ def _ticket_row(verdict: GroupVerdict, ticket: TicketVerdict) -> Row:
         "margin.verdict": margin.verdict.value,
         "layers": [asdict(layer) for layer in network.layers],
     }
-    strict_dense = verdict.dense(strict=True)
+    strict_dense = verdict.dense_numbers(strict=True)
     for number in NUMBERS:
         match = found[number].match.value if number in found else "not asked"
         told = level_value(ticket.ticket.numbers.get(number))
@@ -248,8 +247,10 @@ def _same(judged: Judged, round_: int) -> TicketVerdict:
     return next(ticket for ticket in judged.tickets if ticket.ticket.round == round_)
 
 
-def _as_paper(verdict: GroupVerdict, ticket: TicketVerdict, number: Number) -> PaperComparison:
-    return compare_as_paper(number, verdict.dense().get(number), ticket.ticket.numbers.get(number))
+def _as_paper(verdict: GroupJudged, ticket: TicketVerdict, number: Number) -> PaperComparison:
+    return compare_as_paper(
+        number, verdict.dense_numbers().get(number), ticket.ticket.numbers.get(number)
+    )
 
 
 def _paper_value(comparison: PaperComparison) -> dict[str, Value]:

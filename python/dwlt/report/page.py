@@ -18,14 +18,16 @@ from markupsafe import Markup
 
 from dwlt.report.content import Report
 from dwlt.report.controls import control_page_table
-from dwlt.report.efficiency import EfficiencyTable, extreme_table, number_table
+from dwlt.report.efficiency import extreme_table, number_table
 from dwlt.report.evaluations import evaluation_context, pretrain_table
 from dwlt.report.group import group_context
 from dwlt.report.masks import mask_context
 from dwlt.report.names import search_titles
+from dwlt.report.pictures import Gallery
 from dwlt.report.plots import colour_names, efficiency_panels, layout, looks
 from dwlt.report.summary import summary
 from dwlt.results import Notice
+from dwlt.verdict.fractions import EfficiencyTable
 
 MANY_GROUPS = 4
 """With more groups than this each is folded behind its title, and the page begins with links."""
@@ -43,6 +45,8 @@ SECTIONS = {
     "efficiency": "Data efficiency",
     "controls": "Controls",
     "verdicts": "Verdicts",
+    "pictures": "Pictures",
+    "training": "Training curves",
     "variance": "Luck",
     "masks": "The masks",
     "notices": "Flags and warnings",
@@ -53,11 +57,15 @@ SECTIONS = {
 """Each section's template, in the order of the page, and its title in the list of links."""
 
 
-def render(report: Report) -> str:
-    """The whole page as text, the same for the same results (it carries no clock)."""
-    contexts = _contexts(report)
+def render(report: Report, shown: Gallery | None = None) -> str:
+    """The whole page as text, the same for the same results (it carries no clock).
+
+    Args:
+        shown: pictures and trainings that were found beside the results.
+    """
+    contexts = _contexts(report, shown or Gallery())
     sections = [
-        {"name": name, "title": title, "anchor": title.lower().replace(" ", "-")} | contexts[name]
+        {"name": name, "title": title, "anchor": anchor(title)} | contexts[name]
         for name, title in SECTIONS.items()
         if contexts[name]
     ]
@@ -76,7 +84,12 @@ def render(report: Report) -> str:
     )
 
 
-def _contexts(report: Report) -> dict[str, dict[str, Any]]:
+def anchor(title: str) -> str:
+    """Where on the page a section is."""
+    return title.lower().replace(" ", "-")
+
+
+def _contexts(report: Report, shown: Gallery) -> dict[str, dict[str, Any]]:
     """What each section's template is given; an empty one is left out of the page."""
     at, networks = report.anchors, report.networks
     apart = [group_context(v, networks[v.slug], at[v.slug], drawn=False) for v in report.apart]
@@ -87,13 +100,15 @@ def _contexts(report: Report) -> dict[str, dict[str, Any]]:
         "verified": _some("tables", _verified(report)),
         "frontier": _some("table", report.frontiers if report.frontiers.rows else None),
         "variance": _some("table", report.variance if report.variance.rows else None),
+        "pictures": _some("groups", shown.pictures),
+        "training": _some("groups", shown.trainings),
         "efficiency": _some("tables", [_efficiency(table) for table in report.efficiency]),
         "controls": _controls(report, apart) if report.controls else {},
         "verdicts": _some("groups", alone) and {"groups": alone, "fold": len(alone) > MANY_GROUPS},
         "masks": mask_context(report.masks, report.densities),
         "notices": {
             "flags": _kinds(report.flags),
-            "warnings": _kinds(report.warnings),
+            "warnings": _kinds((*report.warnings, *shown.notices)),
             "unfinished": report.data.unfinished,
         },
         "pretrain": _some("table", pretrain_table(report.data) if report.data.pretrain else None),

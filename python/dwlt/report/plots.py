@@ -13,13 +13,15 @@ from fractions import Fraction
 from itertools import cycle
 from typing import Any
 
-from dwlt.report.efficiency import EfficiencyTable
-from dwlt.report.verdicts import GroupVerdict, percent
-from dwlt.results import sparsity
-from dwlt.verdict.groups import PRETRAINING, share
+from dwlt.report.verdicts import percent
+from dwlt.results.refs import PRETRAINING
+from dwlt.units import sparsity_text
+from dwlt.verdict.fractions import EfficiencyTable
+from dwlt.verdict.groups import share
 from dwlt.verdict.judge import Verdict
 from dwlt.verdict.outcomes import NUMBERS, Number
 from dwlt.verdict.paper_rule import tolerance
+from dwlt.verdict.together import GroupJudged
 
 MARKERS = {
     Verdict.DOUBLE_WIN: ("diamond", True),
@@ -52,7 +54,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PlotLine:
     """Points that belong together. ``colour`` is a name of the stylesheet's palette."""
 
     name: str
@@ -71,6 +73,7 @@ class Panel:
         ticks: places on the x axis with their labels.
         level: a horizontal line with a band around it (low, middle, high), and its name.
         limits: ends of the y axis; None where the data decides.
+        unit: what y values are multiplied with in labels: 100 for shares in percent.
     """
 
     title: str
@@ -78,11 +81,12 @@ class Panel:
     x_label: str
     y_label: str
     ticks: tuple[tuple[float, str], ...]
-    lines: tuple[Line, ...]
+    lines: tuple[PlotLine, ...]
     level: tuple[float, float, float] | None = None
     level_name: str = "dense"
     limits: tuple[float, float] | None = None
     pad: float = 0.04
+    unit: float = 100.0
 
 
 def position(kept: int, total: int) -> float:
@@ -110,21 +114,21 @@ def choose_ticks(places: Iterable[float], *, most: int = 7) -> list[float]:
     return ticks + ordered[-1:] if len(ordered) > 1 else ticks
 
 
-def group_panels(verdict: GroupVerdict) -> list[Panel]:
+def group_panels(verdict: GroupJudged) -> list[Panel]:
     """The four numbers of a group against sparsity."""
     return [_group_panel(verdict, number) for number in NUMBERS]
 
 
-def _group_panel(verdict: GroupVerdict, number: Number) -> Panel:
+def _group_panel(verdict: GroupJudged, number: Number) -> Panel:
     colour = "standard" if number.regime == "standard" else "adversarial"
-    dense = verdict.dense().get(number)
+    dense = verdict.dense_numbers().get(number)
     networks = verdict.group.networks
-    names = {position(net.kept, net.total): sparsity(net.kept, net.total) for net in networks}
+    names = {position(net.kept, net.total): sparsity_text(net.kept, net.total) for net in networks}
     ticks = choose_ticks([0.0, *names])
     marks, told = [], [f"dense {percent(dense)}"]
     for ticket in verdict.tickets:
         net, measured = ticket.ticket, ticket.ticket.numbers.get(number)
-        told.append(f"{sparsity(net.kept, net.total)}: {percent(measured)}")
+        told.append(f"{sparsity_text(net.kept, net.total)}: {percent(measured)}")
         if measured is not None:
             marker, filled = MARKERS[ticket.verdict]
             spread = tolerance(measured)
@@ -133,7 +137,7 @@ def _group_panel(verdict: GroupVerdict, number: Number) -> Panel:
             marks.append(Mark(at, measured.mean, *ends, marker, filled))
     level, start = None, None
     if dense is not None:
-        margin = verdict.main.margins.get(number)
+        margin = verdict.decides.margins.get(number)
         # What still matches: below the dense mean by the margin, or by the paper's tolerance.
         low = dense.mean - (tolerance(dense) if margin is None else margin)
         level, start = (low, dense.mean, dense.mean), (0.0, dense.mean)
@@ -143,7 +147,7 @@ def _group_panel(verdict: GroupVerdict, number: Number) -> Panel:
         x_label="sparsity (%), log scale in what is kept",
         y_label=f"{number.kind.upper()} (%)",
         ticks=tuple((tick, names.get(tick, "0.00%").removesuffix("%")) for tick in ticks),
-        lines=(Line("tickets", colour, "solid", tuple(marks), start),),
+        lines=(PlotLine("tickets", colour, "solid", tuple(marks), start),),
         level=level,
     )
 
@@ -175,7 +179,7 @@ def _efficiency_panel(table: EfficiencyTable, number: Number) -> Panel:
             )
             told.append(f"{curve.name} {series.name}: {shown}")
             name = f"{curve.name}, {series.name}"
-            lines.append(Line(name, colours[curve.name], style, tuple(marks)))
+            lines.append(PlotLine(name, colours[curve.name], style, tuple(marks)))
     return Panel(
         title=f"{number.kind.upper()} after {number.regime} transfer",
         label=f"{number.title}, percent, by share of the training data: {'; '.join(told)}",
@@ -222,7 +226,7 @@ def sweep_panel(points: Sequence[tuple[str, float, float, float]]) -> Panel:
         x_label="eps, log scale",
         y_label="RA (%)",
         ticks=tuple((mark.x, eps) for mark, (eps, *_) in zip(marks, rest, strict=True)),
-        lines=(Line("RA", "adversarial", "solid", tuple(marks)),),
+        lines=(PlotLine("RA", "adversarial", "solid", tuple(marks)),),
         level=(clean, clean, clean),
         level_name="SA",
         limits=(0.0, 1.0),
@@ -251,7 +255,8 @@ def layout(panel: Panel) -> dict[str, Any]:
     step = _step(high - low)
     first = math.ceil(low / step - 1e-9)
     count = math.floor(high / step + 1e-9) - first + 1
-    digits = 0 if step >= 0.01 else 1
+    shown = step * panel.unit
+    digits = next(n for n in range(4) if n == 3 or abs(round(shown, n) - shown) < 1e-9)
     values = [(first + n) * step for n in range(count)]
     lines = []
     for line in panel.lines:
@@ -275,7 +280,7 @@ def layout(panel: Panel) -> dict[str, Any]:
         "top": TOP,
         "bottom": HEIGHT - BOTTOM,
         "x_ticks": labelled,
-        "y_ticks": [(y(value), f"{100 * value + 0.0:.{digits}f}") for value in values],
+        "y_ticks": [(y(value), f"{panel.unit * value + 0.0:.{digits}f}") for value in values],
         "level": panel.level and [y(value) for value in panel.level],
         "origin": x(0.0),
         "lines": lines,

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from dwlt.report.content import Report
 from dwlt.report.names import task_title
-from dwlt.report.verdicts import GroupVerdict, extreme_text
-from dwlt.results import sparsity
+from dwlt.report.verdicts import extreme_text
+from dwlt.units import sparsity_text
 from dwlt.verdict.judge import Verdict
 from dwlt.verdict.noninferiority import Comparison, Match
+from dwlt.verdict.together import GroupJudged
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def _before(report: Report) -> Summary:
     return Summary(told, "search for one with", "dwlt prune --rounds 20")
 
 
-def _found(groups: Sequence[GroupVerdict], report: Report) -> str:
+def _found(groups: Sequence[GroupJudged], report: Report) -> str:
     wins = {v.slug: won for v in groups if (won := report.decides(v)) is not None}
     under = sorted({verdict.attack for verdict in groups})
     attack = f" under {under[0]}" if len(under) == 1 else ""
@@ -72,26 +73,27 @@ def _found(groups: Sequence[GroupVerdict], report: Report) -> str:
     one = f"extreme sparsity{attack} is {_shown(best, report)}"
     if len(groups) == 1:
         return f"{one} ({where}{_missing_numbers(best)}){told}"
+    has = "has" if len(wins) == 1 else "have"
     return (
-        f"{len(wins)} of {len(groups)} searches have a double-win ticket; the largest {one} "
+        f"{len(wins)} of {len(groups)} searches {has} a double-win ticket; the largest {one} "
         f"({where}{_missing_numbers(best)}){told}"
     )
 
 
-def _shown(verdict: GroupVerdict, report: Report) -> str:
+def _shown(verdict: GroupJudged, report: Report) -> str:
     """An extreme sparsity with its confidence; one that a search confirmed with the search's."""
     search = report.searches.get(verdict.slug)
     won = report.decides(verdict)
     if verdict.extreme is None and search is not None and won is not None:
-        shown = sparsity(won.kept, won.total)
+        shown = sparsity_text(won.kept, won.total)
         return f"at least {shown}, {100 * search.confidence:g}% confidence, by `dwlt frontier`"
-    shown = extreme_text(verdict.main).replace("≥ ", "at least ")
+    shown = extreme_text(verdict.decides).replace("≥ ", "at least ")
     if report.settings.rule == "margin":
         return f"{shown}, {100 * report.settings.confidence:g}% confidence"
     return shown
 
 
-def _verified(best: GroupVerdict, report: Report, attack: str) -> tuple[str, str]:
+def _verified(best: GroupJudged, report: Report, attack: str) -> tuple[str, str]:
     """Under which attack the best ticket is a win, and what else the stronger one found.
 
     Returns:
@@ -107,7 +109,7 @@ def _verified(best: GroupVerdict, report: Report, attack: str) -> tuple[str, str
     if denser is None:
         return attack, f"; under {verified.name} no verified ticket is shown to be a double win"
     least = "at least " if report.settings.rule == "margin" else ""
-    shown = sparsity(denser.kept, denser.total)
+    shown = sparsity_text(denser.kept, denser.total)
     return attack, f"; under {verified.name} it is {least}{shown}"
 
 
@@ -120,14 +122,14 @@ _STATES = {
 }
 
 
-def _missing_numbers(verdict: GroupVerdict) -> str:
-    judged = verdict.main
+def _missing_numbers(verdict: GroupJudged) -> str:
+    judged = verdict.decides
     if len(judged.counted) == len(judged.numbers):
         return ""
     return f", on {len(judged.counted)} of {len(judged.numbers)} numbers"
 
 
-def _next(groups: Sequence[GroupVerdict], report: Report) -> tuple[str, str]:
+def _next(groups: Sequence[GroupJudged], report: Report) -> tuple[str, str]:
     """What to do, and the command: first what is missing, then what is unclear."""
     # What a search for the frontier left out was not needed.
     whole = [v for v in groups if v.extreme is not None or report.decides(v) is None]
@@ -162,7 +164,7 @@ def _next(groups: Sequence[GroupVerdict], report: Report) -> tuple[str, str]:
     return "look at the page, and repeat on another task with", "dwlt transfer --to TASK"
 
 
-def _is_verified(verdict: GroupVerdict, report: Report) -> bool:
+def _is_verified(verdict: GroupJudged, report: Report) -> bool:
     """Whether the ticket at the extreme sparsity, or a sparser one, was verified.
 
     `dwlt verify` attacks around the sparsest double win, which may lie beyond that ticket.
@@ -173,7 +175,7 @@ def _is_verified(verdict: GroupVerdict, report: Report) -> bool:
     return any(ticket.ticket.round >= won.round for ticket in verified.after.tickets)
 
 
-def _seeds(groups: Sequence[GroupVerdict]) -> str:
+def _seeds(groups: Sequence[GroupJudged]) -> str:
     most = max(
         (
             len(net.seeds(regime))

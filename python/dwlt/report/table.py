@@ -18,7 +18,7 @@ Value = Any
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Entry:
     """One cell.
 
     Attributes:
@@ -87,15 +87,15 @@ class Row:
     cells: Mapping[str, Value]
     look: str = ""
 
-    def cell(self, key: str) -> Cell:
+    def cell(self, key: str) -> Entry:
         """A cell for display; a plain value gets its text."""
         found = self.cells.get(key)
-        return found if isinstance(found, Cell) else Cell(text_of(found), found)
+        return found if isinstance(found, Entry) else Entry(text_of(found), found)
 
     def value(self, key: str) -> Value:
         """What programs get of a cell."""
         found = self.cells.get(key)
-        return found.value if isinstance(found, Cell) else found
+        return found.value if isinstance(found, Entry) else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ def plain(table: Table) -> PlainTable:
     )
 
 
-def _plain_cell(cell: Cell) -> str:
+def _plain_cell(cell: Entry) -> str:
     return f"{cell.text} {cell.mark}" if cell.mark else cell.text
 
 

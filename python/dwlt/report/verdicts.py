@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from dwlt.report.names import attack_name
-from dwlt.report.table import Cell, Value
-from dwlt.results import Accuracy, AttackId, sparsity
+from dwlt.report.table import Entry, Value
+from dwlt.results import Accuracy
+from dwlt.units import sparsity_text
 from dwlt.verdict.curve import Crossing
-from dwlt.verdict.groups import REGIMES, Group, Network
+from dwlt.verdict.groups import REGIMES, Network
 from dwlt.verdict.judge import AnyComparison, Judged, TicketVerdict, Verdict
 from dwlt.verdict.noninferiority import Comparison, Match
-from dwlt.verdict.outcomes import Contender, Measured, Number
+from dwlt.verdict.outcomes import Measured
 from dwlt.verdict.paper_rule import tolerance
-from dwlt.verdict.together import GroupJudged, View
+from dwlt.verdict.together import GroupJudged
 
 MARKS = {Match.MATCHES: "✓", Match.SHORT: "✗", Match.UNCLEAR: "?", Match.MISSING: "–"}
 """What stands behind each number; the words are in the tables' captions."""
@@ -28,127 +25,26 @@ LOOKS = {
 """Classes of the stylesheet."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupVerdict:
-    """A group, its names, and its verdicts.
-
-    Attributes:
-        slug: a file name.
-        title: what it is called on the page.
-        judged: the verdicts under every rule.
-    """
-
-    slug: str
-    title: str
-    judged: GroupJudged
-
-    @property
-    def group(self) -> Group:
-        """What was judged."""
-        return self.judged.group
-
-    @property
-    def main(self) -> Judged:
-        """The verdict that decides."""
-        return self.judged.decides
-
-    @property
-    def rule(self) -> str:
-        """The rule that decides."""
-        return self.judged.settings.rule
-
-    @property
-    def strict(self) -> Judged:
-        """By the rule that decides, with SA and RA of one checkpoint."""
-        return self.judged.views[View(self.judged.settings.rule, True)]
-
-    @property
-    def paper(self) -> Judged:
-        """By the paper's rule, on the checkpoints of the verdict that decides."""
-        return self.judged.views[View("paper", self.judged.settings.strict)]
-
-    @property
-    def margin(self) -> Judged:
-        """By the rule with a margin, on the checkpoints of the verdict that decides."""
-        return self.judged.views[View("margin", self.judged.settings.strict)]
-
-    @property
-    def tickets(self) -> tuple[TicketVerdict, ...]:
-        """The tickets of the verdict that decides, by round."""
-        return self.main.tickets
-
-    def dense(self, *, strict: bool | None = None) -> Mapping[Number, Measured]:
-        """The dense network's numbers; of the checkpoints that decide where ``strict`` is None."""
-        found = self.judged.dense[self.judged.settings.strict if strict is None else strict]
-        return {} if found is None else found.numbers
-
-    def network(self, round_: int) -> Network:
-        """The transfers of a ticket."""
-        return next(net for net in self.group.tickets if net.round == round_)
-
-    @property
-    def attack(self) -> str:
-        """The attack behind RA as a headline names it."""
-        return attack_name(self.attack_id)
-
-    @property
-    def attack_id(self) -> AttackId | None:
-        """The values of the attack behind RA."""
-        found = (cell.attack_id for cell in self.group.cells if cell.attack_id is not None)
-        return next(found, None)
-
-    @property
-    def extreme(self) -> Contender | None:
-        """The ticket whose sparsity is the extreme one, or None."""
-        return extreme_of(self.main)
-
-    @property
-    def seeds(self) -> int:
-        """How many seeds the headline stands on: the fewest of its networks' transfers."""
-        extreme = self.extreme
-        networks = self.group.networks
-        if extreme is not None:
-            networks = (self.network(extreme.round),)
-        counts = [len(net.seeds(regime)) for net in networks for regime in REGIMES]
-        return min((count for count in counts if count), default=0)
-
-    def count(self, verdict: Verdict) -> int:
-        """How many tickets have this state under the rule that decides."""
-        return sum(ticket.verdict is verdict for ticket in self.tickets)
-
-
-def extreme_of(judged: Judged) -> Contender | None:
-    """The ticket at the extreme sparsity.
-
-    Under the rule with a margin that is the sparsest of the declared rounds that is a double win
-    with the family-wise error held; under the paper's rule, the sparsest double win.
-    """
-    if judged.rule == "margin":
-        wanted = None if judged.tested is None else judged.tested.extreme
-        return next((t.ticket for t in judged.tickets if t.ticket.round == wanted), None)
-    return None if judged.sparsest is None else judged.sparsest.ticket
-
-
 def extreme_text(judged: Judged) -> str:
     """An extreme sparsity, or why there is none: "≥ 83.22%", "none", "no ticket yet"."""
-    extreme = extreme_of(judged)
+    extreme = judged.extreme
     if extreme is not None:
-        shown = sparsity(extreme.kept, extreme.total)
+        shown = sparsity_text(extreme.kept, extreme.total)
         return f"≥ {shown}" if judged.rule == "margin" else shown
     return "none" if judged.tickets else "no ticket yet"
 
 
-def estimate_text(verdict: GroupVerdict) -> str:
+def estimate_text(verdict: GroupJudged) -> str:
     """The estimated extreme sparsity with its interval: "83% [79, 87]", or a dash."""
-    estimated = verdict.main.estimated
+    estimated = verdict.decides.estimated
     if estimated is None:
         return "–"
     low, middle, high = (_place(verdict, at) for at in ("low", "round", "high"))
     return f"{middle}% [{low}, {high}]"
 
 
-def _place(verdict: GroupVerdict, end: str) -> str:
-    estimated = verdict.main.estimated
+def _place(verdict: GroupJudged, end: str) -> str:
+    estimated = verdict.decides.estimated
     assert estimated is not None
     share = crossing_shares(verdict, estimated.joint)[end]
     if share is not None:
@@ -157,7 +53,7 @@ def _place(verdict: GroupVerdict, end: str) -> str:
     return f"> {100 * last.sparsity:.0f}"
 
 
-def crossing_shares(verdict: GroupVerdict, crossing: Crossing) -> dict[str, float | None]:
+def crossing_shares(verdict: GroupJudged, crossing: Crossing) -> dict[str, float | None]:
     """Estimate and interval as sparsities in [0, 1]; None beyond the sparsest ticket."""
     density = {t.ticket.round: t.ticket.kept / t.ticket.total for t in verdict.tickets}
     known = {0: 1.0, **{r: max(d, 1e-9) for r, d in density.items()}}
@@ -223,7 +119,7 @@ def interval_text(comparison: AnyComparison) -> str:
     return f"{signed(100 * comparison.gap)} against what is needed"
 
 
-def number_cell(comparison: AnyComparison, value: Value = None, *, counts: bool = True) -> Cell:
+def number_cell(comparison: AnyComparison, value: Value = None, *, counts: bool = True) -> Entry:
     """One number of a ticket with its state, and the difference in small print.
 
     Args:
@@ -232,19 +128,19 @@ def number_cell(comparison: AnyComparison, value: Value = None, *, counts: bool 
     """
     measured = comparison.ticket
     if measured is None:
-        return Cell("–", value)
+        return Entry("–", value)
     told = interval_text(comparison)
     if not counts:
-        return Cell(
+        return Entry(
             percent(measured), value, "", "missing", "", (told, "at the floor: not counted")
         )
     words = comparison.match.value
     small = (told,) if told else ()
     mark = MARKS[comparison.match]
-    return Cell(percent(measured), value, mark, LOOKS[comparison.match], words, small)
+    return Entry(percent(measured), value, mark, LOOKS[comparison.match], words, small)
 
 
-def verdict_cell(ticket: TicketVerdict, numbers: int, *, sparsest: bool = False) -> Cell:
+def verdict_cell(ticket: TicketVerdict, numbers: int, *, sparsest: bool = False) -> Entry:
     """The state of a ticket as a badge.
 
     Args:
@@ -256,4 +152,4 @@ def verdict_cell(ticket: TicketVerdict, numbers: int, *, sparsest: bool = False)
     if sparsest:
         small.append("the extreme sparsity")
     state = ticket.verdict.value
-    return Cell(text, ticket.verdict.value, state=state, badge=True, small=tuple(small))
+    return Entry(text, ticket.verdict.value, state=state, badge=True, small=tuple(small))

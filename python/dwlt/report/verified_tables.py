@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 
 from dwlt.report.headline import group_place, net_value
 from dwlt.report.networks import PLACE, place, short_name
-from dwlt.report.table import Cell, Column, Row, Table, Value, to_json
-from dwlt.report.verdicts import GroupVerdict, number_cell, seeds_text, verdict_cell
-from dwlt.report.verified import Verified
-from dwlt.results import sparsity
+from dwlt.report.table import Column, Entry, Row, Table, Value, to_json
+from dwlt.report.verdicts import number_cell, seeds_text, verdict_cell
+from dwlt.units import sparsity_text
 from dwlt.verdict.judge import AnyComparison, Judged, TicketVerdict
 from dwlt.verdict.noninferiority import Comparison
 from dwlt.verdict.outcomes import NUMBERS, REGIMES
+from dwlt.verdict.together import GroupJudged
+from dwlt.verdict.verified import VerifiedGroup
 
 OF_NUMBER = ("mean", "n", "difference", "low", "high", "match")
 
@@ -31,6 +32,8 @@ COLUMNS = (
             over=f"{number.regime.capitalize()} transfer",
             over_look="std" if at < 2 else "adv",
             parts=OF_NUMBER,
+            # SA is that of the transfer in both rows.
+            drop=2 if number.kind == "sa" else 0,
         )
         for at, number in enumerate(NUMBERS)
     ),
@@ -38,7 +41,7 @@ COLUMNS = (
 )
 
 
-def verified_table(verdict: GroupVerdict, verified: Verified) -> Table:
+def verified_table(verdict: GroupJudged, verified: VerifiedGroup) -> Table:
     """Two rows for each ticket that was verified."""
     rows = []
     for before, after in zip(verified.before.tickets, verified.after.tickets, strict=True):
@@ -66,10 +69,10 @@ def _row(found: TicketVerdict, judged: Judged, attack: str) -> Row:
         "round": ticket.round,
         "kept": ticket.kept,
         "total": ticket.total,
-        "sparsity": sparsity(ticket.kept, ticket.total),
+        "sparsity": sparsity_text(ticket.kept, ticket.total),
         "by": attack,
         "verdict": verdict_cell(found, len(judged.numbers)),
-        "seeds": Cell(seeds_text(counts), min(counts)),
+        "seeds": Entry(seeds_text(counts), min(counts)),
     }
     for number, comparison in asked.items():
         value = _value(comparison)
@@ -90,7 +93,7 @@ def _value(comparison: AnyComparison) -> Mapping[str, Value]:
     return dict(zip(OF_NUMBER, values, strict=True))
 
 
-def verified_csv(groups: Iterable[GroupVerdict], tables: Mapping[str, Table]) -> list[Table]:
+def verified_csv(groups: Iterable[GroupJudged], tables: Mapping[str, Table]) -> list[Table]:
     """The tables by slug for ``verified.csv``: with what each group is in front."""
     return [
         tables[verdict.slug].beside(PLACE, place(verdict.group))
@@ -100,7 +103,9 @@ def verified_csv(groups: Iterable[GroupVerdict], tables: Mapping[str, Table]) ->
 
 
 def verified_json(
-    groups: Iterable[GroupVerdict], verified: Mapping[str, Verified], tables: Mapping[str, Table]
+    groups: Iterable[GroupJudged],
+    verified: Mapping[str, VerifiedGroup],
+    tables: Mapping[str, Table],
 ) -> list[dict[str, Value]]:
     """The verified verdicts for programs."""
     return [

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dwlt.masks.overlaps import mask_overlaps
 from dwlt.outputs import write_file
-from dwlt.report.collect import collect
 from dwlt.report.content import Report, assess
 from dwlt.report.evaluations import comparable, evaluation_table
 from dwlt.report.export import csv_files, json_text
-from dwlt.report.outcomes import OutcomeFiles
-from dwlt.report.overlaps import mask_overlaps
 from dwlt.report.page import render
+from dwlt.report.pictures import gallery
 from dwlt.report.table import PlainTable, plain
+from dwlt.runs.collect import collect
+from dwlt.runs.outcomes import NotedOutcomes
 from dwlt.spec.verdict import VerdictPart
 
 
@@ -51,7 +52,7 @@ def write_report(
     """
     data = collect(runs_dir)
     masks = mask_overlaps(runs_dir, data)
-    report = assess(data, masks, settings, OutcomeFiles(runs_dir))
+    report = assess(data, masks, settings, NotedOutcomes(runs_dir))
     out = Path(out_dir)
     drawn: list[Path] = []
     if figures:
@@ -63,7 +64,7 @@ def write_report(
             drawn += [_write(paths[kind], blob) for kind, blob in content.items()]
     tables = {name: _write(out / name, text.encode()) for name, text in csv_files(report).items()}
     json = _write(out / "report.json", json_text(report).encode())
-    page = _write(out / "report.html", render(report).encode())
+    page = _write(out / "report.html", render(report, gallery(runs_dir, report)).encode())
     return ReportPaths(
         page=page,
         json=json,
@@ -78,15 +79,22 @@ def plain_tables(report: Report) -> list[PlainTable]:
     """What ``dwlt report`` prints: headline, a table per group, verified verdicts, searches for the
     frontier, variance components, what controls came to, evaluations.
 
-    Controls that are held against a ticket have no table of their own.
+    Controls that are held against a ticket have no table of their own, and evaluations behind a
+    verified verdict are counted: the verdict says what they came to.
     """
     tables = [report.headline] if report.searched else []
     tables += [report.networks[verdict.slug] for verdict in report.alone]
     tables += report.verifications.values()
     tables += [table for table in (report.frontiers, report.variance) if table.rows]
     tables += [report.tally] if report.controls else []
-    tables += [evaluation_table(group) for group in comparable(report.data)]
-    return [plain(table) for table in tables]
+    alone = [one for one in report.data.evaluate if not report.verifies(one)]
+    tables += [evaluation_table(group) for group in comparable(alone)]
+    shown = [plain(table) for table in tables]
+    if behind := len(report.data.evaluate) - len(alone):
+        at = next(n for n, one in enumerate(tables) if one.key == "verified")
+        told = [shown[at].note, f"from {behind} evaluations, which the page lists"]
+        shown[at] = replace(shown[at], note="; ".join(word for word in told if word))
+    return shown
 
 
 def _write(path: Path, content: bytes) -> Path:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dwlt.results.pretrain import PretrainResult
     from dwlt.results.prune import PruneRound
     from dwlt.results.read import MODELS, parse
-    from dwlt.results.refs import Layer, Origin, RunRef, SearchRef, sparsity
+    from dwlt.results.refs import Layer, Origin, RunRef, SearchRef
     from dwlt.results.run import RunResult
     from dwlt.results.task import Environment, SplitSizes, TaskInfo
     from dwlt.results.transfer import TransferResult
@@ -58,7 +58,6 @@ __all__ = [
     "flag",
     "notice",
     "parse",
-    "sparsity",
 ]
 
 _HOMES = {
@@ -92,7 +91,6 @@ _HOMES = {
     "flag": "dwlt.results.flags",
     "notice": "dwlt.results.flags",
     "parse": "dwlt.results.read",
-    "sparsity": "dwlt.results.refs",
 }
 
 

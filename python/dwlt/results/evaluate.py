@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -124,6 +125,11 @@ class EvaluateResult(RunResult):
     outcomes: Text | None = None
     curve: Annotated[tuple[SweepPoint, ...] | None, Field(alias="sweep")] = None
     corrupted: Annotated[Corruptions | None, Field(alias="corruptions")] = None
+
+    @property
+    def place(self) -> str:
+        """The last parts of the model file's path: stage, run folder, file."""
+        return "/".join(PurePosixPath(self.model.replace("\\", "/")).parts[-3:])
 
     @property
     def laid_on(self) -> str | None:

@@ -75,3 +75,8 @@ def cpu_name() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def best_checkpoint(kind: str) -> str:
+    """The name of a transfer's chosen checkpoint; ``kind`` is "sa" or "ra"."""
+    return f"best-{kind}.safetensors"

@@ -9,7 +9,6 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticKnownError
 
 from dwlt.results.base import NARROW, Count, Text
-from dwlt.units import sparsity_text
 
 
 def _rewind(value: Any) -> Any:
@@ -28,6 +27,10 @@ Rewound = Annotated[str | int, BeforeValidator(_rewind)]
 """What rounds start from: "pretrained", "none", or a number of epochs."""
 
 
+PRETRAINING = ("standard", "fast", "adversarial")
+"""The pre-training regimes, in the order of rows; any others come after them."""
+
+
 @dataclass(frozen=True, slots=True, config=NARROW)
 class RunRef:
     """Another run that a result came from."""
@@ -35,6 +38,12 @@ class RunRef:
     id: Text
     name: Text
     regime: Text
+
+    @property
+    def rank(self) -> tuple[int, str]:
+        """Its place by regime, in the order in which tables list them; any others come last."""
+        known = self.regime in PRETRAINING
+        return (PRETRAINING.index(self.regime) if known else len(PRETRAINING), self.regime)
 
     @property
     def label(self) -> str:
@@ -82,7 +91,3 @@ class Layer:
     def density(self) -> float:
         """The kept share in [0, 1]; an empty tensor counts as whole."""
         return self.kept / self.total if self.total else 1.0
-
-
-sparsity = sparsity_text
-"""Offered beside the results whose counts it is of."""

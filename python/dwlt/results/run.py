@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import PrivateAttr
 
-from dwlt.results.base import Amount, Frozen, Text, Words
+from dwlt.results.base import Amount, Frozen, Share, Text, Words
 from dwlt.results.estimate import Estimate
 from dwlt.results.flags import Flag, Notice
 from dwlt.results.images import ImageIds
@@ -25,6 +25,8 @@ class RunResult(Frozen):
         starts: digests and ids of what the run starts from.
         ids: which images were used for what; None in older files.
         seconds: time that the last session spent on it.
+        waiting: share of the training time, in the last session, that steps waited for images; None
+            where nothing was trained, and in older files.
         estimate: what it was expected to cost; None where no dry run was made on that device.
     """
 
@@ -42,6 +44,7 @@ class RunResult(Frozen):
     flags: tuple[Flag, ...] = ()
     environment: Environment
     seconds: Amount
+    waiting: Share | None = None
     estimate: Estimate | None = None
     finished: Text
     _folder: str = PrivateAttr("")

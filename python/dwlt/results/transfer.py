@@ -7,6 +7,7 @@ from typing import ClassVar
 from dwlt.results.accuracy import Accuracy, Best
 from dwlt.results.attack import AttackId
 from dwlt.results.base import Integer, Share, Text
+from dwlt.results.files import best_checkpoint
 from dwlt.results.refs import RunRef, SearchRef
 from dwlt.results.tickets import TicketResult
 
@@ -32,6 +33,10 @@ class TransferResult(TicketResult):
     best_sa: Best
     best_ra: Best | None = None
     outcomes: Text | None = None
+
+    def checkpoint(self, kind: str) -> str:
+        """The place of its best-SA ("sa") or best-RA ("ra") checkpoint: stage, folder, file."""
+        return f"{self.folder}/{best_checkpoint(kind)}"
 
     def of_one_checkpoint(self, kind: str) -> Accuracy | None:
         """SA or RA on the test set, both of the best-RA checkpoint."""

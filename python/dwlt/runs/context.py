@@ -21,7 +21,7 @@ class Context:
         runs: the folder that holds all runs.
         data_dir: where data sets are looked for and downloaded to.
         device: "auto", "cpu", "cuda" or "cuda:i".
-        workers: processes that read images of large sets.
+        workers: processes that read images of large sets; None leaves the number to the machine.
         threads: CPU threads to compute with; None leaves PyTorch's choice.
         observe: is told of everything that happens.
         stop: polled between steps; True asks to stop at the next safe point.
@@ -34,7 +34,7 @@ class Context:
     runs: Path
     data_dir: Path
     device: str
-    workers: int
+    workers: int | None
     threads: int | None
     observe: Observer
     stop: Callable[[], bool]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dwlt.results.files import best_checkpoint
+
 STAGES = ("pretrain", "prune", "transfer", "evaluate", "frontier")
 
 SPEC = "spec.toml"
@@ -14,6 +16,9 @@ MODEL = "model.safetensors"
 MASK = "mask.safetensors"
 OUTCOMES = "outcomes.safetensors"
 """Which test images were classified correctly: one bit each, see ``results.outcomes``."""
+
+PICTURES = "pictures.safetensors"
+"""A few test images to look at, see ``results.pictures``."""
 
 STATE = "state.safetensors"
 """The training in progress; gone when its step is done."""
@@ -84,9 +89,8 @@ def round_step(round_: int) -> tuple[str, str]:
     return round_name(round_), f"{round_name(round_)}/{RESULT}"
 
 
-def best(kind: str) -> str:
-    """``best-sa.safetensors`` or ``best-ra.safetensors``."""
-    return f"best-{kind}.safetensors"
+best = best_checkpoint
+"""Results name their checkpoints too, so the name is spelled there."""
 
 
 def id_of(folder: Path) -> str:

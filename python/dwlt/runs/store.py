@@ -67,6 +67,7 @@ class Run:
         self.healed: list[str] = []
         self._steps = list(steps)
         self._opened = time.monotonic()
+        self._trained = self._waited = 0.0
         folder.mkdir(parents=True, exist_ok=True)
         header = {"id": self.id, "starts": self.starts}
         self.ledger = _core.Ledger.open(str(folder), json.dumps(header), self._steps)
@@ -118,6 +119,11 @@ class Run:
         self.bind("images", images)
         self.note("work", environment=environment(device))
 
+    def trained(self, seconds: float, waited: float) -> None:
+        """Count the time of an epoch, and how much of it steps waited for images."""
+        self._trained += seconds
+        self._waited += waited
+
     def bind(self, what: str, digest: str) -> None:
         """Tie the run to something it uses; a later session must find the same.
 
@@ -155,6 +161,7 @@ class Run:
             LedgerError: the result contradicts itself (nothing is written), or a file is missing.
         """
         stage = self.folder.parent.name
+        waiting = round(min(1.0, self._waited / self._trained), 4) if self._trained else None
         estimate = self._estimate(stage, values, device)
         complete = {
             "format": FORMAT_NAME,
@@ -167,6 +174,7 @@ class Run:
             "environment": environment(device),
             "seconds": round(time.monotonic() - self._opened, 3),
             "finished": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            **({} if waiting is None else {"waiting": waiting}),
             **({} if estimate is None else {"estimate": estimate}),
             **values,
         }
@@ -178,6 +186,7 @@ class Run:
             ) from error
         self.ledger.finish(step, list(files), to_json(result.values()))
         self._opened = time.monotonic()
+        self._trained = self._waited = 0.0
         return result
 
     def _estimate(self, stage: str, values: Mapping[str, Any], device: str) -> Estimate | None:

@@ -13,7 +13,6 @@ from dwlt.spec.load import (
     validate_spec,
 )
 from dwlt.spec.parts import (
-    REGIMES,
     AttackSpec,
     ModelSpec,
     Regime,
@@ -21,6 +20,7 @@ from dwlt.spec.parts import (
     TaskSpec,
     TrainSpec,
 )
+from dwlt.spec.regimes import OBJECTIVES, Options, regime_names, require_regime, split_awp
 from dwlt.spec.stages import (
     METHODS,
     OF_A_SEARCH,
@@ -39,8 +39,8 @@ from dwlt.spec.verify import VerifyPart
 __all__ = [
     "DEFAULT_PRESET",
     "METHODS",
+    "OBJECTIVES",
     "OF_A_SEARCH",
-    "REGIMES",
     "TRAINED",
     "TRANSFER_REGIMES",
     "AttackSpec",
@@ -52,6 +52,7 @@ __all__ = [
     "GridTask",
     "Method",
     "ModelSpec",
+    "Options",
     "PretrainSpec",
     "PruneSpec",
     "Regime",
@@ -74,7 +75,10 @@ __all__ = [
     "narrowed",
     "preset_text",
     "presets",
+    "regime_names",
+    "require_regime",
     "searched_on",
+    "split_awp",
     "spread",
     "validate_spec",
     "variants",

@@ -11,7 +11,9 @@ from dwlt.errors import SpecError
 from dwlt.spec.base import Spec
 from dwlt.spec.explain import explain
 from dwlt.spec.grid import Grid
+from dwlt.spec.merge import merged
 from dwlt.spec.parts import AttackSpec, ModelSpec, Regime, ScoreSpec, TaskSpec, TrainSpec
+from dwlt.spec.regimes import is_regime, read_options, regime_of, split_awp
 from dwlt.spec.stages import (
     TRAINED,
     EvaluateSpec,
@@ -38,12 +40,42 @@ class Attacks(Spec):
 
 
 class TrainingPart(Spec):
-    """A stage that trains: settings shared by its regimes, and what each regime changes."""
+    """A stage that trains: settings shared by its regimes, and what each regime changes.
+
+    Attributes:
+        others: what further regimes change, by name. A config writes these as tables of their own,
+            like those of the first three: ``[pretrain.trades]``, ``[pretrain.trades-awp]``.
+    """
 
     train: Settings = Field(default_factory=dict)
     standard: Settings = Field(default_factory=dict)
     fast: Settings = Field(default_factory=dict)
     adversarial: Settings = Field(default_factory=dict)
+    others: dict[Regime, Settings] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tables_of_regimes(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        tables = {key for key in values if key not in cls.model_fields and is_regime(key)}
+        if not tables:
+            return values
+        others = {**values.get("others", {}), **{key: values[key] for key in tables}}
+        rest = {key: value for key, value in values.items() if key not in tables}
+        return {**rest, "others": others}
+
+    def own(self, regime: Regime) -> Settings:
+        """What a regime changes; under weight perturbation, on top of what the plain one does."""
+        base, awp = split_awp(regime)
+        tables = [self._table(base), *([self._table(regime)] if awp else [])]
+        return merged(*tables) if awp else dict(tables[0])
+
+    def _table(self, regime: Regime) -> Settings:
+        found: Settings = (
+            getattr(self, regime) if regime in _TABLES else self.others.get(regime, {})
+        )
+        return found
 
     def settings(self, regime: Regime, attacks: Attacks) -> TrainSpec:
         """The training under ``regime``: shared settings, the regime's own, then its attack.
@@ -52,17 +84,28 @@ class TrainingPart(Spec):
             SpecError: a key or value does not fit; the message names the part it stands in.
         """
         shared: Settings = dict(self.train)
-        own: Settings = dict(getattr(self, regime))
+        own = self.own(regime)
+        options = {**shared.pop("options", {}), **own.pop("options", {})}
+        if options:
+            own["options"] = options
+        # What regimes share of an attack, such as its radius, is no business of one without.
         changes = shared.pop("attack", {})
-        if regime != "standard":
-            attack: AttackSpec = getattr(attacks, regime)
-            own["attack"] = {**attack.model_dump(), **changes, **own.get("attack", {})}
-        merged: Settings = {**shared, **own, "regime": regime}
+        use = regime_of(regime).attack
+        if use is not None:
+            changes = {**changes, **own.get("attack", {})}
+            attack = {**getattr(attacks, use).model_dump(), **changes}
+            defaults = read_options(regime, options).attack_defaults(attack["eps"])
+            own["attack"] = {**attack, **defaults, **changes}
+        together: Settings = {**shared, **own, "regime": regime}
         try:
-            return TrainSpec.model_validate(merged)
+            return TrainSpec.model_validate(together)
         except ValidationError as error:
             part = type(self).__name__.removesuffix("Part").lower()
             raise explain(error, f"[{part}] under regime {regime}", TrainSpec) from error
+
+
+_TABLES = ("standard", "fast", "adversarial")
+"""Regimes whose tables are fields; those of others stand in ``others``."""
 
 
 class PretrainPart(TrainingPart):
@@ -119,9 +162,9 @@ class TransferPart(TrainingPart):
 
     @model_validator(mode="after")
     def _every_table_is_used(self) -> Self:
-        if self.fast:
+        for regime in (*(["fast"] if self.fast else []), *self.others):
             raise ValueError(
-                "transfer.fast is used by nothing: transfers are standard or adversarial"
+                f"transfer.{regime} is used by nothing: transfers are standard or adversarial"
             )
         return self
 
@@ -134,6 +177,8 @@ class Experiment(Spec):
             on one, and the last bits of a result depend on the number. OMP_NUM_THREADS wins.
         checkpoint_minutes: between checkpoints inside an epoch: what a kill can cost. No number
             and no run's name depends on it.
+        pictures: how many test images a transfer keeps, clean and attacked, to be looked at; 0
+            for none. No number depends on it, and no run is named by it.
         verdict: how tickets are judged; no run depends on it.
         verify: by which stronger attack a verdict is verified; no training depends on it.
     """
@@ -143,6 +188,7 @@ class Experiment(Spec):
     seed: int = 0
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
+    pictures: Annotated[int, Field(ge=0, le=64)] = 6
     source: TaskSpec
     downstream: TaskSpec
     model: ModelSpec = ModelSpec()

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SerializeAsAny,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from dwlt.errors import SpecError
 from dwlt.spec.attack_label import attack_label
 from dwlt.spec.base import Spec
+from dwlt.spec.regimes import (
+    AwpOptions,
+    Options,
+    kept_options,
+    read_options,
+    regime_of,
+    require_regime,
+)
 from dwlt.units import Eps, parse_epochs
 
-Regime = Literal["standard", "fast", "adversarial"]
-REGIMES: tuple[Regime, ...] = ("standard", "fast", "adversarial")
+
+def _read_regime(value: str) -> str:
+    try:
+        return require_regime(value)
+    except SpecError as error:
+        raise ValueError(f"{error}; {error.hint}") from error
 
 
 def _read_eps(value: Any) -> Eps:
@@ -46,6 +69,8 @@ Radius = Annotated[
     PlainSerializer(str, return_type=str),
 ]
 Epochs = Annotated[int, BeforeValidator(_read_epochs)]
+Regime = Annotated[str, AfterValidator(_read_regime)]
+"""The name of a regime: dwlt's own, another package's, or one of them under ``-awp``."""
 
 
 class TaskSpec(Spec):
@@ -66,7 +91,8 @@ class TaskSpec(Spec):
             None takes all. For quick looks; n is stated wherever a number is.
         size: images are resized to ``size`` x ``size`` pixels; None leaves them.
         channels: 1 or 3 colour channels; None leaves them.
-        augment: how training images vary.
+        augment: how training images vary; see ``dwlt.data.augment``. "random-resized-crop" cuts
+            from images as they are stored, the others from images already resized.
     """
 
     task: str
@@ -79,7 +105,9 @@ class TaskSpec(Spec):
     test: Annotated[int, Field(ge=1)] | None = None
     size: Annotated[int, Field(ge=4, le=1024)] | None = None
     channels: Literal[1, 3] | None = None
-    augment: Literal["none", "shift", "crop-flip", "resized-crop", "inception-crop"] = "none"
+    augment: Literal[
+        "none", "shift", "crop-flip", "resized-crop", "inception-crop", "random-resized-crop"
+    ] = "none"
 
 
 class ModelSpec(Spec):
@@ -152,9 +180,11 @@ class AttackSpec(Spec):
 
 
 class TrainSpec(Spec):
-    """How a network is trained, at any stage: SGD under one of the three regimes.
+    """How a network is trained, at any stage.
 
     Attributes:
+        regime: which loss is minimised on which images; see ``dwlt.spec.regimes``.
+        options: of the regime, such as ``beta`` of TRADES; ``regime_options`` has all of them.
         lr: peak learning rate; schedules scale it per step.
         batch_size: images per optimiser step.
         micro_batch: the most images that pass through the network at once; their gradients are
@@ -164,7 +194,7 @@ class TrainSpec(Spec):
         warmup: epochs over which the rate rises linearly from 0.
         colour: "imagenet" varies brightness, contrast, saturation and light a little, after
             ``TaskSpec.augment``; see ``dwlt.data.colour``.
-        attack: what training images are perturbed with; needed unless regime is standard.
+        attack: what training images are perturbed with, by regimes that do.
         precision: auto = bf16 autocast on CUDA, fp32 on the CPU. Scores are always fp32.
         channels_last: auto = on CUDA.
     """
@@ -186,15 +216,46 @@ class TrainSpec(Spec):
     attack: AttackSpec | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     channels_last: Literal["auto"] | bool = "auto"
+    options: SerializeAsAny[Options] = Options()
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _read_options(cls, value: Any, info: ValidationInfo) -> Any:
+        if "regime" not in info.data or not isinstance(value, (Mapping, Options)):
+            return value
+        try:
+            return kept_options(info.data["regime"], value)
+        except SpecError as error:
+            raise ValueError(f"{error}" + (f"; {error.hint}" if error.hint else "")) from error
+
+    @property
+    def regime_options(self) -> Options:
+        """All options of the regime, defaults filled in, as its own class."""
+        return read_options(self.regime, self.options.model_dump())
+
+    @model_validator(mode="after")
+    def _regime_is_carried_out(self) -> Self:
+        known = regime_of(self.regime)
+        if (self.attack is None) and known.attack is not None:
+            raise ValueError(f"regime {self.regime!r} needs an attack")
+        options = self.regime_options
+        if isinstance(options, AwpOptions) and 0 < self.epochs <= options.awp_warmup:
+            raise ValueError(
+                f"awp_warmup is {options.awp_warmup} epochs of {self.epochs}: it would never begin"
+            )
+        if self.attack is None:
+            return self
+        if known.attack is None:
+            raise ValueError(f"regime {self.regime!r} trains on clean images and takes no attack")
+        if known.steps is not None and self.attack.steps != known.steps:
+            raise ValueError(
+                f"regime {self.regime!r} takes one step; use 'adversarial' for several"
+            )
+        options.check_attack(self.attack)
+        return self
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:
-        if self.regime != "standard" and self.attack is None:
-            raise ValueError(f"regime {self.regime!r} needs an attack")
-        if self.regime == "standard" and self.attack is not None:
-            raise ValueError("regime 'standard' trains on clean images and takes no attack")
-        if self.regime == "fast" and self.attack is not None and self.attack.steps != 1:
-            raise ValueError("regime 'fast' takes one step; use 'adversarial' for several")
         if self.attack is not None and (self.attack.restarts != 1 or self.attack.iterate != "last"):
             raise ValueError("restarts and iterate belong to attacks that evaluate, not that train")
         if self.milestones and self.schedule != "multistep":

@@ -48,6 +48,7 @@ class Training:
         self._into = into
         self._label = label
         self._records: list[EpochRecord] = []
+        self._waited = 0.0
         folder = run.folder / into
         folder.mkdir(parents=True, exist_ok=True)
         self.slot = checkpoint_of(folder, {"run": run.id, "step": into})
@@ -82,6 +83,7 @@ class Training:
             InterruptError: the user asked to stop; what is done is saved.
         """
         saved = self.slot.load_epochs()
+        self._waited = self._task.train.waited
         self._records = self.slot.load_records()
         self._context.observe(StepStarted(self._label, spec.epochs, resumed_at=saved))
         job = TrainJob(
@@ -152,7 +154,11 @@ class Training:
         for key in ("sa", "ra"):
             if validation.get(key) is not None:
                 metrics[key] = validation[key]["value"]
-        self._context.observe(EpochDone(record.epoch, epochs, record.seconds, metrics))
+        waited = self._task.train.waited - self._waited
+        self._waited += waited
+        self._run.trained(record.seconds, waited)
+        share = min(1.0, waited / record.seconds) if record.seconds else None
+        self._context.observe(EpochDone(record.epoch, epochs, record.seconds, metrics, share))
 
     def _write_metrics(self, records: Iterable[EpochRecord]) -> None:
         lines = [json.dumps(record.values(), sort_keys=True) for record in records]

@@ -33,6 +33,7 @@ from dwlt.stages.common import (
     task_info,
     used_images,
 )
+from dwlt.stages.pictures import take_pictures
 from dwlt.stages.rehearsed import rehearse_file
 from dwlt.stages.together import group_of, score_split
 from dwlt.training import BestEpoch, TrainOutcome
@@ -129,6 +130,13 @@ class _Transfer(Work[TransferResult]):
             "outcomes": digest(run.folder / layout.OUTCOMES),
         }
         files = [*training.files, *(layout.best(kind) for kind in chosen), layout.OUTCOMES]
+        if most := self.cell.variant.experiment.pictures:
+            # The model holds the best-RA checkpoint, which came last.
+            taken = take_pictures(
+                model.to(device), task.test, task.classes, spec.score, most=most, device=device
+            )
+            run.write(layout.PICTURES, taken)
+            files.append(layout.PICTURES)
         return StepResult(values, files)
 
     def _values(

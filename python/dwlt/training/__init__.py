@@ -2,13 +2,12 @@
 
 from dwlt.training.job import TrainJob
 from dwlt.training.loop import train
-from dwlt.training.objectives import OBJECTIVES, Objective
+from dwlt.training.objectives import Objective, objective_of
 from dwlt.training.records import BestEpoch, EpochRecord, TrainOutcome
 from dwlt.training.schedule import SCHEDULES, lr_at
 from dwlt.training.slot import CheckpointSlot
 
 __all__ = [
-    "OBJECTIVES",
     "SCHEDULES",
     "BestEpoch",
     "CheckpointSlot",
@@ -17,5 +16,6 @@ __all__ = [
     "TrainJob",
     "TrainOutcome",
     "lr_at",
+    "objective_of",
     "train",
 ]

@@ -292,5 +292,5 @@ class _Agreeing(Split):
                     return
                 self._watch.begin(self._steps)
 
-    def _fetch(self, plan: object, device: torch.device) -> Iterator[Tensor]:
+    def _fetch(self, plan: object, device: torch.device, crops: int | None) -> Iterator[Tensor]:
         raise NotImplementedError  # batches are those of the split inside

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 import torch
 
 from dwlt.attacks import module_flags
-from dwlt.errors import DataError
+from dwlt.errors import DataError, SpecError
 from dwlt.masks.tensors import Enforcer
 from dwlt.ranks import ALONE, Group
 from dwlt.results.images import ids_digest
@@ -23,7 +23,7 @@ from dwlt.training.epoch import EpochSteps
 from dwlt.training.identity import defaults_of, identity_of
 from dwlt.training.job import TrainJob
 from dwlt.training.layers import LayerDraws
-from dwlt.training.objectives import OBJECTIVES
+from dwlt.training.objectives import objective_of
 from dwlt.training.pace import Pace
 from dwlt.training.pieces import Cuts
 from dwlt.training.precision import Precision
@@ -71,7 +71,13 @@ def train(
     if len(cuts) == 0 and spec.epochs > 0:
         raise DataError("there is nothing to train on: the split has no samples")
     precision = Precision(spec, device)
-    objective = OBJECTIVES[spec.regime](spec)
+    objective = objective_of(spec)
+    if group.size > 1 and not objective.divides:
+        raise SpecError(
+            f"regime {spec.regime!r} keeps something for every place of the batch, so that several "
+            "devices cannot share one",
+            hint="train it on one device",
+        )
     watched = None if job.held_out is None else HeldOut(job.held_out, seed, device)
     with _own_random_numbers(device), module_flags(model), precision.prepared(model):
         optimizer = sgd(model, spec)
@@ -96,6 +102,7 @@ def train(
             work = EpochSteps(job, epoch, cuts, objective, stepper, layers, group)
             work.begin(state.partial)
             model.train()
+            objective.start_epoch(epoch)
             if not work.run(state, pace):
                 group.settle()
                 return state.outcome(interrupted=True)

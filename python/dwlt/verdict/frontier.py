@@ -27,7 +27,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 from dwlt.spec.verdict import VerdictPart
 from dwlt.verdict.floors import check_floor
@@ -48,7 +48,7 @@ Phase = Literal["locate", "confirm"]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SearchPlan:
     """What is fixed before the search begins.
 
     Attributes:
@@ -76,7 +76,7 @@ class Plan:
     @classmethod
     def of(
         cls, settings: VerdictPart, rounds: tuple[int, ...], classes: int, first_seed: int = 0
-    ) -> Plan:
+    ) -> SearchPlan:
         """The plan that a config's settings stand for.
 
         Args:
@@ -167,7 +167,9 @@ class Found:
     reason: str
 
 
-def advance(plan: Plan, dense: Contender | None, tickets: Mapping[int, Contender]) -> Step | Found:
+def advance(
+    plan: SearchPlan, dense: Contender | None, tickets: Mapping[int, Contender]
+) -> Step | Found:
     """What to run next, or what was found.
 
     Args:
@@ -177,12 +179,10 @@ def advance(plan: Plan, dense: Contender | None, tickets: Mapping[int, Contender
     networks = {round_: ticket for round_, ticket in tickets.items() if round_ > 0}
     if dense is not None:
         networks[0] = dense
-    search = _Search(plan, networks).run()
     try:
-        return next(search)
+        return next(_Search(plan, networks).run())
     except StopIteration as end:
-        found: Found = end.value
-        return found
+        return cast(Found, end.value)
 
 
 _Probed = Generator[Step, None, Probe]
@@ -192,11 +192,9 @@ _Attempted = Generator[Step, None, Attempt]
 class _Search:
     """One replay of the strategy over what is there. It asks for the first thing that is not."""
 
-    def __init__(self, plan: Plan, networks: Mapping[int, Contender]) -> None:
-        self.plan = plan
-        self.networks = networks
-        part = plan.settings
-        self.numbers = NUMBERS if part.numbers == 4 else PUBLISHED_NUMBERS
+    def __init__(self, plan: SearchPlan, networks: Mapping[int, Contender]) -> None:
+        self.plan, self.networks = plan, networks
+        self.numbers = NUMBERS if plan.settings.numbers == 4 else PUBLISHED_NUMBERS
         self.probes: list[Probe] = []
         self.attempts: list[Attempt] = []
         self.obstacle: str | None = None

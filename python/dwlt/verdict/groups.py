@@ -38,9 +38,6 @@ from dwlt.verdict.comparable import (
 REGIMES = ("standard", "adversarial")
 """The two transfer regimes of the verdict, in the order of the columns."""
 
-PRETRAINING = ("standard", "fast", "adversarial")
-"""The pre-training regimes, in the order of rows; any others come after them."""
-
 Cells = Mapping[str, tuple[TransferResult, ...]]
 
 
@@ -107,12 +104,6 @@ class Group:
         return tuple(dict(items) for items in sorted(found))
 
 
-def regime_order(regime: str) -> tuple[int, str]:
-    """Sorts regimes as a table lists them."""
-    known = regime in PRETRAINING
-    return (PRETRAINING.index(regime) if known else len(PRETRAINING), regime)
-
-
 def form_groups(
     cells: Iterable[TransferResult], rounds: Iterable[PruneRound] = ()
 ) -> tuple[tuple[Group, ...], tuple[Notice, ...]]:
@@ -140,13 +131,13 @@ def form_groups(
         groups += _scope(scopes[scope], known, notices)
     groups.sort(
         key=lambda g: (
-            regime_order(g.pretrain.regime),
+            g.pretrain.rank,
             g.pretrain.name,
             g.pretrain.id,
             # The method that this is about comes before its controls.
             g.prune.control,
             g.prune.method,
-            regime_order(g.prune.regime),
+            g.prune.rank,
             g.prune.name,
             g.prune.id,
             g.task.name,

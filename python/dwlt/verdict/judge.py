@@ -123,6 +123,18 @@ class Judged:
     estimated: Estimated | None
 
     @property
+    def extreme(self) -> Contender | None:
+        """The ticket at the extreme sparsity.
+
+        Under the rule with a margin that is the sparsest of the declared rounds that is a double
+        win with the family-wise error held; under the paper's rule, the sparsest double win.
+        """
+        if self.rule == "margin":
+            wanted = None if self.tested is None else self.tested.extreme
+            return next((t.ticket for t in self.tickets if t.ticket.round == wanted), None)
+        return None if self.sparsest is None else self.sparsest.ticket
+
+    @property
     def sparsest(self) -> TicketVerdict | None:
         """The sparsest ticket that is a double win taken by itself, or None."""
         wins = [t for t in self.tickets if t.verdict is Verdict.DOUBLE_WIN]

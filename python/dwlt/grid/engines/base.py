@@ -96,7 +96,7 @@ class Task:
     runs: Path
     data_dir: Path
     device: str
-    workers: int
+    workers: int | None
     threads: int | None
     engine: str
     settings: dict[str, object] = field(default_factory=dict)

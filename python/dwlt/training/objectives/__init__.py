@@ -1,17 +1,22 @@
-"""What each regime minimises: one file each, and the registry that names them."""
+"""What each regime minimises, one file each. Their names stand in ``dwlt.spec.regimes``."""
 
 from __future__ import annotations
 
-from dwlt.training.objectives.adversarial import Adversarial
+from dwlt.spec import OBJECTIVES, TrainSpec, split_awp
+from dwlt.training.objectives.awp import WeightPerturbed
 from dwlt.training.objectives.base import Objective
-from dwlt.training.objectives.fast import Fast
-from dwlt.training.objectives.standard import Standard
 
-OBJECTIVES: dict[str, type[Objective]] = {
-    "standard": Standard,
-    "fast": Fast,
-    "adversarial": Adversarial,
-}
-"""By regime."""
 
-__all__ = ["OBJECTIVES", "Objective"]
+def objective_of(spec: TrainSpec) -> Objective:
+    """The objective of a training, under adversarial weight perturbation where its name says so.
+
+    Raises:
+        UserError: there is no such regime, its package cannot be imported, or its settings do not
+            fit it.
+    """
+    name, awp = split_awp(spec.regime)
+    objective: Objective = OBJECTIVES.get(name)(spec)
+    return WeightPerturbed(objective) if awp else objective
+
+
+__all__ = ["Objective", "objective_of"]

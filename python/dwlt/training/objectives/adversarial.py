@@ -16,6 +16,8 @@ class Adversarial(Perturbing):
     """Adversarial training by projected gradient descent (Madry et al., arXiv 1706.06083,
     section 2.1): the outer minimisation is taken at the images that the inner one found."""
 
-    def loss(self, model: nn.Module, batch: Batch, seed: int) -> tuple[Tensor, Tensor]:
-        logits = model(self.perturbed(model, batch, seed)).float()
+    def loss_at(
+        self, model: nn.Module, batch: Batch, images: Tensor, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        logits = model(images).float()
         return self.cross_entropy(logits, batch.labels), logits

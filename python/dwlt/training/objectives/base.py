@@ -8,7 +8,7 @@ and how many passes through the network that needs, is the objective's own affai
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from torch.nn import Parameter
 
 from dwlt.attacks import perturb
 from dwlt.errors import SpecError
-from dwlt.spec import AttackSpec, TrainSpec
+from dwlt.spec import AttackSpec, Options, TrainSpec
 from dwlt.training.probe import HeldOut, OverfittingProbe
 
 if TYPE_CHECKING:
@@ -24,16 +24,27 @@ if TYPE_CHECKING:
 
 
 class Objective:
-    """One regime's part in the training loop. A regime of one's own overrides ``loss``.
+    """One regime's part in the training loop.
+
+    A regime of one's own overrides ``loss_at``, and ``images`` where the loss is not taken on clean
+    ones; or ``loss`` as a whole, where the two cannot be told apart.
 
     Args:
         spec: the training's settings.
 
     Attributes:
         replays: optimiser steps on every batch, one after another.
+        divides: whether several devices may each take some of a batch's micro-batches. Not where
+            state belongs to places in the batch.
+        uses_attack: whether the config's training attack comes in ``spec.attack``.
+        Options: what ``spec.options`` may hold. For classes of other packages; dwlt's own are
+            listed in ``dwlt.spec.regimes``.
     """
 
     replays: int = 1
+    divides: bool = True
+    uses_attack: ClassVar[bool] = True
+    Options: ClassVar[type[Options]] = Options
 
     def __init__(self, spec: TrainSpec) -> None:
         self.spec = spec
@@ -46,11 +57,29 @@ class Objective:
                 whole. An objective that moves weights must leave masked ones at zero.
         """
 
+    def start_epoch(self, epoch: int) -> None:
+        """Called before the first step of every epoch, counted from 0."""
+
     def start_step(self) -> None:
         """Called before the first micro-batch of every optimiser step, replays included."""
 
+    def images(self, model: nn.Module, batch: Batch, seed: int) -> Tensor:
+        """The images that the loss of a micro-batch is taken on, (B, C, H, W), detached.
+
+        A pure function of network, batch and seed, taken inside the training's autocast.
+        """
+        return batch.images
+
+    def loss_at(
+        self, model: nn.Module, batch: Batch, images: Tensor, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        """The loss of one micro-batch on these images; see ``loss``."""
+        raise NotImplementedError(f"{type(self).__name__} defines neither loss nor loss_at")
+
     def loss(self, model: nn.Module, batch: Batch, seed: int) -> tuple[Tensor, Tensor]:
         """The loss of one micro-batch; runs inside the training's autocast.
+
+        Whoever propagates it back calls ``after_backward`` then.
 
         Args:
             model: logits of images in [0, 1], in training mode.
@@ -61,7 +90,7 @@ class Objective:
             The scalar float32 mean over the samples, and the (B, K) logits whose accuracy the
             epoch's record counts.
         """
-        raise NotImplementedError
+        return self.loss_at(model, batch, self.images(model, batch, seed), seed)
 
     def after_backward(self, model: nn.Module) -> None:
         """Called when the gradients of a micro-batch's loss are there, before the weights move."""
@@ -95,6 +124,6 @@ class Perturbing(Objective):
             raise SpecError(f"regime {spec.regime!r} needs an attack")
         self.attack: AttackSpec = spec.attack
 
-    def perturbed(self, model: nn.Module, batch: Batch, seed: int) -> Tensor:
-        """The images moved up the cross-entropy, (B, C, H, W), detached."""
+    def images(self, model: nn.Module, batch: Batch, seed: int) -> Tensor:
+        """The images moved up the cross-entropy."""
         return perturb(model, batch.images, batch.labels, self.attack, seed=seed, ids=batch.ids)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Standard(Objective):
     """Cross-entropy on clean images."""
 
-    def loss(self, model: nn.Module, batch: Batch, seed: int) -> tuple[Tensor, Tensor]:
-        logits = model(batch.images).float()
+    def loss_at(
+        self, model: nn.Module, batch: Batch, images: Tensor, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        logits = model(images).float()
         return self.cross_entropy(logits, batch.labels), logits

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from dwlt.data import load_task
 from dwlt.errors import SpecError
-from dwlt.spec import REGIMES, AttackSpec, TaskSpec, TrainSpec
-from dwlt.training import OBJECTIVES, CheckpointSlot, TrainJob, train
+from dwlt.spec import AttackSpec, TaskSpec, TrainSpec
+from dwlt.training import CheckpointSlot, TrainJob, objective_of, train
 from dwlt.training.probe import HeldOut, OverfittingProbe, probe_fast
 from dwlt.units import Eps
 from tests.training.memory import blobs, small_net, split_of
@@ -35,10 +35,6 @@ SPECS = {
 }
 
 
-def test_every_regime_has_an_objective_and_a_test() -> None:
-    assert set(OBJECTIVES) == set(REGIMES) == set(SPECS)
-
-
 class Seen(nn.Module):
     """A network that remembers the images of its last pass."""
 
@@ -52,10 +48,10 @@ class Seen(nn.Module):
         return self.net(images)  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("regime", SPECS)
 def test_images_stay_within_eps_and_depend_on_the_seed(regime: str) -> None:
     batch = next(iter(blobs().train_batches(batch_size=8, seed=0, epoch=0)))
-    objective = OBJECTIVES[regime](SPECS[regime])
+    objective = objective_of(SPECS[regime])
     net = Seen().eval()
     found = []
     for seed in (1, 1, 2):
@@ -75,8 +71,7 @@ def test_images_stay_within_eps_and_depend_on_the_seed(regime: str) -> None:
 def test_only_the_fast_regime_is_watched() -> None:
     held_out = HeldOut(blobs(), 0, torch.device("cpu"))
     found = {
-        regime: OBJECTIVES[regime](SPECS[regime]).watch(small_net(), held_out, 0)
-        for regime in REGIMES
+        regime: objective_of(SPECS[regime]).watch(small_net(), held_out, 0) for regime in SPECS
     }
     assert {regime for regime, probe in found.items() if probe is not None} == {"fast"}
 
@@ -84,7 +79,7 @@ def test_only_the_fast_regime_is_watched() -> None:
 def test_an_attack_is_needed_where_the_regime_perturbs() -> None:
     bare = TrainSpec.model_construct(regime="fast", attack=None)
     with pytest.raises(SpecError, match="'fast' needs an attack"):
-        OBJECTIVES["fast"](bare)
+        objective_of(bare)
 
 
 class Ripple(nn.Module):

@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import permutations
-from pathlib import PurePosixPath
 from statistics import NormalDist
 
 from dwlt.results import (
@@ -26,10 +25,9 @@ from dwlt.results import (
     Score,
     TransferResult,
     notice,
-    sparsity,
 )
 from dwlt.results.flags import texts
-from dwlt.runs import layout
+from dwlt.units import sparsity_text
 from dwlt.verdict.groups import REGIMES, Group, Network
 
 FEW_SEEDS = 3
@@ -132,7 +130,7 @@ def _collapsed(
             where,
             "collapsed-layer",
             round=number,
-            sparsity=sparsity(kept, total),
+            sparsity=sparsity_text(kept, total),
             layers=texts(names),
         )
 
@@ -175,7 +173,7 @@ def _by_network(data: ReportData) -> dict[tuple[object, ...], list[_Measured]]:
     digests: dict[str, str] = {}
     for result in data.evaluate:
         if result.weights is not None and result.laid_on is None:
-            digests[model_place(result.model)] = result.weights
+            digests[result.place] = result.weights
     found: defaultdict[tuple[object, ...], list[_Measured]] = defaultdict(list)
 
     def add(network: str, run: RunResult, score: Score, robust: Mapping[int, bool]) -> None:
@@ -185,18 +183,13 @@ def _by_network(data: ReportData) -> dict[tuple[object, ...], list[_Measured]]:
             found[key].append(_Measured(run.label, score.attack_id, score.ra, robust))
 
     for result in data.evaluate:
-        network = f"{result.weights or model_place(result.model)} {result.laid_on or ''}".rstrip()
+        network = f"{result.weights or result.place} {result.laid_on or ''}".rstrip()
         add(network, result, result.test, result.robust)
     for cell in data.transfer:
         for kind, best in (("sa", cell.best_sa), ("ra", cell.best_ra)):
             if best is not None:
-                add(f"{cell.folder}/{layout.best(kind)}", cell, best.test, {})
+                add(cell.checkpoint(kind), cell, best.test, {})
     return found
-
-
-def model_place(model: str) -> str:
-    """The last parts of a model file's path: stage, run folder, file."""
-    return "/".join(PurePosixPath(model.replace("\\", "/")).parts[-3:])
 
 
 def _beyond_noise(weak: _Measured, strong: _Measured) -> bool:

@@ -25,7 +25,6 @@ from dwlt.results import (
     notice,
 )
 from dwlt.runs import layout
-from dwlt.verdict.groups import regime_order
 
 MOST_SEARCHES = 8
 """More than this many searches are not compared: the pairs would be more than a page can show."""
@@ -34,7 +33,7 @@ MOST_ROUNDS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class Side:
     """One side of a comparison."""
 
     pretrain: RunRef
@@ -71,8 +70,8 @@ class Pair:
     """Two tickets of one round. Each measure is None where it has no meaning (nothing is kept)."""
 
     round: int
-    left: Ticket
-    right: Ticket
+    left: Side
+    right: Side
     both: int
     iou: float | None
     lift: float | None
@@ -179,12 +178,12 @@ def _pairs(
         )
 
 
-def _ticket(step: PruneRound) -> Ticket:
-    return Ticket(step.pretrain, step.prune, step.kept, step.total)
+def _ticket(step: PruneRound) -> Side:
+    return Side(step.pretrain, step.prune, step.kept, step.total)
 
 
 def _order(step: PruneRound) -> tuple[object, ...]:
     """As the rows of the headline are ordered, then by round."""
     search = step.prune
-    start = (*regime_order(step.pretrain.regime), step.pretrain.label)
-    return (*start, *regime_order(search.regime), search.label, step.round)
+    start = (*step.pretrain.rank, step.pretrain.label)
+    return (*start, *search.rank, search.label, step.round)
