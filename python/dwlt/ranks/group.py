@@ -188,17 +188,18 @@ class Ranks(Group):
             self._pending = None
 
     def averaging(self, module: nn.Module) -> nn.Module:
-        ddp = nn.parallel.DistributedDataParallel
+        ddp: Any = nn.parallel.DistributedDataParallel
         # Statistics are averaged per step (``training.statistics``), not taken from rank 0. The
         # argument's name has changed between versions of PyTorch.
         known = inspect.signature(ddp.__init__).parameters
         buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-        return ddp(
+        wrapped: nn.Module = ddp(
             module,
             device_ids=[self.device] if self.device.type == "cuda" else None,
             process_group=self.data,
             **{buffers: False},
         )
+        return wrapped
 
     def require_same(self, what: Mapping[str, Any]) -> None:
         found = self.all(dict(what))

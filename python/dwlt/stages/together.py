@@ -44,7 +44,7 @@ class Shared:
     data: TaskSpec
     fingerprint: str
     data_dir: Path
-    workers: int
+    workers: int | None
     threads: int | None
     device: str
 

@@ -89,7 +89,8 @@ def cost_of_training(
             )
 
             def end(_epoch: int) -> None:
-                watch.end()
+                # The loop has asked whether to stop before it scores: no step has begun since.
+                watch.drop()
                 raise _EnoughError
 
             # A folder of few images ends its epoch early; nothing is written for it.
@@ -146,6 +147,10 @@ class _Watch:
         """A step has ended."""
         if self._began is not None:
             self.seconds.append(self._now() - self._began)
+        self._began = None
+
+    def drop(self) -> None:
+        """What was begun was no step."""
         self._began = None
 
     @contextlib.contextmanager
