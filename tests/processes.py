@@ -40,7 +40,7 @@ class Command:
     def __init__(self, *arguments: object) -> None:
         self._folder = Path(mkdtemp(prefix="dwlt-command-"))
         words = [str(argument) for argument in arguments]
-        self._process: ForkServerProcess = _context().Process(
+        self._process: ForkServerProcess = preloaded().Process(
             target=_main, args=(words, str(self._folder))
         )
         self._process.start()
@@ -86,7 +86,8 @@ class Command:
         return (self._folder / name).read_text(encoding="utf-8", errors="replace")
 
 
-def _context() -> ForkServerContext:
+def preloaded() -> ForkServerContext:
+    """What starts processes as forks of one that has imported PyTorch and dwlt."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOAD)
     return context

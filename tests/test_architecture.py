@@ -30,6 +30,7 @@ LAYERS: dict[str, int] = {
     "checkpoints": 5,
     "scoring": 5,
     "report": 5,
+    "export": 6,
     "training": 6,
     "stages": 7,
     "grid": 8,

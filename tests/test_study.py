@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import cache
 
 import click
 import pytest
@@ -17,14 +18,20 @@ CASES = [
 ]
 
 
+@cache
+def parts(preset: str, changes: tuple[str, ...]) -> tuple[set[str], set[float]]:
+    """The pre-training regimes and the shares of the data of a grid."""
+    grid = variants(load_experiment(preset, changes))
+    regimes = {str(v.experiment.pretrain.regime) for v in grid}
+    return regimes, {v.experiment.downstream.fraction for v in grid}
+
+
 @pytest.mark.parametrize(("study", "piece"), CASES)
 def test_a_piece_is_a_command_about_a_part_of_the_grid(study: Study, piece: Piece) -> None:
     name, *options = piece.command
     command: click.Command = importlib.import_module(f"dwlt.cli.{name}").command
     parsed = command.make_context(name, [*options, "--config", study.preset]).params
-    grid = load_experiment(study.preset, list(parsed.get("changes") or ()))
-    regimes = {v.experiment.pretrain.regime for v in variants(grid)}
-    shares = {v.experiment.downstream.fraction for v in variants(grid)}
+    regimes, shares = parts(study.preset, tuple(parsed.get("changes") or ()))
     assert {parsed.get("pretrain_regime")} <= {*regimes, None}
     assert {parsed.get("fraction")} <= {*shares, None}
 

@@ -96,16 +96,25 @@ def read(log: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {(line["source"], line["name"]): line for line in lines}
 
 
-def run(jobs: list[Job], log: Path, seconds: float, timeout: float) -> list[dict[str, Any]]:
-    """Do what the log lacks until the time is up; the outcomes of all that is done by then."""
+def run(
+    jobs: list[Job], log: Path, seconds: float, timeout: float, *, again: bool = False
+) -> list[dict[str, Any]]:
+    """Do what the log lacks until the time is up; the outcomes of all that is done by then.
+
+    Args:
+        again: do instead what the log has as survived: tests may notice it by now.
+    """
     known, end = read(log), time.monotonic() + seconds
+    survivors = {line["name"] for line in known.values() if line["outcome"] == "survived"}
     done: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
         clean: dict[tuple[str, ...], bool] = {}
         for job in jobs:
             found = known.get((job.source, job.name))
-            if found is not None:
+            if again and job.name not in survivors:
+                continue
+            if found is not None and not (again and found["outcome"] == "survived"):
                 done.append(found)
                 continue
             if time.monotonic() > end:
@@ -164,7 +173,8 @@ def report(done: list[dict[str, Any]], jobs: list[Job]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutants", description=__doc__)
-    known = ("protocol", "stages", "scoring", "attacks", "training", "masks", "verdict")
+    table = tomllib.loads((HERE / "modules.toml").read_text(encoding="utf-8"))
+    known = tuple(dict.fromkeys(["protocol", *(group["name"] for group in table["group"])]))
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(known)}")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
     parser.add_argument("--sample", type=int, help="of the automatic mutants, the first so many")
@@ -172,6 +182,7 @@ def main() -> int:
     parser.add_argument("--part", default="1/1", help="2/4: the second of four processes")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds for one mutant")
     parser.add_argument("--log", type=Path, default=LOG)
+    parser.add_argument("--again", action="store_true", help="only the survivors of the log, anew")
     parser.add_argument("--report", action="store_true", help="only what the log says")
     options = parser.parse_args()
     groups = options.groups or known
@@ -181,7 +192,8 @@ def main() -> int:
     jobs += automatic(groups, options.seed)[: options.sample]
     part, parts = (int(number) for number in options.part.split("/"))
     jobs = jobs[part - 1 :: parts]
-    done = run(jobs, options.log, 0.0 if options.report else options.seconds, options.timeout)
+    seconds = 0.0 if options.report else options.seconds
+    done = run(jobs, options.log, seconds, options.timeout, again=options.again)
     report(done, jobs)
     return int(any(x["outcome"] == "survived" and x["group"] == "protocol" for x in done))
 

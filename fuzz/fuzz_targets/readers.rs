@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use dwlt_core::Watch;
 use dwlt_core::files::checkpoint::Checkpoint;
-use dwlt_core::files::mask_file;
+use dwlt_core::files::{mask_file, packed};
 use dwlt_core::select::Options;
 use libfuzzer_sys::fuzz_target;
 
@@ -34,6 +34,12 @@ fuzz_target!(|data: &[u8]| {
         mask_file::save(&copy, &masks, &origin, Watch::default()).expect("what was read can be written");
         let (again, same) = mask_file::load(&copy, Watch::default()).expect("what was written can be read");
         assert!(again == masks && same == origin);
+    }
+    if let Ok(masks) = packed::masks(&file, Watch::default()) {
+        let (dense, again) = (folder().join("dense"), folder().join("again"));
+        packed::unpack(&file, &dense, Watch::default()).expect("it was checked");
+        packed::pack(&dense, &masks, &again, Watch::default()).expect("it was packed before");
+        assert!(packed::masks(&again, Watch::default()).expect("what was packed can be read") == masks);
     }
     if let Ok(checkpoint) = Checkpoint::open(&file) {
         assert!(checkpoint.digest(Watch::default()).is_ok(), "the header was checked");

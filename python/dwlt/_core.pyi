@@ -449,6 +449,34 @@ def select_checkpoint(
         MaskError: as ``select_magnitude``, or there is no such tensor.
     """
 
+def pack_to_file(
+    weights: _Path, masks: MaskSet, out: _Path, *, progress: Progress | None = None
+) -> None:
+    """Write the checkpoint ``weights`` to ``out`` packed: of each masked tensor its bits and its
+    kept values, as docs/mask-format.md says.
+
+    Args:
+        weights, masks, progress: as for ``apply_to_file``.
+        out: as for ``apply_to_file``; the index gets ".dense" behind its name.
+
+    Raises:
+        FormatError, MaskError, BusyError, DwltError: as ``apply_to_file``; or a tensor has the name
+            of a part.
+    """
+
+def unpack_to_file(packed_file: _Path, out: _Path, *, progress: Progress | None = None) -> None:
+    """Write the dense checkpoint behind a packed one: the bytes that ``apply_to_file`` had written.
+
+    Args:
+        packed_file: what ``pack_to_file`` wrote, a file or a folder.
+        out: as for ``apply_to_file``.
+        progress: grows by the bytes of the packed tensors.
+
+    Raises:
+        FormatError: it is not packed, or says what cannot be.
+        MaskError, BusyError, DwltError: as ``apply_to_file``.
+    """
+
 def apply_to_file(
     weights: _Path, masks: MaskSet, out: _Path, *, progress: Progress | None = None
 ) -> None:

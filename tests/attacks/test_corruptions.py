@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import math
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
-from dwlt.attacks.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from dwlt.attacks.corruptions import CORRUPTIONS, SEVERITIES, corrupt, to_bytes
 
 SHAPES = [(1, 8, 8), (3, 32, 32), (3, 5, 7)]
 
@@ -73,6 +79,60 @@ def test_light_by_hand() -> None:
     # Around the mean of 0.4 at half the distance: 0.3 and 0.5.
     found = corrupt("contrast", pair, 2, seed=0, ids=ids).flatten() * 255
     assert found.tolist() == [76, 127]
+
+
+# The numbers of CIFAR-10-C at severities 1 to 5, as its authors published them.
+SPREADS = [(0.04, 0.06), (0.06, 0.1), (0.08, 0.12), (0.09, 0.16), (0.10, 0.2)]
+LIGHTER, CONTRASTS = (0.05, 0.1, 0.15, 0.2, 0.3), (0.75, 0.5, 0.4, 0.3, 0.15)
+PHOTONS, SALT = (500, 250, 100, 75, 50), (0.01, 0.02, 0.03, 0.05, 0.07)
+SIGMAS, QUALITIES, ROWS = (0.4, 0.6, 0.7, 0.8, 1.0), (80, 65, 58, 50, 40), (30, 28, 27, 24, 20)
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+def test_the_numbers_of_every_severity(severity: int) -> None:
+    at = severity - 1
+
+    def found(name: str, images: Tensor) -> Tensor:
+        return corrupt(name, images, severity, seed=0, ids=torch.arange(len(images)))
+
+    grey = torch.full((4, 3, 32, 32), 0.5)
+    gaussian, speckle = SPREADS[at]
+    assert float(found("gaussian-noise", grey).std()) == pytest.approx(gaussian, rel=0.03)
+    assert float(found("speckle-noise", grey).std()) == pytest.approx(0.5 * speckle, rel=0.03)
+    # Poisson numbers of mean and variance PHOTONS / 2, divided by PHOTONS.
+    variance = float(found("shot-noise", grey).var())
+    assert variance == pytest.approx(0.5 / PHOTONS[at], rel=0.06)
+    salted = found("impulse-noise", grey)
+    assert float((salted != salted.median()).float().mean()) == pytest.approx(SALT[at], rel=0.15)
+
+    lighter = found("brightness", torch.full((1, 1, 2, 2), 0.4)) * 255
+    assert lighter.flatten().tolist() == [int((0.4 + LIGHTER[at]) * 255 + 1e-6)] * 4
+    pair = found("contrast", torch.tensor([0.2, 0.6]).view(1, 1, 1, 2)).flatten() * 255
+    apart = 0.2 * CONTRASTS[at]
+    assert pair.tolist() == [int((0.4 - apart) * 255 + 1e-6), int((0.4 + apart) * 255 + 1e-6)]
+
+    point = torch.zeros(1, 1, 15, 15)
+    point[0, 0, 7, 7] = 1
+    # A Gaussian's weights at distance 0 and 1, of a sum that ends at four sigma.
+    reach = round(4 * SIGMAS[at])
+    weights = [math.exp(-0.5 * (d / SIGMAS[at]) ** 2) for d in range(-reach, reach + 1)]
+    middle, beside = (weights[reach + d] / sum(weights) for d in (0, 1))
+    blurred = found("gaussian-blur", point)[0, 0] * 255
+    assert int(blurred[7, 7]) == int(middle * middle * 255)
+    assert int(blurred[7, 8]) == int(middle * beside * 255)
+
+    images, _ = some((3, 32, 32), 1)
+    file = io.BytesIO()
+    pixels = to_bytes(images)[0].permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(file, "JPEG", quality=QUALITIES[at])
+    with Image.open(file) as opened:
+        assert np.array_equal(np.array(opened), to_bytes(found("jpeg", images))[0].permute(1, 2, 0))
+    small = adaptive_avg_pool2d(images, ROWS[at])
+    assert torch.equal(found("pixelate", images), found_bytes(adaptive_avg_pool2d(small, 32)))
+
+
+def found_bytes(images: Tensor) -> Tensor:
+    return to_bytes(images).float() / 255
 
 
 def test_seeds_and_severities_draw_apart() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,24 @@ def test_a_part_holds_what_the_index_places_there_and_no_more(tmp_path: Path) ->
         read_checkpoint(index)
     index = sharded(tmp_path, {"w": "one.safetensors"})
     assert set(read_checkpoint(index)[0]) == {"w"}
+
+
+def test_tar_files_of_before_2017_are_named_with_a_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "old.pth"
+    with tarfile.open(path, "w") as file:
+        for name in ("sys_info", "pickle", "tensors", "storages"):
+            file.addfile(tarfile.TarInfo(name))
+    with pytest.raises(
+        FormatError, match=r"old\.pth is what torch\.save wrote before 2017"
+    ) as told:
+        read_checkpoint(path)
+    assert told.value.hint is not None
+    assert "torch.save their state_dict()" in told.value.hint
+    # Another tar file holds the checkpoint, and one that is cut off may hold anything.
+    with tarfile.open(path, "w") as file:
+        file.addfile(tarfile.TarInfo("model.pth"))
+    with pytest.raises(FormatError, match="is a tar archive: unpack it first"):
+        read_checkpoint(path)
+    path.write_bytes(path.read_bytes()[:512])
+    with pytest.raises(FormatError, match="is a tar archive: unpack it first"):
+        read_checkpoint(path)

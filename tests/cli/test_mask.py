@@ -51,6 +51,20 @@ def test_prune_show_compare_apply(tmp_path: Path, weights: Path, cli_json: Json,
     assert (code, "warning: nothing is kept of b.weight" in err) == (0, True)
 
 
+def test_packed_and_back(tmp_path: Path, weights: Path, cli_json: Json, cli: Cli) -> None:
+    mask, small, back, plain = (tmp_path / name for name in ("m", "small", "back", "plain"))
+    cli_json("mask", "prune", weights, "--keep", "2", "-o", mask)
+    assert cli_json("mask", "apply", weights, mask, "--packed", "-o", small)["kept"] == 2
+    cli_json("mask", "apply", weights, mask, "-o", plain)
+    assert cli_json("mask", "unpack", small, "-o", back) == {"out": str(back), "bytes": 32}
+    assert back.read_bytes() == plain.read_bytes()
+    assert load_file(small)["a.weight#kept"].tolist() == [-4, 3]
+    code, _, err = cli("mask", "unpack", plain, "-o", tmp_path / "no")
+    assert (code, "not a packed file" in err) == (2, True)
+    code, _, err = cli("mask", "unpack", small, "-o", small)
+    assert code == 2
+
+
 def test_prune_options(tmp_path: Path, weights: Path, cli_json: Json, cli: Cli) -> None:
     out = tmp_path / "m"
     made = cli_json("mask", "prune", weights, "--keep", "2", "--only", "b.*", "-o", out)

@@ -82,7 +82,7 @@ def test_mistakes_name_the_culprit_and_exit_with_2(
 def test_presets_show_their_values_and_their_sources(cli: Cli) -> None:
     code, out, _ = cli("presets")
     assert code == 0
-    assert "The paper: ImageNet to SVHN, ResNet-50, 224 pixels; for GPUs" in out
+    assert "ImageNet to SVHN, ResNet-50, 224 pixels; for GPUs" in out
     code, out, _ = cli("presets", "paper-svhn")
     assert (code, 'step = "16/765"' in out, "paper" in out) == (0, True, True)
     code, out, _ = cli("presets", "paper-cifar10", "--source")

@@ -19,6 +19,8 @@ from dwlt.data.parts import before, hinted, rest, told
         ("2017.train.v3", "train"),
         ("MyTrainSet", "train"),
         ("trainset", "train"),
+        ("digits_trn", "train"),
+        ("tst-0", "test"),
         ("trainval", "train"),
         ("élan_train", "train"),
         ("e\N{COMBINING ACUTE ACCENT}train", None),

@@ -30,7 +30,7 @@ def test_the_papers_preset_says_what_it_costs(
     options = [
         *("run", "--config", "paper-cifar10", "--dry-run", "--device", "cpu"),
         *("--data-dir", data, "--runs", tmp_path / "runs"),
-        *("--set", "source.size=32", "--set", "downstream.size=32"),
+        *("--set", "score.every=1", "--set", "source.size=32", "--set", "downstream.size=32"),
         *("--set", "attack.evaluate.steps=2", "--set", "attack.adversarial.steps=2"),
         *("--set", "source.validation=2", "--set", "downstream.validation=20"),
     ]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dwlt.errors import DwltError, LedgerError, SpecError
-from dwlt.grid import frontier
+from dwlt.grid import asked, frontier
 from dwlt.grid.target import targets
 from dwlt.grid.walk import Policy
 from dwlt.results import Spent
@@ -115,9 +115,7 @@ def test_a_cell_that_fails_ends_it_and_the_same_command_goes_on(
 def test_a_cell_without_a_number_is_not_asked_for_for_ever(
     hunted: Path, hunt: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        frontier, "advance", lambda *_: Step(0, "standard", (0,), "locate", "again")
-    )
+    monkeypatch.setattr(asked, "advance", lambda *_: Step(0, "standard", (0,), "locate", "again"))
     (target,) = targets(load_experiment(str(hunt)), hunted)
     context = Context(hunted, Path("data"), "cpu", 0, 1, lambda event: None, lambda: False)
     with pytest.raises(LedgerError, match="round 0, standard transfer, seed 0 is done but"):

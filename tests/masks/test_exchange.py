@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,37 @@ def test_faults(tmp_path: Path) -> None:
         (tmp_path / "cut.npz").write_bytes(whole[:cut])
         with pytest.raises(FormatError):
             read_arrays(tmp_path / "cut.npz")
+
+
+def test_a_shape_that_numpy_lacks_is_a_fault_of_the_file(tmp_path: Path) -> None:
+    tensor = {"dtype": "BOOL", "shape": [1] * 70 + [4], "data_offsets": [0, 4]}
+    header = json.dumps({"w": tensor}).encode()
+    path = tmp_path / "deep.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"\1\0\1\1")
+    with pytest.raises(FormatError, match=r"deep\.safetensors: .*dimension"):
+        read_arrays(path)
+
+
+def test_bytes_that_are_no_booleans_are_refused(tmp_path: Path) -> None:
+    """NumPy reads the byte 2 as true; what takes its lowest bit for it reads false."""
+    odd = np.frombuffer(b"\1\0\2\1", dtype=bool)
+    save_file({"conv.weight": odd.reshape(2, 2)}, tmp_path / "odd.safetensors")
+    np.savez(tmp_path / "odd.npz", w=odd)
+    for name in ("odd.safetensors", "odd.npz"):
+        with pytest.raises(MaskError, match=r"w(eight)?: a mask holds 0 and 1 alone"):
+            read_arrays(tmp_path / name)
+    for array in (odd, odd[::2], odd.reshape(2, 2).T):
+        with pytest.raises(MaskError, match="w: a mask holds 0 and 1 alone"):
+            dwlt.MaskSet.from_bools({"w": array})
+
+
+def test_weights_to_go_along_that_cannot_be_read(tmp_path: Path) -> None:
+    masks = dwlt.MaskSet.from_bools(BOOLS)
+    (tmp_path / "cut.safetensors").write_bytes(b"\0" * 20)
+    for name in ("gone.safetensors", "cut.safetensors"):
+        with pytest.raises(FormatError, match=name):
+            write_masks(masks, tmp_path / "out.pth", tmp_path / name)
+    assert not (tmp_path / "out.pth").exists()
 
 
 def test_checkpoints_are_left_to_their_reader(tmp_path: Path) -> None:

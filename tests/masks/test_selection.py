@@ -69,11 +69,14 @@ def test_given_counts_per_tensor() -> None:
     masks = dwlt.prune_magnitude(weights(), keep={"b": 2, "a": 1})
     assert masks.layers() == [("a", 1, 4), ("b", 2, 2)]
     assert masks["a"].tolist() == [[False, True], [False, False]]
-    for keep, said in [
+    cases: list[tuple[dict[str, int] | int, str]] = [
         ({"a": 1}, "b: keep has it and the weights do not"),
         ({"a": 5, "b": 0}, "a: cannot keep 5 of 4 weights"),
         ({"a": -1, "b": 0}, "cannot keep -1 weights"),
-    ]:
+        (2**64, "cannot keep 18446744073709551616 weights"),
+        (2**64 - 1, "cannot keep 18446744073709551615 of"),
+    ]
+    for keep, said in cases:
         with pytest.raises(MaskError, match=said):
             dwlt.prune_magnitude(weights(), keep=keep)
 

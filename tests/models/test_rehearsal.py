@@ -226,6 +226,13 @@ class TrainExit(Net):
         if self.training:
             raise SystemExit(3)
         return self.net(x)
+class ExtraState(Net):
+    def get_extra_state(self): return {"seen": 1}
+    def set_extra_state(self, state): pass
+class Grows(Net):
+    def forward(self, x):
+        self.add_module(f"layer{len(self._modules)}", nn.Linear(1, 1))
+        return self.net(x)
 """
 
 MODULE = "rehearsed_networks"
@@ -294,6 +301,8 @@ REFUSED = {
     "spectral_old": "weight of layer '0' .* is no parameter but computed from 'weight_orig'",
     "headnorm": "weight of layer '6' .* is no parameter",
     "frozen": "'0.weight' is frozen",
+    "ExtraState": "'_extra_state' of its state is a dict",
+    "Grows": "its forward pass adds or removes 'layer",
     "complex_buffer": "'turns' holds torch.complex64",
     "sparse": "'few' is torch.sparse_coo",
     "meta": "'0.weight' is on the meta device",

@@ -11,6 +11,7 @@ import pytest
 from dwlt.report import Report, assess, collect, plain_tables
 from dwlt.report.export import csv_files, json_text
 from dwlt.report.page import render
+from dwlt.report.plots import group_panels
 from dwlt.verdict.controls import ControlTable, Lead, difference
 from dwlt.verdict.judge import Verdict
 from dwlt.verdict.outcomes import NUMBERS, Measured
@@ -59,6 +60,20 @@ def test_the_lead_over_seeds_has_students_reach() -> None:
     nearer = difference(NUMBERS[0], level(88, 90, 92), level(86, 87, 88))
     assert nearer.lead == pytest.approx(0.03)
     assert nearer.state is Lead.UNCLEAR
+
+
+def test_the_tickets_figures_show_their_controls(make: Maker) -> None:
+    make.network(0, DENSE)
+    make.network(6, DENSE)
+    make.network(6, ([60], [1], [85], [50]), method="random")
+    report = report_of(make)
+    (table,) = report.controls
+    control, tickets = group_panels(table.group, table)[0].lines
+    assert (control.name, control.colour, tickets.name) == ("random", "other", "tickets")
+    ((mine,), (its,)) = (tickets.marks, control.marks)
+    assert (its.x, its.y, its.marker) == (mine.x, 0.6, "dot")
+    assert len(group_panels(table.group)[0].lines) == 1
+    assert "<title>random</title>" in render(report)
 
 
 def test_every_control_stands_beside_the_ticket_of_its_round(make: Maker) -> None:

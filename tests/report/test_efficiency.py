@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from dwlt.report import Report, assess, collect, figures, write_report
+from dwlt.report.drawing import layout
 from dwlt.report.export import csv_files, json_text
 from dwlt.report.page import render
-from dwlt.report.plots import colour_names, efficiency_panels, layout, looks
+from dwlt.report.plots import colour_names, efficiency_panels, looks
 from dwlt.verdict.fractions import choose
 from dwlt.verdict.judge import Verdict
 from dwlt.verdict.outcomes import NUMBERS

@@ -11,8 +11,9 @@ import pytest
 
 from dwlt.report import Report, assess, collect
 from dwlt.report import figures as drawing
+from dwlt.report.drawing import layout
 from dwlt.report.masks import DensityTable, LayersOf, density_tables
-from dwlt.report.plots import choose_ticks, group_panels, layout, position
+from dwlt.report.plots import choose_ticks, group_panels, position
 from dwlt.results import Layer
 from dwlt.verdict.outcomes import NUMBERS
 from tests.report.make import PAPER, Maker

@@ -12,6 +12,7 @@ from benchmarks import record
 from dwlt.report import Report, assess, collect, plain_tables, summary
 from dwlt.report.export import csv_files, json_text
 from dwlt.report.page import render
+from dwlt.report.table import Entry
 from tests.report.make import ATTACK, KEPT, PAPER, TOTAL, Maker, id8
 from tests.report.test_verified import WIN, verified
 
@@ -122,6 +123,21 @@ def test_what_a_search_confirmed_is_the_headline(hunted: Maker) -> None:
     assert "extreme sparsity under PGD-20 is at least 73.80%, 95% confidence" in found.found
     assert "by `dwlt frontier`" in found.found
     assert found.command == "dwlt verify", "rounds that the search left out are not missing"
+
+
+def test_where_the_grid_decides_nothing_the_headline_shows_the_search(make: Maker) -> None:
+    """One seed each, as a search leaves most of its rounds, is too few for the verdict."""
+    make.network(0, WIN)
+    make.network(6, WIN)
+    search(make, 6)
+    report = report_of(make)
+    (row,) = report.headline.rows
+    cell = row.cells["extreme"]
+    assert isinstance(cell, Entry)
+    assert cell.text == "≥ 73.80%"
+    assert cell.small == ("round 6", "95% confidence, by dwlt frontier")
+    # For programs the key is the verdict of the grid, as it was.
+    assert cell.value is None
 
 
 def test_as_many_seeds_as_the_last_look_compared_verify_it(hunted: Maker) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dwlt.results import MODELS
-from dwlt.results.schema import schemas
+from dwlt.results.schema import main, schemas
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "schema"
@@ -20,6 +20,12 @@ def test_the_schema_files_are_up_to_date() -> None:
     """`make schema` (python -m dwlt.results.schema) writes them."""
     found = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
     assert found == schemas()
+
+
+def test_the_command_writes_the_files_that_are_compared(tmp_path: Path) -> None:
+    main(tmp_path / "docs" / "schema")
+    written = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.json")}
+    assert written == schemas()
 
 
 def test_stages_without_an_old_result_have_a_test_of_their_own() -> None:

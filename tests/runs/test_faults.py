@@ -113,9 +113,17 @@ def cases(count: int) -> Iterator[tuple[int, str]]:
 def try_one(undisturbed: Command, runs: Path, at: int, mode: str) -> None:
     command = Command(undisturbed.experiment, runs, undisturbed.memo)
     faults = Faults(runs, at, mode)
-    with pytest.raises((DwltError, OSError, Killed)):
+    try:
         command.with_faults(faults)
+    except (DwltError, OSError, Killed):
+        passed = False
+    else:
+        passed = True
     where = f"{mode} at {at}: {faults.names[at]}"
+    # A plan asks again for a result that could not be read, and an empty folder is left where it
+    # cannot be removed. Nothing else passes unnoticed.
+    harmless = ("read_bytes result.json", "rmdir shards")
+    assert not passed or (mode == "refused" and faults.names[at] in harmless), where
     command()
     assert content(runs) == content(undisturbed.runs), where
     for folder in runs.glob("*/*"):

@@ -162,6 +162,24 @@ def test_a_checkpoint_of_before_a_setting_existed_is_gone_on_with(
     assert essence(outcome, net, tmp_path) == whole
 
 
+def test_a_checkpoint_of_before_a_setting_of_the_attack_existed_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: dict[str, Any]
+) -> None:
+    def before(job: TrainJob) -> dict[str, Any]:
+        found = identity_of(job)
+        attack = {k: v for k, v in found["train.attack"].items() if k != "use_best"}
+        return {**found, "train.attack": attack}
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dwlt.training.loop.identity_of", before)
+        attempt(tmp_path, stop=iter([False] * 6 + [True]).__next__)
+    best = SPEC.model_copy(update={"attack": STEP.model_copy(update={"use_best": True})})
+    with pytest.raises(LedgerError, match=r"its train\.attack is"):
+        attempt(tmp_path, best)
+    outcome, net = attempt(tmp_path)
+    assert essence(outcome, net, tmp_path) == whole
+
+
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("write", range(1, 9))
 def test_killed_at_any_write(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import isotonic_regression
 
-from dwlt.verdict.curve import crossings, estimate_curves, isotonic
+from dwlt.verdict.curve import SEED, _interval, crossings, estimate_curves, isotonic
 from dwlt.verdict.outcomes import NUMBERS
 from tests.verdict.make import ADVERSARIAL_RA, STANDARD_SA, lower, network
 
@@ -63,7 +63,26 @@ def test_counts_give_wider_intervals_than_bits() -> None:
     assert widths[1] > widths[0]
 
 
+def test_the_ends_of_an_interval_are_draws_no_nearer_than_the_tails() -> None:
+    # Of 1000 sorted draws 0 to 999, a fortieth lies at 24.975 and at 974.025.
+    found = _interval(500.0, np.random.default_rng(0).permutation(np.arange(1000.0)), 0.95, 9, True)
+    assert (found.low, found.high) == (24, 975)
+    # Where the curve is not reached in a tenth of the draws, there is no upper end.
+    draws = np.where(np.arange(1000) < 900, np.arange(1000.0), np.inf)
+    found = _interval(500.0, draws, 0.95, 9, True)
+    assert (found.low, found.high) == (24, None)
+
+
+def test_the_draws_of_a_report_do_not_move() -> None:
+    """The seed is part of the numbers that people have written down."""
+    assert SEED == 20220604
+
+
 def test_without_a_number_there_is_no_curve() -> None:
+    lacking = network(without=[STANDARD_SA])
+    margins = dict.fromkeys(NUMBERS, 0.01)
+    assert estimate_curves(lacking, [network(3)], margins) is None
+    assert estimate_curves(network(), [network(3, without=[STANDARD_SA])], margins) is None
     assert estimate_curves(network(), [network(3)], {}) is None
     assert estimate_curves(network(), [], dict.fromkeys(NUMBERS, 0.01)) is None
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -150,6 +151,18 @@ def test_where_nothing_can_be_said_the_search_ends_at_once_and_says_why() -> Non
     blind = {r: network(r, seeds=9, without=[STANDARD_RA]) for r in (0, *ROUNDS)}
     told = Bench(SearchPlan(ROUNDS, 10, ONE_POINT), blind).run()
     assert told.reason == "RA, standard transfer was not measured"
+    half = {**blind, 0: network(seeds=9)}
+    told = Bench(SearchPlan(ROUNDS, 10, ONE_POINT), half).run()
+    assert told.reason == "RA, standard transfer was not measured"
+    assert not any(probe.promising for probe in told.probes)
+
+
+def test_a_number_that_only_the_locating_seed_has_is_never_confirmed() -> None:
+    networks = {r: network(r, seeds=9, spread=4) for r in (0, *ROUNDS)}
+    dense = networks[0].numbers[STANDARD_RA].only({0})
+    assert dense is not None
+    networks[0] = replace(networks[0], numbers={**networks[0].numbers, STANDARD_RA: dense})
+    assert Bench(SearchPlan(ROUNDS, 10, ONE_POINT), networks).run().extreme is None
 
 
 def test_a_plan_follows_from_the_settings() -> None:
@@ -165,6 +178,8 @@ def test_plans_that_make_no_sense_are_refused() -> None:
         SearchPlan((6, 3), 10)
     with pytest.raises(ValueError, match="at least 1"):
         SearchPlan((3,), 10, attempts=0)
+    with pytest.raises(ValueError, match="hope is above 0"):
+        SearchPlan((3,), 10, hope=0)
 
 
 @settings(max_examples=15, deadline=None)

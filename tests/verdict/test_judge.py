@@ -4,6 +4,7 @@ import pytest
 
 from dwlt.spec.verdict import VerdictPart
 from dwlt.verdict.judge import Verdict, judge
+from dwlt.verdict.noninferiority import Comparison
 from dwlt.verdict.outcomes import NUMBERS, Contender
 from tests.verdict.make import (
     ADVERSARIAL_RA,
@@ -148,9 +149,17 @@ def test_the_papers_rule_stands_on_the_dense_spread() -> None:
     assert judge(network(), [ticket], 10, paper).tested is None
 
 
+def test_a_number_that_the_dense_network_lacks_has_no_margin() -> None:
+    found = judge(network(without=[STANDARD_RA]), [network(3)], 10, ONE_POINT, curves=False)
+    margins = [c.margin for c in found.tickets[0].comparisons if isinstance(c, Comparison)]
+    assert margins == [0.01, 0.0, 0.01, 0.01]
+    assert found.tickets[0].p == 1
+
+
 def test_the_other_rule_can_be_asked_for_beside_the_one_that_decides() -> None:
     found = judge(network(), [network(3)], 10, ONE_POINT, rule="paper")
     assert found.rule == "paper"
+    assert found.tickets[0].p == 1  # the paper's rule has none
     assert found.tickets[0].verdict is Verdict.DOUBLE_WIN
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwlt.verdict.noninferiority import Basis, Match, compare, estimate
+from dwlt.verdict.noninferiority import Basis, Estimate, Match, compare, estimate
 from dwlt.verdict.outcomes import NUMBERS, Measured
 from tests.verdict.make import bits
 
@@ -47,6 +47,42 @@ def test_counts_are_treated_as_unpaired_binomials() -> None:
     assert found.images == pytest.approx(images)
     assert found.seeds == pytest.approx(0.02 / 2 + 0.02 / 2)
     assert found.basis is Basis.COUNTS
+
+
+def test_errors_of_counts_take_each_networks_own_spread() -> None:
+    dense = Measured.of_counts({0: 8, 1: 6}, 10)  # deviation sqrt(0.02), two seeds
+    ticket = Measured.of_counts({0: 10, 1: 16, 2: 10}, 20)  # shares 1/2, 4/5, 1/2: variance 0.03
+    found = estimate(dense, ticket)
+    terms = ((0.02 / 2, 1), (0.03 / 3, 2), (8 / 12 * 4 / 12 / 12 + 13 / 22 * 9 / 22 / 22, 9))
+    total = sum(variance for variance, _ in terms)
+    assert found.error == pytest.approx(math.sqrt(total))
+    # Satterthwaite; of the images as many as the smaller set has, less one.
+    freedom = total**2 / sum(variance**2 / degrees for variance, degrees in terms)
+    assert found.freedom == pytest.approx(freedom)
+
+
+def test_degrees_of_freedom_of_one_seed_are_the_smaller_sets() -> None:
+    def one(n: int) -> Measured:
+        return Measured.of_counts({0: 1}, n)
+
+    assert estimate(one(10), one(7)).freedom == 6
+    assert estimate(one(1), one(7)).freedom == 1
+
+
+def test_a_single_image_is_enough_for_an_error() -> None:
+    found = estimate(measured([[1], [0]]), measured([[1], [1]]))
+    # Nothing is seen of images, so 1 / n^2 stands in; the dense seeds differ by one: 1/2 over 2.
+    assert found.images == 1
+    assert found.seeds == pytest.approx(1 / 4)
+
+
+def test_without_an_error_the_difference_decides() -> None:
+    found = Estimate(0.1, 0.0, 3, None, 0.0, Basis.BITS)
+    assert (found.tail(0.05), found.tail(0.1), found.tail(0.2)) == (0.0, 1.0, 1.0)
+
+
+def test_a_missing_side_has_no_p_value_below_one() -> None:
+    assert compare(SA, None, measured([[1]]), 0.01).p == 1
 
 
 def test_bits_of_other_images_are_not_paired() -> None:

@@ -30,6 +30,13 @@ def test_an_error_by_hand() -> None:
     assert found.match is Match.UNCLEAR
 
 
+def test_one_seed_on_either_side_makes_the_error_binomial() -> None:
+    # 0.9 * 0.1 / 100 of the one seed; 0.8 * 0.2 / 100 of each of two, over two squared.
+    squares = 0.0009 + (0.0016 + 0.0016) / 4
+    for dense, ticket in ((counts(90), counts(80, 80)), (counts(80, 80), counts(90))):
+        assert compare_as_paper(SA, dense, ticket).error == pytest.approx(sqrt(squares))
+
+
 def test_a_missing_side_is_missing() -> None:
     assert compare_as_paper(SA, None, counts(90)).match is Match.MISSING
 

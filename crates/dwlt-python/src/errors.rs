@@ -1,6 +1,7 @@
 //! The one map from the core's errors to the classes of `dwlt.errors`.
 
 use dwlt_core::Error;
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -57,6 +58,15 @@ fn class(error: &Error) -> &'static str {
     }
 }
 
+/// What the system said, as Python's own error: callers ask it for the number and the file.
+fn cause(error: &Error) -> Option<PyErr> {
+    let (Error::Io { path, source, .. } | Error::Read { path, source }) = error else {
+        return None;
+    };
+    let number = source.raw_os_error()?;
+    Some(PyOSError::new_err((number, source.to_string(), path.clone())))
+}
+
 /// Imported when first needed: `dwlt.errors` does not import this module, but its package may be
 /// half initialised while this one is loaded.
 fn raise(py: Python<'_>, error: &Error) -> PyErr {
@@ -66,7 +76,11 @@ fn raise(py: Python<'_>, error: &Error) -> PyErr {
         module.getattr(class(error))?.call((error.to_string(),), Some(&hint))
     });
     match made {
-        Ok(exception) => PyErr::from_value(exception),
+        Ok(exception) => {
+            let made = PyErr::from_value(exception);
+            made.set_cause(py, cause(error));
+            made
+        }
         Err(other) => other,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dwlt_core::Watch;
 use dwlt_core::digest::{self, RawTensor};
 use dwlt_core::files::checkpoint::Checkpoint;
-use dwlt_core::files::{apply, atomic, safetensors, sniff};
+use dwlt_core::files::{apply, atomic, packed, safetensors, sniff};
 use dwlt_core::select::{self, Keep, Options, Scope};
 use pyo3::prelude::*;
 
@@ -155,6 +155,31 @@ pub(crate) fn apply_to_file(
     progress: Option<&Progress>,
 ) -> Result<()> {
     watched(py, progress, |watch| apply::apply(&weights, masks.inner(), &out, watch))
+}
+
+/// Write a checkpoint packed: of each masked tensor its bits and its kept values.
+#[pyfunction]
+#[pyo3(signature = (weights, masks, out, *, progress=None))]
+pub(crate) fn pack_to_file(
+    py: Python<'_>,
+    weights: PathBuf,
+    masks: &MaskSet,
+    out: PathBuf,
+    progress: Option<&Progress>,
+) -> Result<()> {
+    watched(py, progress, |watch| packed::pack(&weights, masks.inner(), &out, watch))
+}
+
+/// Write the dense checkpoint behind a packed one, masked weights +0.0.
+#[pyfunction]
+#[pyo3(signature = (packed_file, out, *, progress=None))]
+pub(crate) fn unpack_to_file(
+    py: Python<'_>,
+    packed_file: PathBuf,
+    out: PathBuf,
+    progress: Option<&Progress>,
+) -> Result<()> {
+    watched(py, progress, |watch| packed::unpack(&packed_file, &out, watch))
 }
 
 /// Number of weights that `rate` removes from `remaining`: Python's round(rate * remaining).

@@ -63,6 +63,23 @@ where
     Ok(())
 }
 
+/// That every byte of an array of booleans is 0 or 1.
+///
+/// `NumPy` takes any byte as a boolean where a file or another array's memory is read as such. To Rust
+/// another byte is no value of the type, so it is looked at before anything takes it as one.
+fn require_booleans(name: &str, array: &Bound<'_, PyArrayDyn<bool>>) -> Result<()> {
+    let bytes: PyReadonlyArrayDyn<'_, u8> =
+        array.call_method1("view", ("uint8",))?.extract().map_err(PyErr::from)?;
+    let whole = match bytes.as_slice() {
+        Ok(values) => values.iter().fold(0, |all, byte| all | byte) <= 1,
+        Err(_) => bytes.as_array().iter().all(|&byte| byte <= 1),
+    };
+    if whole {
+        return Ok(());
+    }
+    Err(mask_error(format!("{name}: a mask holds 0 and 1 alone, this one has other bytes")))
+}
+
 #[pymethods]
 impl MaskSet {
     /// Masks from boolean arrays by name, True = kept.
@@ -74,6 +91,7 @@ impl MaskSet {
             let array: PyReadonlyArrayDyn<'_, bool> = array
                 .extract()
                 .map_err(|_: PyErr| mask_error(format!("{name}: not a NumPy array of bool")))?;
+            require_booleans(&name, &array)?;
             let shape = array.shape().to_vec();
             let bits = match array.as_slice() {
                 Ok(values) if array.is_c_contiguous() => Bits::from_bools(values),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import tarfile
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +37,29 @@ def read_checkpoint(path: Path) -> tuple[Any, list[str]]:
         return _safetensors(path), []
     if head.startswith((b"PK\x03\x04", b"\x80")):
         return load_pickled(path)
+    _refuse_tar(path, head)
     refuse_other_kinds(path, head)
     if path.name.endswith(INDEX):
         return _sharded(path), []
     return _safetensors(path), []
+
+
+def _refuse_tar(path: Path, head: bytes) -> None:
+    """Name the format that ``torch.save`` wrote before 2017: a tar file of pickles and storages.
+
+    Raises:
+        FormatError: the file is one.
+    """
+    if head[257:262] != b"ustar":
+        return
+    with suppress(tarfile.TarError, OSError, EOFError), tarfile.open(path, "r:") as file:
+        names = {member.name.removeprefix("./") for member in islice(file, 16)}
+        if names >= {"pickle", "tensors", "storages"}:
+            raise FormatError(
+                f"{path} is what torch.save wrote before 2017: a tar file, which is not read here",
+                hint="look for the weights in a newer format; or, where you trust their source, "
+                "load them in PyTorch, torch.save their state_dict() and take that file",
+            )
 
 
 def _safetensors(path: Path) -> dict[str, Tensor | UnreadableTensor]:

@@ -23,7 +23,7 @@ def command(runs: Path, as_json: bool) -> int:
     """Say what is installed, which device there is, and whether dwlt can write here."""
     from dwlt.cli.show import Show, emit_json
 
-    checks = [*packages(), core(), device(), writable(runs)]
+    checks = [*packages(), core(), device(), writable(runs), *additions()]
     if as_json:
         emit_json(checks)
     else:
@@ -50,6 +50,24 @@ def packages() -> list[dict[str, Any]]:
         except metadata.PackageNotFoundError:
             lines.append(check(name, f"not installed; pip install {name}", ok=False))
     return lines
+
+
+def additions() -> list[dict[str, Any]]:
+    """What other packages add by entry points, each imported to see whether it can be."""
+    from dwlt.data.registry import TASKS
+    from dwlt.models.build import list_names
+    from dwlt.plugins import GROUPS, problems
+    from dwlt.spec.regimes import OWN
+
+    own = {"dwlt.objectives": OWN, "dwlt.models": list_names(), "dwlt.tasks": TASKS.own}
+    return [
+        check(
+            f"{GROUPS[one.group]} {one.name}",
+            f"{one.target} of {one.package}" if wrong is None else wrong,
+            ok=wrong is None,
+        )
+        for one, wrong in problems(own)
+    ]
 
 
 def core() -> dict[str, Any]:

@@ -25,6 +25,8 @@ def command() -> None:
       dwlt mask show runs/prune/digits-0a1b2c3d/round-10/mask.safetensors
       dwlt mask compare A.safetensors B.safetensors
       dwlt mask apply model.safetensors mask.safetensors -o ticket.safetensors
+      dwlt mask apply model.safetensors mask.safetensors --packed -o small.safetensors
+      dwlt mask unpack small.safetensors -o ticket.safetensors
       dwlt mask import pruned.pth -o mask.safetensors
     """
 
@@ -119,5 +121,6 @@ def overlap_row(name: str, found: Overlap) -> dict[str, str | int | float | None
 
 command.add_command(mask_prune.command, "prune")
 command.add_command(mask_files.apply)
+command.add_command(mask_files.unpack)
 command.add_command(mask_files.import_)
 command.add_command(mask_files.export)

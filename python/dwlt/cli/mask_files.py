@@ -25,13 +25,19 @@ if TYPE_CHECKING:
     required=True,
     help="The file to write; a new or empty folder where WEIGHTS is an index or a folder.",
 )
+@click.option(
+    "--packed",
+    is_flag=True,
+    help="Leave masked weights out: bits and kept values (docs/mask-format.md).",
+)
 @json_option
 @quiet_option
-def apply(weights: Path, mask: Path, out: Path, as_json: bool, quiet: bool) -> None:
+def apply(weights: Path, mask: Path, out: Path, packed: bool, as_json: bool, quiet: bool) -> None:
     """Write WEIGHTS with every masked weight set to zero. Types and other tensors stay.
 
     WEIGHTS is a safetensors file, an index of several, or a folder with either; it is read in
-    pieces. Files of a folder keep their names.
+    pieces. Files of a folder keep their names. What --packed leaves out, `dwlt mask unpack` puts
+    back.
     """
     from dwlt import _core
     from dwlt.cli.show import watch
@@ -52,9 +58,43 @@ def apply(weights: Path, mask: Path, out: Path, as_json: bool, quiet: bool) -> N
         plain = out.is_file() or out.is_symlink()
         if plain and not out.is_dir():
             require_writable(out)
-        _core.apply_to_file(weights, masks, out, progress=written)
+        write = _core.pack_to_file if packed else _core.apply_to_file
+        write(weights, masks, out, progress=written)
     if as_json or not quiet:
         _tell(out, masks, as_json)
+
+
+@click.command()
+@click.argument("packed", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--out",
+    "-o",
+    type=OutFile(folder=True),
+    required=True,
+    help="The file to write; a new or empty folder where PACKED is a folder.",
+)
+@json_option
+@quiet_option
+def unpack(packed: Path, out: Path, as_json: bool, quiet: bool) -> None:
+    """Write the dense weights behind PACKED, which `dwlt mask apply --packed` made.
+
+    The bytes are those of `dwlt mask apply`: masked weights are zero. It is read in pieces.
+    """
+    from dwlt import _core
+    from dwlt.cli.show import emit_json, watch
+    from dwlt.masks.selection import bytes_of
+    from dwlt.outputs import require_other, require_writable
+
+    require_other(out, packed)
+    written = _core.Progress()
+    with watch("dense weights", bytes_of(packed), lambda: written.bytes, quiet=quiet):
+        if (out.is_file() or out.is_symlink()) and not out.is_dir():
+            require_writable(out)
+        _core.unpack_to_file(packed, out, progress=written)
+    if as_json:
+        emit_json({"out": str(out), "bytes": bytes_of(out)})
+    elif not quiet:
+        echo(f"{out}: {bytes_of(out):,} bytes of weights", err=True)
 
 
 @click.command("import")

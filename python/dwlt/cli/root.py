@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from dwlt.cli.disk import full_disk
 from dwlt.cli.streams import echo, fill_descriptors, guarded
 from dwlt.errors import DwltError, nearest
 
@@ -24,6 +25,7 @@ COMMANDS = {
     "evaluate": "Score a model file: SA and RA with n and interval.",
     "verify": "AutoAttack on what the verdict rests on.",
     "report": "The double-win table, figures and one HTML page.",
+    "export": "Write a network for the Hugging Face hub.",
     "mask": "Make, look at, compare, apply and convert mask files.",
     "runs": "List, show and verify runs.",
     "import": "Make a model file of a published checkpoint.",
@@ -125,7 +127,7 @@ def _run(args: list[str]) -> int:
         # ``obj``: what --devices has to start again, once for each of them.
         result: Any = group.main(args=args, prog_name="dwlt", standalone_mode=False, obj=args)
     except DwltError as error:
-        _tell(str(error), error.hint)
+        _tell(str(error), error.hint or full_disk(error))
         return error.exit_code
     except click.ClickException as error:
         error.show(file=sys.stderr)
@@ -134,7 +136,8 @@ def _run(args: list[str]) -> int:
         _tell("stopped; run the same command again to continue")
         return 130
     except OSError as error:
-        _tell(f"{_name(error.filename) or 'the system'}: {error.strerror or error}")
+        name = _name(error.filename) or "the system"
+        _tell(f"{name}: {error.strerror or error}", full_disk(error))
         return 1
     except MemoryError:
         _tell("out of memory", "ask for less at a time: a smaller batch_size, fewer images")

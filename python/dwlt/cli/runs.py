@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from dwlt.cli.options import F, config_options, json_option, runs_option, sharing
+from dwlt.cli.options import json_option, runs_option
+from dwlt.cli.runs_plan import below_group, matrix_, watch
 from dwlt.cli.streams import echo
 from dwlt.errors import DwltError, UserError
 from dwlt.runs import layout
 from dwlt.runs.done import check_steps
 from dwlt.runs.folder import asked_rounds, read_spec
-
-
-def below_group(function: F) -> Callable[..., Any]:
-    """Give a command of the group --runs and --json, which may also stand before its name."""
-
-    @wraps(function)
-    def inner(**arguments: Any) -> Any:
-        ctx = click.get_current_context()
-        above = ctx.parent
-        for name in ("runs", "as_json"):
-            own = ctx.get_parameter_source(name)
-            if above is not None and own is not None and own is not ParameterSource.COMMANDLINE:
-                arguments[name] = above.params.get(name, arguments[name])
-        return function(**arguments)
-
-    return sharing(runs_option, json_option)(inner)
 
 
 @click.group(invoke_without_command=True)
@@ -48,9 +30,14 @@ def command(ctx: click.Context, runs: Path, as_json: bool) -> None:
       dwlt runs show 0a1b2c3d
       dwlt runs verify
       dwlt runs matrix --config study-digits
+      dwlt runs watch --config study-digits
     """
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_, runs=runs, as_json=as_json)
+
+
+command.add_command(matrix_)
+command.add_command(watch)
 
 
 @command.command("list")
@@ -88,16 +75,26 @@ def show(run: str, runs: Path, as_json: bool) -> None:
     folder = find(runs, run)
     journal = [json.loads(line) for line in _core.Ledger.read(str(folder))]
     if as_json:
-        emit_json({**describe(folder), "folder": str(folder), "journal": journal})
+        more = {"folder": str(folder), "journal": journal, "logs": logs_of(journal)}
+        emit_json({**describe(folder), **more})
         return
     info = describe(folder)
-    echo(f"{folder}\nstate: {info['state']}\nwhat:  {info['what']}\n")
+    echo(f"{folder}\nstate: {info['state']}\nwhat:  {info['what']}")
+    for log in logs_of(journal):
+        echo(f"log:   {runs / log}")
+    echo("")
     spec = folder / layout.SPEC
     if spec.exists():
         echo(f"--- {layout.SPEC}\n{spec.read_text(encoding='utf-8').rstrip()}\n")
     echo(f"--- {layout.JOURNAL}")
     for entry in journal:
         echo(f"{json.dumps(entry, sort_keys=True)}")
+
+
+def logs_of(journal: list[dict[str, Any]]) -> list[str]:
+    """What the jobs of an engine that worked on a run have printed, the last one at the end."""
+    logs = (entry.get("log") for entry in journal if entry.get("event") == "engine")
+    return list(dict.fromkeys(str(log) for log in logs if log is not None))
 
 
 @command.command()
@@ -126,72 +123,6 @@ def verify(run: str | None, runs: Path, as_json: bool) -> int:
                 echo(f"{folder}: {fault}")
         echo(f"{len(folders)} runs read, {len(bad)} with problems", err=True)
     return 1 if bad else 0
-
-
-@command.command("matrix", short_help="How far a config's experiment is, and the time left.")
-@sharing(*config_options)
-@below_group
-def matrix_(
-    config: str | None, changes: tuple[str, ...], seed: int | None, runs: Path, as_json: bool
-) -> None:
-    """How far a config's experiment is: done, running, failed, to do, and the time left.
-
-    A line per search, task, fraction and transfer regime, a column per round. A cell says how
-    many of its seeds are done; dots mark running ones, "!" failed ones.
-    """
-    from dwlt.cli.cells import duration
-    from dwlt.cli.show import Show, emit_json
-    from dwlt.runs.plan import Plan, State, matrix
-    from dwlt.spec import load_experiment
-
-    experiment = load_experiment(config, changes, {} if seed is None else {"seed": seed})
-    found = matrix(Plan.of(experiment, runs))
-    strategy = "full" if experiment.grid is None else experiment.grid.strategy
-    if as_json:
-        emit_json(found.values() | {"strategy": strategy})
-        return
-    show = Show()
-    show.table(
-        "",
-        ["pre-training", "search", "rounds", "state"],
-        [
-            *([label, "", "", state.value] for label, state in found.pretrainings),
-            *(
-                [*label.split(" pre-training, ", 1), f"{done}/{of}", state.value]
-                for label, done, of, state in found.searches
-            ),
-        ],
-        left=2,
-    )
-    rounds = sorted({round_ for line in found.lines for round_ in line.counts})
-    show.table(
-        "",
-        ["transfers, by round", *map(str, rounds)],
-        [[line.label, *(cell_text(line.counts.get(r)) for r in rounds)] for line in found.lines],
-    )
-    totals = found.totals
-    words = ", ".join(f"{totals[state]} {state.value}" for state in State)
-    echo(f"\n{words}; {found.workers} at work", err=True)
-    cheap = strategy == "frontier"
-    if found.seconds_left is not None and totals[State.DONE] < totals.total():
-        whole = ", were the whole grid transferred" if cheap else ""
-        echo(f"about {duration(found.seconds_left)} left{whole}", err=True)
-    if cheap:
-        echo(
-            'this is the full grid; strategy = "frontier" transfers only those of its cells that '
-            "the search for the extreme sparsity asks for, and some with more seeds",
-            err=True,
-        )
-
-
-def cell_text(count: Mapping[Any, int] | None) -> str:
-    """``2/3``, with "…" for running ones and "!" for failed ones; "" where there is no cell."""
-    if count is None:
-        return ""
-    from dwlt.runs.state import State
-
-    marks = "…" * bool(count[State.RUNNING]) + "!" * bool(count[State.FAILED])
-    return f"{count[State.DONE]}/{sum(count.values())}{marks}"
 
 
 def find(runs: Path, run: str) -> Path:

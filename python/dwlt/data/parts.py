@@ -2,7 +2,7 @@
 
 A name tells a part by a word anywhere in it that stands between signs, digits, or a change from
 small to capital letters: ``x-train``, ``x_test.v2``, ``partial-train``, ``MyVal``. The words are
-those of the Hugging Face hub, and the compounds that are common beside them (``trainset``).
+those of the Hugging Face hub, and what is common beside them (``trainset``, ``trn`` and ``tst``).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ PARTS = ("train", "validation", "test")
 
 _WORDS = {
     # "trainval" is how Pascal VOC and Oxford Pets call what one trains on before testing.
-    "train": ("train", "training", "trainval"),
+    "train": ("train", "training", "trainval", "trn"),
     "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing", "eval", "evaluation"),
+    "test": ("test", "testing", "eval", "evaluation", "tst"),
 }
 _ENDING = r"(?:set|sets|data|split|images|imgs|files)?"
 _TELLS = {part: re.compile(rf"(?:{'|'.join(listed)}){_ENDING}") for part, listed in _WORDS.items()}
 _LETTERS = re.compile(r"[^\W\d_]+")
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # Cheap and necessary for `told` to find anything; nearly all names of images fail it.
-_POSSIBLE = re.compile("train|val|dev|test", re.IGNORECASE)
+_POSSIBLE = re.compile("tra?i?n|val|dev|te?st", re.IGNORECASE)
 
 _INSIDE = {"train": "train", "validation": "valid", "test": "test"}
 # Words that hold "train", "valid" or "test" and say nothing of parts.

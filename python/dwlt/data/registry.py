@@ -8,7 +8,8 @@ from dwlt.data import digits, imagefolder, parquet
 from dwlt.data.request import Request
 from dwlt.data.source import Dataset
 from dwlt.data.torchsets import TORCH_SETS
-from dwlt.errors import DataError, did_you_mean
+from dwlt.errors import DataError
+from dwlt.plugins import Registry, unknown_hint
 
 LOADERS: dict[str, Callable[[Request], Dataset]] = {
     "digits": digits.load,
@@ -23,9 +24,15 @@ FOLDER_LOADERS: dict[str, Callable[[Request], Dataset]] = {
 """Layouts; what follows the colon is a folder."""
 
 
+TASKS: Registry[Callable[[Request], Dataset]] = Registry(
+    "dwlt.tasks", {**LOADERS, **FOLDER_LOADERS}, error=DataError
+)
+"""These and the sets of other packages, after whose names a choice of classes may follow."""
+
+
 def list_tasks() -> list[str]:
     """Every name that a task may begin with; layouts are written with ``:DIR``."""
-    return sorted([*LOADERS, *(f"{name}:DIR" for name in FOLDER_LOADERS)])
+    return sorted(f"{name}:DIR" if name in FOLDER_LOADERS else name for name in TASKS.names())
 
 
 def find_loader(kind: str) -> Callable[[Request], Dataset]:
@@ -33,9 +40,11 @@ def find_loader(kind: str) -> Callable[[Request], Dataset]:
 
     Raises:
         DataError: there is none; the hint has the nearest name.
+        UserError: the package that brings it cannot be imported.
     """
-    loaders = {**LOADERS, **FOLDER_LOADERS}
-    if kind in loaders:
-        return loaders[kind]
-    meant = did_you_mean(kind, loaders)
-    raise DataError(f"there is no task {kind!r}", hint=f"{meant}tasks: {', '.join(list_tasks())}")
+    if kind not in TASKS:
+        hint = unknown_hint(kind, TASKS.names()).split("there are:")[0]
+        raise DataError(
+            f"there is no task {kind!r}", hint=f"{hint}tasks: {', '.join(list_tasks())}"
+        )
+    return TASKS.get(kind)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from dwlt.errors import InterruptError
 from dwlt.events import Message
+from dwlt.grid.joined import joined
 from dwlt.grid.target import targets
 from dwlt.results.base import jsonable
 from dwlt.runs.context import Context
-from dwlt.runs.plan import Cell, Plan, Pretraining, Search
+from dwlt.runs.plan import Cell, Plan, Search
 from dwlt.runs.plan.cells import once
 from dwlt.spec import Experiment
 
@@ -121,20 +122,6 @@ def of_frontier(experiment: Experiment, context: Context) -> Plan:
     """
     context.observe(Message("a search for the frontier asks for a part of these transfers only"))
     return joined(target.plan(target.every()) for target in targets(experiment, context.runs))
-
-
-def joined(plans: Iterable[Plan]) -> Plan:
-    """Several plans as one, each part once."""
-    pretrainings: dict[str, Pretraining] = {}
-    searches: dict[object, tuple[Search, int]] = {}
-    cells: list[Cell] = []
-    for plan in plans:
-        pretrainings |= {one.key: one for one in plan.pretrainings}
-        for search, last in plan.searches:
-            _, most = searches.get(search.key, (search, 0))
-            searches[search.key] = (search, max(last, most))
-        cells += plan.cells
-    return Plan(tuple(pretrainings.values()), tuple(searches.values()), tuple(once(cells)))
 
 
 def _rounds_left(search: Search, last: int) -> tuple[int, int]:

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dwlt.errors import BusyError, DwltError, LedgerError
+from dwlt.errors import BusyError, DwltError
 from dwlt.events import Event, Message, StageDone
-from dwlt.grid.measured import Measurements
+from dwlt.grid.asked import Asked
 from dwlt.grid.target import Target
 from dwlt.grid.walk import WAIT, Policy, walk
-from dwlt.results import FrontierResult, SearchRef, TransferResult
+from dwlt.results import FrontierResult, SearchRef
 from dwlt.results.frontier import FrontierAttempt, FrontierProbe, FrontierStep
 from dwlt.runs import layout, store
 from dwlt.runs.complete import Prepared, StepResult, Work, complete
@@ -28,7 +28,7 @@ from dwlt.runs.done import finished
 from dwlt.runs.plan import Cell
 from dwlt.runs.store import Run
 from dwlt.spec import FrontierSpec
-from dwlt.verdict.frontier import Found, SearchPlan, Step, advance
+from dwlt.verdict.frontier import Found, Step
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def find(target: Target, context: Context, policy: Policy) -> Frontier:
         InterruptError: the user asked to stop.
         As ``runs.complete``.
     """
-    search = _Search(target, context, policy)
+    search = _Search(target=target, context=context, policy=policy)
     found = search.run()
     folder, result = _record(search, found, context)
     return Frontier(target, folder, result, search.deciding(found))
@@ -87,26 +87,16 @@ def find_all(targets: tuple[Target, ...], context: Context, policy: Policy) -> t
     return tuple(done)
 
 
-@dataclass
-class _Search:
-    target: Target
+@dataclass(kw_only=True)
+class _Search(Asked):
+    """Asks, and has done what is asked for."""
+
     context: Context
     policy: Policy
-    steps: list[tuple[Step, tuple[Cell, ...]]] = field(default_factory=list)
-    results: list[TransferResult] = field(default_factory=list)
-    measured: Measurements = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.measured = Measurements(self.context.runs)
-
-    @property
-    def cells(self) -> tuple[Cell, ...]:
-        """Every cell that was asked for, in order."""
-        return tuple(cell for _, cells in self.steps for cell in cells)
 
     def run(self) -> Found:
         while True:
-            answer = self._ask()
+            answer = self.ask()
             if isinstance(answer, Found):
                 return answer
             self._do(answer)
@@ -115,36 +105,15 @@ class _Search:
         """The cells that the last look compared, where it confirmed a round."""
         if found.extreme is None:
             return ()
-        seeds = self._plan().confirming(found.attempts[-1].seeds)
+        seeds = self.plan().confirming(found.attempts[-1].seeds)
         return tuple(
             cell
             for cell in self.cells
             if cell.spec.seed in seeds and cell.spec.round in (0, found.extreme)
         )
 
-    def _plan(self) -> SearchPlan:
-        one = self.target.experiment
-        # How many classes there are matters to comparisons alone, and before there is a result
-        # there is nothing to compare.
-        classes = len(self.results[0].task.classes) if self.results else 2
-        return SearchPlan.of(one.verdict, self.target.rounds, classes, one.seed)
-
-    def _ask(self) -> Step | Found:
-        strict = self.target.experiment.verdict.strict
-        networks = self.measured.contenders(self.results, strict=strict)
-        return advance(self._plan(), networks.get(0), networks)
-
     def _do(self, step: Step) -> None:
-        have = {(one.round, one.regime, one.seed) for one in self.results}
-        again = [seed for seed in step.seeds if (step.round, step.regime, seed) in have]
-        if again:
-            raise LedgerError(
-                f"round {step.round}, {step.regime} transfer, seed {again[0]} is done but holds "
-                "no number that could be compared",
-                hint="see `dwlt runs show`; score with an attack, or remove that run to redo it",
-            )
-        cells = tuple(self.target.cell(step.round, step.regime, seed) for seed in step.seeds)
-        self.steps.append((step, cells))
+        cells = self.cells_of(step)
         self._tell(step)
         # Never past a failure: what to ask next hangs on every answer.
         walk(
@@ -153,7 +122,7 @@ class _Search:
             replace(self.policy, keep_going=False),
             asked=False,
         )
-        self.results += [self.measured.result(cell) for cell in cells]
+        self.take(cells)
 
     def _observe(self, event: Event) -> None:
         """Pass on what is news: that earlier stages are done would be said at every step."""

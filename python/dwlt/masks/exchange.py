@@ -35,10 +35,10 @@ def read_arrays(path: Path) -> _core.MaskSet | None:
         arrays = _read_npz(path)
     elif _is_safetensors(path):
         found = {name: dtype for name, dtype, _ in _core.checkpoint_tensors(path)}
-        _refuse_own(path)
-        if set(found.values()) != {"BOOL"} or any(name.endswith(_MASK) for name in found):
+        others = set(found.values()) != {"BOOL"} or any(name.endswith(_MASK) for name in found)
+        arrays = _read_safetensors(path, [] if others else list(found))
+        if others:
             return None
-        arrays = _read_safetensors(path)
     else:
         return None
     if not arrays:
@@ -93,22 +93,18 @@ def _is_safetensors(path: Path) -> bool:
     return head[4:] == b"\0\0\0\0{"
 
 
-def _refuse_own(path: Path) -> None:
+def _read_safetensors(path: Path, names: list[str]) -> dict[str, NDArray[Any]]:
     from safetensors import safe_open
-
-    with safe_open(path, framework="np") as file:
-        if (file.metadata() or {}).get("format") == "dwlt-mask":
-            raise FormatError(f"{path} is a mask file of dwlt already", hint="use it as it is")
-
-
-def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
-    from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="np") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+            own = (file.metadata() or {}).get("format") == "dwlt-mask"
+            arrays = {} if own else {name: file.get_tensor(name) for name in names}
+    except Exception as error:  # the core took the file; NumPy knows fewer shapes than that
         raise FormatError(f"{path}: {error}") from error
+    if own:
+        raise FormatError(f"{path} is a mask file of dwlt already", hint="use it as it is")
+    return arrays
 
 
 def _bools(name: str, array: NDArray[Any]) -> NDArray[np.bool_]:

@@ -105,6 +105,15 @@ def call_factory(name: str, factory: Factory, **offered: Any) -> nn.Module:
     return network
 
 
+def called_with(name: str, **offered: Any) -> dict[str, Any]:
+    """The arguments that a factory gets of those that are offered, as ``call_factory`` has it.
+
+    Raises:
+        ModelError: its module cannot be imported, or has no such factory.
+    """
+    return dict(_accepted(load_factory(name), offered))
+
+
 def code_digest(name: str) -> str | None:
     """A digest of the code behind ``module:factory``; None for dwlt's and torchvision's networks.
 

@@ -196,7 +196,14 @@ class _Rehearsal:
                     hint="draw random numbers in training mode alone, e.g. "
                     "F.dropout(x, training=self.training)",
                 )
-        for name, one in state_of(work).items():
+        after = state_of(work)
+        moved = sorted(after.keys() ^ before.keys())
+        if moved:
+            raise ModelError(
+                f"{self.name}: its forward pass adds or removes {moved[0]!r}{_EVALUATE}",
+                hint="make all layers when the network is built",
+            )
+        for name, one in after.items():
             if not torch.equal(torch.nan_to_num(one), torch.nan_to_num(before[name])):
                 raise ModelError(
                     f"{self.name}: its forward pass changes {name!r}{_EVALUATE}",

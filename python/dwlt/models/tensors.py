@@ -19,6 +19,13 @@ def require_kept(model: Model, name: str) -> None:
     Raises:
         ModelError: naming the first such tensor.
     """
+    for key, value in model.state_dict().items():
+        if not isinstance(value, torch.Tensor):
+            raise ModelError(
+                f"{name}: {key.removeprefix('network.')!r} of its state is a "
+                f"{type(value).__name__}, and model files hold tensors alone",
+                hint="keep in buffers what get_extra_state returns, or nowhere",
+            )
     for key, tensor in state_of(model).items():
         if tensor.layout != torch.strided or tensor.is_quantized:
             kind = "quantised" if tensor.is_quantized else str(tensor.layout)

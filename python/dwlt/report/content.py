@@ -86,7 +86,9 @@ class Report:
     @cached_property
     def headline(self) -> Table:
         """The extreme sparsities; empty where no ticket of a search was transferred."""
-        return headline_table(self.searched, self.settings, self.anchors, self.verified)
+        return headline_table(
+            self.searched, self.settings, self.anchors, self.verified, self.searches
+        )
 
     @cached_property
     def networks(self) -> dict[str, Table]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from dwlt.report.plots import layout, sweep_panel
+from dwlt.report.drawing import layout
+from dwlt.report.plots import sweep_panel
 from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import accuracy
 from dwlt.results import Accuracy, EvaluateResult, ReportData

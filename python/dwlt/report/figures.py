@@ -36,6 +36,7 @@ from dwlt.report.plots import (
 )
 from dwlt.results import Layer
 from dwlt.units import sparsity_text
+from dwlt.verdict.controls import ControlTable
 from dwlt.verdict.fractions import EfficiencyTable
 from dwlt.verdict.together import GroupJudged
 
@@ -74,22 +75,22 @@ _STYLE: dict[Any, Any] = {
 
 def draw_all(report: Report) -> Iterator[tuple[str, dict[str, bytes]]]:
     """All figures of a report by file name, each by format. Controls beside a ticket have none."""
+    beside = {table.group.slug: table for table in report.controls}
     for verdict in report.alone:
-        yield f"curves-{verdict.slug}", group_figure(verdict)
+        yield f"curves-{verdict.slug}", group_figure(verdict, beside.get(verdict.slug))
     taken: set[str] = set()
     for efficiency in report.efficiency:
-        slug = unique_slug(["data", efficiency.title], taken)
-        yield slug, efficiency_figure(efficiency)
+        yield unique_slug(["data", efficiency.title], taken), efficiency_figure(efficiency)
     searched = [table for table in report.densities if not table.control]
     for table in searched or report.densities:
         yield table.slug, layer_figure(table)
     for result in report.data.evaluate:
         if result.sweep:
-            drawn = sweep_figure(sweep_points(result), result.test.attack or "")
-            yield f"sweep-{result.run.id}", drawn
+            points, attack = sweep_points(result), result.test.attack or ""
+            yield f"sweep-{result.run.id}", sweep_figure(points, attack)
 
 
-def group_figure(verdict: GroupJudged) -> dict[str, bytes]:
+def group_figure(verdict: GroupJudged, controls: ControlTable | None = None) -> dict[str, bytes]:
     """SA (top) and RA (bottom) against sparsity, one column per transfer regime, by format."""
     group = verdict.group
     part = "" if group.fraction == 1 else f", {100 * group.fraction:.6g}% of the data"
@@ -99,10 +100,14 @@ def group_figure(verdict: GroupJudged) -> dict[str, bytes]:
     present = {ticket.verdict for ticket in verdict.tickets}
     with style():
         handles = [_handle("dense, and what still matches", INK["muted"], "square", "dashed")]
-        for state, (marker, filled) in MARKERS.items():
-            if state in present:
-                handles.append(_handle(state.value, INK["text"], marker, "none", fill=filled))
-        return _four(group_panels(verdict), title, handles)
+        handles += [
+            _handle(state.value, INK["text"], marker, "none", fill=filled)
+            for state, (marker, filled) in MARKERS.items()
+            if state in present
+        ]
+        if controls is not None:
+            handles.append(_handle("controls", INK["other"], "dot", "dots"))
+        return _four(group_panels(verdict, controls), title, handles)
 
 
 def efficiency_figure(table: EfficiencyTable) -> dict[str, bytes]:
@@ -153,10 +158,9 @@ def layer_figure(table: DensityTable) -> dict[str, bytes]:
                 if numbered:
                     ink = "#ffffff" if shade < 0.55 else "#000000"
                     ax.text(x, y, _short(layer), ha="center", va="center", fontsize=6.5, color=ink)
-        ax.set_xlim(-0.5, columns - 0.5)
-        ax.set_ylim(rows - 0.5, -0.5)
+        ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
         ax.set_yticks(range(rows), [clip(x.name, 32) for x in tickets[0].layers], fontsize=7.5)
-        names = [sparsity_text(ticket.kept, ticket.total) for ticket in tickets]
+        names = [sparsity_text(one.kept, one.total) for one in tickets]
         turned: dict[str, Any] = {"rotation": 50, "ha": "right", "rotation_mode": "anchor"}
         ax.set_xticks(range(columns), names, fontsize=7.5, **turned)
         ax.set_xlabel("sparsity of the ticket")
@@ -212,9 +216,8 @@ def draw(ax: Axes, panel: Panel) -> None:
     ax.xaxis.set_major_locator(FixedLocator([x for x, _ in panel.ticks]))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticklabels([text for _, text in panel.ticks])
-    places = [x for x, _ in panel.ticks]
-    wide = max(places[-1] - places[0], 0.5) if places else 1.0
-    start = places[0] if places else 0.0
+    places = [x for x, _ in panel.ticks] or [0.0, 1.0]
+    start, wide = places[0], max(places[-1] - places[0], 0.5)
     ax.set_xlim(start - panel.pad * wide, start + (1 + panel.pad) * wide)
     if panel.limits is not None:
         ax.set_ylim(panel.limits[0] - 0.03, panel.limits[1] + 0.05)
@@ -223,8 +226,7 @@ def draw(ax: Axes, panel: Panel) -> None:
     ax.set_title(panel.title, loc="left", color=INK["text"])
     ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None, symbol=""))
     ax.grid(color=INK["grid"], linewidth=0.6)
-    ax.set_axisbelow(True)
-    ax.set_facecolor(INK["paper"])
+    ax.set(axisbelow=True, facecolor=INK["paper"])
     ax.spines[["top", "right"]].set_visible(False)
     # Two rounds of the usual spread are 0.39 inches apart in the 2 x 2 figure; "48.80" must fit.
     ax.tick_params(colors=INK["text"], length=3)
@@ -293,8 +295,6 @@ def _shade(density: float) -> float:
 def _short(layer: Layer) -> str:
     """A density as percent in at most four characters: 100, 42.1, 0.31."""
     percent = 100 * layer.density
-    if not layer.kept:
-        return "0"
     if percent >= 99.95:
         return "100" if layer.kept == layer.total else "99.9"
-    return f"{percent:.1f}" if percent >= 1 else f"{percent:.2f}"
+    return f"{percent:.1f}" if percent >= 1 else f"{percent:.2f}" if layer.kept else "0"

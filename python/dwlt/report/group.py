@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dwlt.report.drawing import layout
 from dwlt.report.headline import beyond_texts
 from dwlt.report.networks import margin_text
-from dwlt.report.plots import group_panels, layout
+from dwlt.report.plots import group_panels
 from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import estimate_text, extreme_text, verdict_cell
 from dwlt.results.names import rewind_text
 from dwlt.units import sparsity_text
+from dwlt.verdict.controls import ControlTable
 from dwlt.verdict.groups import REGIMES, Group, share
 from dwlt.verdict.judge import Judged, Verdict
 from dwlt.verdict.together import GroupJudged, View
@@ -40,13 +42,19 @@ RULES = {"margin": "Margin", "paper": "Paper's"}
 
 
 def group_context(
-    verdict: GroupJudged, networks: Table, anchor: str, *, drawn: bool = True
+    verdict: GroupJudged,
+    networks: Table,
+    anchor: str,
+    controls: ControlTable | None = None,
+    *,
+    drawn: bool = True,
 ) -> dict[str, Any]:
     """What ``group_body.html`` shows of one group.
 
     Args:
         networks: its table.
         anchor: where on the page it is.
+        controls: to be drawn beside its tickets.
         drawn: with the four figures; many controls would make the page too heavy for little.
     """
     group = verdict.group
@@ -72,7 +80,8 @@ def group_context(
             }
             for ticket in lacking
         ],
-        "plots": [layout(panel) for panel in group_panels(verdict)] if drawn else [],
+        "plots": [layout(panel) for panel in group_panels(verdict, controls)] if drawn else [],
+        "controls": controls is not None,
         "rules": rule_table(verdict) if verdict.tickets else None,
         "tested": tested_table(verdict.margin) if verdict.margin.tested else None,
         "facts": [*_facts(group), *_environment(group)],

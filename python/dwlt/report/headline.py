@@ -10,7 +10,7 @@ from dwlt.report.names import task_title
 from dwlt.report.networks import PLACE, place
 from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import crossing_shares, estimate_text, extreme_text
-from dwlt.results import RunRef
+from dwlt.results import FrontierResult, RunRef
 from dwlt.results.names import pretrain_names, rewind_text, search_names
 from dwlt.spec.verdict import VerdictPart
 from dwlt.units import sparsity_text
@@ -30,6 +30,7 @@ def headline_table(
     settings: VerdictPart,
     links: Mapping[str, str],
     verified: Mapping[str, VerifiedGroup],
+    frontiers: Mapping[str, FrontierResult],
 ) -> Table:
     """One row for each search and task; controls have a table of their own.
 
@@ -37,6 +38,7 @@ def headline_table(
         searched: the groups of iterative searches.
         links: where on the page each group is, by its slug.
         verified: verdicts under a stronger attack, by the same.
+        frontiers: searches for the frontier, by the same.
     """
     groups = sorted(searched, key=_order)
     known = [verdict.group for verdict in groups]
@@ -89,7 +91,9 @@ def headline_table(
             "n": group.way.sa_n,
             "seeds": verdict.seeds,
             "seeds_shown": verdict.seeds,
-            "extreme": extreme_cell(verdict.margin, links[verdict.slug]),
+            "extreme": extreme_cell(
+                verdict.margin, links[verdict.slug], frontiers.get(verdict.slug)
+            ),
             "one_checkpoint": net_value(verdict.strict.extreme),
             "estimated": Entry(estimate_text(verdict), estimate_value(verdict)),
             "paper": Entry(extreme_text(verdict.paper), net_value(verdict.paper.extreme)),
@@ -132,10 +136,19 @@ def _caption(settings: VerdictPart, facts: Sequence[str]) -> str:
     )
 
 
-def extreme_cell(judged: Judged, link: str) -> Entry:
-    """A tested extreme sparsity; a win beyond a failure is shown as such."""
+def extreme_cell(judged: Judged, link: str, search: FrontierResult | None = None) -> Entry:
+    """A tested extreme sparsity; a win beyond a failure is shown as such.
+
+    Where the grid that is there decides nothing, what a search for the frontier has confirmed: it
+    transfers too few seeds of most rounds for the verdict on the whole grid.
+    """
     small = []
     extreme = judged.extreme
+    if extreme is None and search is not None and search.extreme is not None:
+        shown = sparsity_text(search.kept or 0, search.total or 1)
+        sure = f"{100 * search.confidence:g}% confidence"
+        said = (f"round {search.extreme}", f"{sure}, by dwlt frontier")
+        return Entry(f"≥ {shown}", small=said, link=link)
     if extreme is not None:
         small.append(f"round {extreme.round}")
     small += beyond_texts(judged)

@@ -18,13 +18,14 @@ from markupsafe import Markup
 
 from dwlt.report.content import Report
 from dwlt.report.controls import control_page_table
+from dwlt.report.drawing import layout
 from dwlt.report.efficiency import extreme_table, number_table
 from dwlt.report.evaluations import evaluation_context, pretrain_table
 from dwlt.report.group import group_context
 from dwlt.report.masks import mask_context
 from dwlt.report.names import search_titles
 from dwlt.report.pictures import Gallery
-from dwlt.report.plots import colour_names, efficiency_panels, layout, looks
+from dwlt.report.plots import colour_names, efficiency_panels, looks
 from dwlt.report.summary import summary
 from dwlt.results import Notice
 from dwlt.verdict.fractions import EfficiencyTable
@@ -93,7 +94,10 @@ def _contexts(report: Report, shown: Gallery) -> dict[str, dict[str, Any]]:
     """What each section's template is given; an empty one is left out of the page."""
     at, networks = report.anchors, report.networks
     apart = [group_context(v, networks[v.slug], at[v.slug], drawn=False) for v in report.apart]
-    alone = [group_context(v, networks[v.slug], at[v.slug]) for v in report.alone]
+    beside = {table.group.slug: table for table in report.controls}
+    alone = [
+        group_context(v, networks[v.slug], at[v.slug], beside.get(v.slug)) for v in report.alone
+    ]
     headline = report.headline if report.searched else None
     return {
         "headline": {"table": headline, "transferred": bool(report.groups)},

@@ -21,7 +21,8 @@ from PIL import Image
 
 from dwlt.errors import FormatError
 from dwlt.report.content import Report
-from dwlt.report.plots import Mark, Panel, PlotLine, choose_ticks, layout
+from dwlt.report.drawing import layout
+from dwlt.report.plots import Mark, Panel, PlotLine, choose_ticks
 from dwlt.results import Notice, TransferResult, notice
 from dwlt.results.pictures import Pictures, read_pictures
 from dwlt.runs import layout as places

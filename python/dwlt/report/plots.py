@@ -1,21 +1,20 @@
 """What figures show, as data: drawn on the page by ``plot.html`` and as files by ``figures``.
 
-A panel has an x axis with labelled ticks, a y axis in percent, and series of points. ``layout``
-turns it into coordinates of a drawing, so that the page's template only places what is there.
+A panel has an x axis with labelled ticks, a y axis in percent, and series of points.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import cycle
-from typing import Any
 
 from dwlt.report.verdicts import percent
 from dwlt.results.refs import PRETRAINING
 from dwlt.units import sparsity_text
+from dwlt.verdict.controls import ControlTable
 from dwlt.verdict.fractions import EfficiencyTable
 from dwlt.verdict.groups import share
 from dwlt.verdict.judge import Verdict
@@ -34,11 +33,6 @@ MARKERS = {
 
 TICKETS = (("diamond", "dots", "◆"), ("circle", "dashdot", "●"), ("triangle", "long", "▲"))
 """Marker and line of each ticket over fractions, and the sign for the marker in words."""
-
-WIDTH, HEIGHT = 430.0, 280.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 12.0, 26.0, 44.0
-ROOM = 44.0
-"""Least distance of two labels below the x axis, in the units of the drawing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +108,27 @@ def choose_ticks(places: Iterable[float], *, most: int = 7) -> list[float]:
     return ticks + ordered[-1:] if len(ordered) > 1 else ticks
 
 
-def group_panels(verdict: GroupJudged) -> list[Panel]:
-    """The four numbers of a group against sparsity."""
-    return [_group_panel(verdict, number) for number in NUMBERS]
+def group_panels(verdict: GroupJudged, controls: ControlTable | None = None) -> list[Panel]:
+    """The four numbers of a group against sparsity, and those of its controls, if there are any."""
+    return [_group_panel(verdict, number, controls) for number in NUMBERS]
 
 
-def _group_panel(verdict: GroupJudged, number: Number) -> Panel:
+def _control_lines(table: ControlTable, number: Number) -> list[PlotLine]:
+    """One number of each control by sparsity; without error bars, which would hide the tickets'."""
+    marks: dict[str, list[Mark]] = {}
+    for round_ in table.rounds:
+        for control in round_.controls:
+            at = position(control.network.kept, control.network.total)
+            for found in control.differences:
+                if found.number == number and found.measured is not None:
+                    mean = found.measured.mean
+                    marks.setdefault(control.name, []).append(
+                        Mark(at, mean, mean, mean, "dot", True)
+                    )
+    return [PlotLine(name, "other", "dots", tuple(found)) for name, found in marks.items()]
+
+
+def _group_panel(verdict: GroupJudged, number: Number, controls: ControlTable | None) -> Panel:
     colour = "standard" if number.regime == "standard" else "adversarial"
     dense = verdict.dense_numbers().get(number)
     networks = verdict.group.networks
@@ -135,6 +144,10 @@ def _group_panel(verdict: GroupJudged, number: Number) -> Panel:
             at = position(net.kept, net.total)
             ends = (measured.mean - spread, measured.mean + spread)
             marks.append(Mark(at, measured.mean, *ends, marker, filled))
+    beside = [] if controls is None else _control_lines(controls, number)
+    for line in beside:
+        shares = ", ".join(f"{100 * mark.y:.2f}" for mark in line.marks)
+        told.append(f"control {line.name}: {shares}")
     level, start = None, None
     if dense is not None:
         margin = verdict.decides.margins.get(number)
@@ -147,7 +160,7 @@ def _group_panel(verdict: GroupJudged, number: Number) -> Panel:
         x_label="sparsity (%), log scale in what is kept",
         y_label=f"{number.kind.upper()} (%)",
         ticks=tuple((tick, names.get(tick, "0.00%").removesuffix("%")) for tick in ticks),
-        lines=(PlotLine("tickets", colour, "solid", tuple(marks), start),),
+        lines=(*beside, PlotLine("tickets", colour, "solid", tuple(marks), start)),
         level=level,
     )
 
@@ -231,73 +244,3 @@ def sweep_panel(points: Sequence[tuple[str, float, float, float]]) -> Panel:
         level_name="SA",
         limits=(0.0, 1.0),
     )
-
-
-def layout(panel: Panel) -> dict[str, Any]:
-    """The coordinates of a panel's drawing, in units of its view box, for ``plot.html``."""
-    xs = [x for x, _ in panel.ticks] + [mark.x for line in panel.lines for mark in line.marks]
-    x_low, x_high = min(xs, default=0.0), max(xs, default=1.0)
-    wide = max(x_high - x_low, 0.5)
-    x_low, x_high = x_low - panel.pad * wide, x_low + (1 + panel.pad) * wide
-    low, high = panel.limits or _limits(panel)
-
-    def x(value: float) -> float:
-        return round(LEFT + (value - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT), 1)
-
-    def y(value: float) -> float:
-        place = min(max(value, low), high)
-        return round(HEIGHT - BOTTOM - (place - low) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
-
-    labelled, last = [], -math.inf
-    for place, text in panel.ticks:
-        labelled.append((x(place), text if x(place) - last >= ROOM else ""))
-        last = x(place) if labelled[-1][1] else last
-    step = _step(high - low)
-    first = math.ceil(low / step - 1e-9)
-    count = math.floor(high / step + 1e-9) - first + 1
-    shown = step * panel.unit
-    digits = next(n for n in range(4) if n == 3 or abs(round(shown, n) - shown) < 1e-9)
-    values = [(first + n) * step for n in range(count)]
-    lines = []
-    for line in panel.lines:
-        path = ([line.start] if line.start else []) + [(mark.x, mark.y) for mark in line.marks]
-        lines.append(
-            {
-                "colour": line.colour,
-                "style": line.style,
-                "path": " ".join(f"{x(a)},{y(b)}" for a, b in path),
-                "marks": [
-                    replace(m, x=x(m.x), y=y(m.y), low=y(m.low), high=y(m.high)) for m in line.marks
-                ],
-            }
-        )
-    return {
-        "panel": panel,
-        "width": WIDTH,
-        "height": HEIGHT,
-        "left": LEFT,
-        "right": WIDTH - RIGHT,
-        "top": TOP,
-        "bottom": HEIGHT - BOTTOM,
-        "x_ticks": labelled,
-        "y_ticks": [(y(value), f"{panel.unit * value + 0.0:.{digits}f}") for value in values],
-        "level": panel.level and [y(value) for value in panel.level],
-        "origin": x(0.0),
-        "lines": lines,
-    }
-
-
-def _limits(panel: Panel) -> tuple[float, float]:
-    """Ends of the y axis: all that is drawn, with a little room, never beyond 0 and 1."""
-    values = [v for line in panel.lines for mark in line.marks for v in (mark.low, mark.high)]
-    values += panel.level or ()
-    low, high = min(values, default=0.0), max(values, default=1.0)
-    room = max(0.06 * (high - low), 0.01)
-    return max(low - room, 0.0), min(max(high + room, low + room), 1.0)
-
-
-def _step(span: float) -> float:
-    """A round distance of y ticks, of which about five fit."""
-    rough = span / 5
-    power = 10.0 ** math.floor(math.log10(rough))
-    return next(power * n for n in (1, 2, 2.5, 5, 10) if power * n >= rough - 1e-12)

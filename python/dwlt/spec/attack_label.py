@@ -2,7 +2,7 @@
 
 The names stand for definitions. "fgsm" is one step of length eps from the image itself (Goodfellow
 et al. 2015). "pgd-K" is K steps of length eps / 4 from one random start, of which the last point is
-judged (Madry et al. 2018; eps / 4 is the step that the paper's PGD-20 takes at eps 8/255).
+judged (Madry et al. 2018; eps / 4 is the step of the published scripts' PGD-20 at eps 8/255).
 """
 
 from __future__ import annotations

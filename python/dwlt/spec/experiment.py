@@ -275,7 +275,7 @@ def spread(rounds: int) -> tuple[int, ...]:
     """A handful of rounds over the whole range, denser where the paper finds its tickets.
 
     For 20 rounds: 0, 3, 6, 10, 15, 20. Round 6 is 73.79% sparsity and round 10 is 89.26%, the two
-    ends of what the paper's Table 1 reports for standard pre-training.
+    that the paper's abstract names for standard pre-training.
     """
     wanted = {0, 3, 6, 10, 15, 20, rounds}
     return tuple(sorted(r for r in wanted if r <= rounds))

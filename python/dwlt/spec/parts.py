@@ -17,9 +17,10 @@ from pydantic import (
     model_validator,
 )
 
-from dwlt.errors import SpecError
+from dwlt.errors import ModelError, SpecError
 from dwlt.spec.attack_label import attack_label
 from dwlt.spec.base import Spec
+from dwlt.spec.models import spelled_out
 from dwlt.spec.regimes import (
     AwpOptions,
     Options,
@@ -112,7 +113,7 @@ class TaskSpec(Spec):
 
 class ModelSpec(Spec):
     """Which network. Names: small ``resnet8/14/20``, ``resnet18-32`` and its kin, every
-    torchvision classifier, or ``module:factory``.
+    torchvision classifier, ``module:factory``, or what an installed package registers.
 
     Attributes:
         width: channels of the first stage of the small ResNets; others ignore it.
@@ -126,6 +127,14 @@ class ModelSpec(Spec):
     weights: str | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _of_a_package(cls, name: str) -> str:
+        try:
+            return spelled_out(name)
+        except ModelError as error:
+            raise ValueError(f"{error}; {error.hint}") from error
 
 
 class AttackSpec(Spec):

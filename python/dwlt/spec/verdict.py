@@ -29,7 +29,8 @@ class VerdictPart(Spec):
         confidence: one-sided, of every match, and of the extreme sparsity as a whole.
         numbers: 4, or 3 as the paper's scripts measure (no RA after standard transfer).
         strict: SA and RA both of the checkpoint with the best validation RA. False: each of its
-            own best checkpoint, as the paper has it. The other is shown beside it.
+            own best checkpoint, the two that the published scripts keep. The other is shown beside
+            it.
         rounds: rounds over which the extreme sparsity is tested, declared in advance; the fewer,
             the less their error rates cost. Empty: ``DECLARED``, or as many that were transferred.
         max_seeds: the most seeds that the frontier runs of one network: one to find the rounds

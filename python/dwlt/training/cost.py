@@ -93,10 +93,15 @@ def cost_of_training(
                 watch.drop()
                 raise _EnoughError
 
-            # A folder of few images ends its epoch early; nothing is written for it.
+            def stop() -> bool:
+                if watch.begin(steps):
+                    raise _EnoughError  # a training that is asked to stop would save its state
+                return False
+
+            # A folder of few images ends its epoch early; nothing is written for it either.
             while len(watch.seconds) < steps:
                 with contextlib.suppress(_EnoughError):
-                    train(job, score_epoch=end, stop=lambda: watch.begin(steps))
+                    train(job, score_epoch=end, stop=stop)
 
     state = 3 if spec.momentum else 2  # weights, gradients and momentum
     return _measure(model, min(at_once, len(split)), at_once, take, state, device)

@@ -33,6 +33,8 @@ def defaults_of(job: TrainJob) -> dict[str, Any]:
     """The settings' defaults under the names that ``identity_of`` has for them."""
     kind = type(job.spec)
     settings = kind.model_construct().model_dump(mode="json", warnings=False)
+    if job.spec.attack is not None:
+        settings["attack"] = type(job.spec.attack)().model_dump(mode="json")
     return {f"train.{name}": value for name, value in settings.items()}
 
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from dwlt import _core
 from dwlt.errors import FormatError, LedgerError
+from dwlt.spec.merge import merged
 from dwlt.training.records import BestEpoch, EpochRecord
 
 _KEY = "dwlt-training"
@@ -232,7 +233,7 @@ class CheckpointSlot:
 
     def _require_own(self, meta: Mapping[str, Any]) -> None:
         version = meta.get("version")
-        found = {**self._unsaid, "version": version, **meta.get("identity", {})}
+        found = merged(self._unsaid, {"version": version, **meta.get("identity", {})})
         own = {"version": _INSIDE if version == _INSIDE else _VERSION, **self._identity}
         for name in sorted(own.keys() | found.keys()):
             if own.get(name) != found.get(name):

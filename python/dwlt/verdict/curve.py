@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dwlt.verdict.noninferiority import binomial_variance
 from dwlt.verdict.outcomes import Contender, Measured, Number
 
 Array = NDArray[np.float64]
@@ -215,7 +216,7 @@ def _draw(networks: Sequence[Contender], numbers: Sequence[Number], draws: int) 
                 by_bits.append((place, index, picks[key], measured))
             else:
                 by_count = np.asarray(measured.correct) / measured.n
-                noise = rng.standard_normal(draws) * np.sqrt(_binomial(measured))
+                noise = rng.standard_normal(draws) * np.sqrt(binomial_variance(measured))
                 result[place, :, index] = picks[key] @ by_count + noise
     if paired:
         # All rows of bits in one product: image weights are then read once for all of them.
@@ -251,9 +252,3 @@ def _paired(networks: Sequence[Contender], numbers: Sequence[Number]) -> bool:
     every = [network.numbers[number] for network in networks for number in numbers]
     first = every[0]
     return all(m.bits is not None and (m.n, m.images) == (first.n, first.images) for m in every)
-
-
-def _binomial(measured: Measured) -> float:
-    """Variance of a share of n images, with one success and one failure added."""
-    share = (measured.mean * measured.n + 1) / (measured.n + 2)
-    return share * (1 - share) / (measured.n + 2)

@@ -170,7 +170,7 @@ def judge(
     margins = {n: part.margin(n.kind, known[n].n) for n in numbers if n in known}
     floors = {n: check_floor(n, known[n], classes, margins[n], part.confidence) for n in margins}
     if rule == "paper":
-        carrying = numbers  # as the paper has it: floors are shown and change nothing
+        carrying = numbers  # that rule knows no floors: they are shown and change nothing
     else:
         carrying = tuple(n for n in numbers if n not in floors or floors[n].carries)
     verdicts = tuple(

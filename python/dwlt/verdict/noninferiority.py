@@ -228,7 +228,7 @@ def _paired(dense: Measured, ticket: Measured) -> Estimate:
 
 def _unpaired(dense: Measured, ticket: Measured) -> Estimate:
     difference = ticket.mean - dense.mean
-    images = _binomial(dense) + _binomial(ticket)
+    images = binomial_variance(dense) + binomial_variance(ticket)
     freedom = max(min(dense.n, ticket.n) - 1, 1)
     spreads = (dense.deviation, ticket.deviation)
     if spreads[0] is None or spreads[1] is None:
@@ -241,7 +241,7 @@ def _unpaired(dense: Measured, ticket: Measured) -> Estimate:
     return _together(difference, terms, Basis.COUNTS)
 
 
-def _binomial(measured: Measured) -> float:
+def binomial_variance(measured: Measured) -> float:
     """Variance of a share of n images, with one success and one failure added."""
     n = measured.n + 2
     share = (measured.mean * measured.n + 1) / n

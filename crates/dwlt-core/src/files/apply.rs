@@ -14,7 +14,7 @@ use crate::masks::{Mask, MaskSet};
 use crate::watch::Watch;
 
 /// Weights in memory at a time; a multiple of 64.
-const PIECE: usize = 1 << 18;
+pub(crate) const PIECE: usize = 1 << 18;
 
 /// Bytes copied at a time.
 const COPIED: u64 = 1 << 24;
@@ -33,17 +33,34 @@ pub fn apply(weights: &Path, masks: &MaskSet, out: &Path, watch: Watch<'_>) -> R
         return apply_file(weights, masks, out, watch);
     }
     let files: Vec<&Path> = files.collect();
+    let index = index.map(|path| (path, path.file_name().unwrap_or_default().to_owned()));
+    file_by_file(weights, &files, index.as_ref(), out, watch, |from, to| {
+        apply_file(from, masks, to, watch)
+    })
+}
+
+/// Makes of several files as many of the same names in the folder `out`, which is new, empty, or
+/// was left unfinished by a killed call; then copies the index under the name given.
+pub(crate) fn file_by_file(
+    weights: &Path,
+    files: &[&Path],
+    index: Option<&(&Path, OsString)>,
+    out: &Path,
+    watch: Watch<'_>,
+    make: impl Fn(&Path, &Path) -> Result<()>,
+) -> Result<()> {
+    let copied = index.map(|(_, name)| name.as_os_str());
     let names: BTreeSet<&OsStr> =
-        files.iter().copied().chain(index).filter_map(Path::file_name).collect();
+        files.iter().filter_map(|path| path.file_name()).chain(copied).collect();
     let folder = Folder::begin(out, &names, weights)?;
     let fill = || {
-        for path in &files {
-            apply_file(path, masks, &folder.file(path), watch)?;
+        for path in files {
+            make(path, &folder.file(path))?;
         }
         // Last: without it the folder is not whole.
-        index.map_or(Ok(()), |path| {
+        index.map_or(Ok(()), |(path, name)| {
             let content = disk::read(path).map_err(|error| Error::read(path, error))?;
-            atomic::write(&folder.file(path), &content, watch)
+            atomic::write(&folder.path.join(name), &content, watch)
         })
     };
     match fill() {

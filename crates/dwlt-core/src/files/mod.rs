@@ -4,6 +4,7 @@ pub mod apply;
 pub mod atomic;
 pub mod checkpoint;
 pub mod mask_file;
+pub mod packed;
 pub mod safetensors;
 pub mod sniff;
 

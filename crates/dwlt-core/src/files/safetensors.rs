@@ -113,6 +113,21 @@ impl Header {
         Self::parse(path, &json, size)
     }
 
+    /// The header of a file that is not there, checked as that of one which ends with its last
+    /// tensor.
+    pub(crate) fn of_text(path: &Path, json: &str) -> Result<Self> {
+        let raw: Entries<Entry> = serde_json::from_str(json)
+            .map_err(|error| Error::format(path, format!("not as it should be: {error}")))?;
+        let ends = raw.0.iter().map(|(_, entry)| match entry {
+            Entry::Tensor { data_offsets: [_, end], .. } => *end,
+            Entry::Metadata(_) => 0,
+        });
+        let data = ends.max().unwrap_or(0);
+        let size = (8 + json.len() as u64).checked_add(data);
+        let size = size.ok_or_else(|| Error::format(path, "tensors beyond 64 bits"))?;
+        Self::parse(path, json.as_bytes(), size)
+    }
+
     /// Checks a header's JSON against the file's size.
     fn parse(path: &Path, json: &[u8], size: u64) -> Result<Self> {
         let fault = |message: String| Error::format(path, message);

@@ -6,10 +6,13 @@ whose worker is lost is sent again; what its stage had saved by then is gone on 
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,7 +105,8 @@ class Remote:
         context.runs.mkdir(parents=True, exist_ok=True)
         session = Session.begin(context.runs)
         try:
-            self.cluster.start(session.folder.absolute(), context.device)
+            with _own_signals():
+                self.cluster.start(session.folder.absolute(), context.device)
             probes = [self.task(session, context, None) for _ in range(self.cluster.places())]
             context.observe(Message(f"{self.cluster.name}: looking for the runs folder there"))
             self.cluster.submit(probes)
@@ -118,6 +122,17 @@ class Remote:
             session.close()
             raise
         return session
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep what the command does on Ctrl-C and SIGTERM: a cluster's client may set its own."""
+    main = threading.current_thread() is threading.main_thread()
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in kept.items():
+        if main and handler is not None:
+            signal.signal(number, handler)
 
 
 def _require_shared(outcome: Outcome, runs: Path) -> None:
@@ -207,8 +222,9 @@ class _Walk:
         ended = self.remote.cluster.poll()
         for id_, node in self.flying.items():
             self._tell(id_, node)
-        for id_, outcome in ended:
-            self._take(self.flying.pop(id_), outcome)
+        # Off the list before one of them is found to have failed: nobody waits for them any more.
+        for node, outcome in [(self.flying.pop(id_), outcome) for id_, outcome in ended]:
+            self._take(node, outcome)
         return bool(ended)
 
     def _take(self, node: Node, outcome: Outcome) -> None:
@@ -272,7 +288,10 @@ class _Walk:
                         self.shown = node.label
                     self.context.observe(event)
                 case StepDone():
-                    self.context.observe(StepDone(f"{node.label}, {event.label}", event.summary))
+                    # A cell is a node and a step at the same time.
+                    own = node.label.endswith(event.label)
+                    label = node.label if own else f"{node.label}, {event.label}"
+                    self.context.observe(StepDone(label, event.summary))
                 case Message():
                     self.context.observe(Message(f"{node.label}: {event.text}", event.warning))
                 case _:

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from dwlt.errors import BusyError, DwltError, InterruptError
@@ -53,7 +54,7 @@ def _run(task: Task, log: str | None) -> Outcome:
         observe=reporter.observe,
         stop=reporter.stop,
         memo=_MEMOS.setdefault(task.token, {}),
-        origin=origin if log is None else {**origin, "log": log},
+        origin=origin if log is None else {**origin, "log": _inside(log, task)},
     )
     try:
         task.node.run(context)
@@ -66,3 +67,9 @@ def _run(task: Task, log: str | None) -> Outcome:
     except FAILURES as error:
         return Outcome("failed", str(error) or type(error).__name__)
     return Outcome("done")
+
+
+def _inside(log: str, task: Task) -> str:
+    """The file of a worker's output as the runs folder names it, so that the folder may move."""
+    runs = task.session.parents[1]
+    return str(Path(log).relative_to(runs)) if Path(log).is_relative_to(runs) else log

@@ -65,6 +65,18 @@ class Matrix:
         """States of all cells."""
         return sum((count for line in self.lines for count in line.counts.values()), Counter())
 
+    @property
+    def left(self) -> bool:
+        """Whether anything is neither done nor failed."""
+        states = [state for _, state in self.pretrainings] + [state for *_, state in self.searches]
+        return any(s in (State.TODO, State.RUNNING) for s in (*states, *self.totals.elements()))
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything has failed."""
+        states = [state for _, state in self.pretrainings] + [state for *_, state in self.searches]
+        return State.FAILED in (*states, *self.totals)
+
     def values(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
