@@ -10,11 +10,13 @@ import os
 import signal
 import sys
 import uuid
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dwlt.cli.streams import echo
+from dwlt.cli.signals import PREEMPTED, answering
+from dwlt.cli.streams import echo, others_to_stderr
 from dwlt.errors import DwltError, UserError
 
 if TYPE_CHECKING:
@@ -50,13 +52,34 @@ def elsewhere(settings: Settings) -> int | None:
             )
         if int(os.environ["RANK"]) == 0:
             return None
-        from dwlt.cli.session import follow
-
         return _named(lambda: follow(settings))
     if wanted is None or wanted == 1:
         return None
     _require_devices(wanted, settings.device)
     return _launch(wanted)
+
+
+def follow(settings: Settings) -> int:
+    """Be one of the ranks that compute with rank 0, until it has nothing more to do.
+
+    Raises:
+        RankError: rank 0 is gone.
+    """
+    from dwlt.ranks import Ranks, joined
+    from dwlt.stages.follow import follow as serve
+
+    asked = False
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+
+    with answering(ask), others_to_stderr():
+        group = joined(settings.device)
+        assert isinstance(group, Ranks)
+        serve(group, lambda: asked)
+        group.close(failed=False)
+    return 0
 
 
 def _named(work: Any) -> int:
@@ -117,8 +140,6 @@ def _launch(wanted: int) -> int:
     try:
         elastic_launch(config, sys.executable)("-m", "dwlt", *args)
     except SignalException as stopped:
-        from dwlt.cli.session import PREEMPTED
-
         return 130 if stopped.sigval in _ASKED_BY_USER else PREEMPTED
     except ChildFailedError as error:
         return _failed(error)

@@ -25,6 +25,7 @@ from dwlt.scoring import Scored, score
 from dwlt.spec import ScoreSpec, StageSpec, TrainSpec
 from dwlt.stages.together import Shared, group_of, packed
 from dwlt.training import CheckpointSlot, EpochRecord, TrainJob, TrainOutcome, train
+from dwlt.training.pieces import cut
 
 _SCORE = TypeAdapter(Score)
 
@@ -100,6 +101,15 @@ class Training:
             keep_best=keep_best,
         )
         group = group_of(self._context)
+        parts = len(cut(min(spec.batch_size, len(self._task.train)), spec.micro_batch))
+        if parts < group.size:
+            self._context.observe(
+                Message(
+                    f"{self._label}: a batch passes in {parts} micro-batch(es), so {parts} of "
+                    f"{group.size} devices train; see train.micro_batch",
+                    warning=True,
+                )
+            )
         sent = {"spec": spec, "seed": seed, "augment": job.augment, "keep_best": keep_best}
 
         def values() -> Mapping[str, Any]:

@@ -43,10 +43,7 @@ def cut(count: int, micro_batch: int | None) -> list[tuple[int, int]]:
     """
     if micro_batch is None or count <= micro_batch:
         return [(0, count)]
-    return _parts(count, max(1, min(-(-count // micro_batch), count // 2)))
-
-
-def _parts(count: int, parts: int) -> list[tuple[int, int]]:
+    parts = max(1, min(-(-count // micro_batch), count // 2))
     return [(count * part // parts, count * (part + 1) // parts) for part in range(parts)]
 
 
@@ -66,21 +63,12 @@ class Cuts:
         sizes: images of each step.
         micro_batch: as in ``cut``.
         rank, devices: which of how many devices this is.
-        together: every device takes one part of the whole batch, for layers whose statistics are
-            those of all devices (``sync_batch_norm``).
     """
 
     def __init__(
-        self,
-        sizes: Sequence[int],
-        micro_batch: int | None,
-        rank: int = 0,
-        devices: int = 1,
-        *,
-        together: bool = False,
+        self, sizes: Sequence[int], micro_batch: int | None, rank: int = 0, devices: int = 1
     ) -> None:
         self.sizes = sizes
-        self._together = together
         self._micro_batch = micro_batch
         self._rank = rank
         self._devices = devices
@@ -89,11 +77,6 @@ class Cuts:
         """Steps of the epoch."""
         return len(self.sizes)
 
-    def shared(self, step: int) -> bool:
-        """Whether the devices take a step's batch together, a part each. Batches that are too small
-        for that are computed by one device."""
-        return self._together and self.sizes[step] >= 2 * self._devices
-
     def mine(self, step: int) -> list[Piece]:
         """The pieces of a step that this device computes, never none.
 
@@ -101,10 +84,7 @@ class Cuts:
         that average their gradients all have to take part, and waiting would not be faster.
         """
         count = self.sizes[step]
-        if self.shared(step):
-            pieces = _parts(count, self._devices)
-        else:
-            pieces = cut(count, self._micro_batch)
+        pieces = cut(count, self._micro_batch)
         own = share(len(pieces), self._rank, self._devices)
         if not own:
             return [Piece(0, *pieces[0], 0.0)]
