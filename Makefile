@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 RUST := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml Cargo.lock
 DEMO := demo
 
-.PHONY: help setup demo demo-transfer demo-share test test-rust test-python test-slow bench-masks bench-attacks study schema fuzz lint fmt wheel clean
+.PHONY: help setup demo demo-transfer demo-share test test-rust test-python test-slow bench-masks bench-attacks bench-data study schema fuzz lint fmt wheel clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -78,6 +78,10 @@ coverage: setup
 # The tables of benchmarks/README.md: some minutes, 12 GB of memory, 6 GB of disk.
 bench-masks: setup
 	$(BIN)/python -m benchmarks.masks
+
+# The table on input: two minutes on one core, 1 GB of disk for a moment.
+bench-data: setup
+	$(BIN)/python -m benchmarks.data
 
 # The table on attacks: minutes; some images come from ../shared/data.
 bench-attacks: setup

@@ -21,6 +21,7 @@ LAYERS: dict[str, int] = {
     "outputs": 1,
     "spec": 1,
     "results": 2,
+    "trackers": 2,
     "runs": 3,
     "masks": 4,
     "data": 4,
@@ -32,6 +33,8 @@ LAYERS: dict[str, int] = {
     "report": 5,
     "export": 6,
     "training": 6,
+    # A criterion is given what it needs (a loss, images, a way to train): it knows no training.
+    "criteria": 6,
     "stages": 7,
     "grid": 8,
     "cli": 9,

@@ -414,6 +414,43 @@ def select_random(
     arguments are those of ``select_magnitude``, and so are the errors.
     """
 
+def lamp_scores(
+    tensors: Sequence[tuple[str, NDArray[Any] | _Fetch, str]], *, within: MaskSet | None = None
+) -> list[NDArray[np.float64]]:
+    """LAMP scores of weights (Lee et al. 2021), one array per tensor, flat.
+
+    A weight's square over the sum of the squares of its tensor's weights that are no smaller; of
+    equal weights the earlier one counts as larger.
+
+    Args:
+        tensors: as for ``select_magnitude``.
+        within: only weights kept here count; others score 0.
+
+    Raises:
+        MaskError: a weight that counts is NaN; shapes or ``within`` do not fit.
+    """
+
+def select_structured(
+    tensors: Sequence[tuple[str, NDArray[Any] | _Fetch, str]],
+    *,
+    pattern: str,
+    within: MaskSet | None = None,
+) -> MaskSet:
+    """Keep the weights of largest magnitude that a pattern such as "2:4" allows.
+
+    Of every 4 consecutive inputs of one output (columns of a matrix; input channels of a
+    convolution, at one place of its kernel) at most 2 are kept, equal ones in the order of their
+    index. A last group that is smaller keeps at most 2 as well.
+
+    Args:
+        tensors: as for ``select_magnitude``.
+        pattern: "n:m", 1 <= n < m <= 64.
+        within: only weights kept here compete, so that a group may keep fewer.
+
+    Raises:
+        MaskError: a competing weight is NaN; the pattern is none; shapes do not fit.
+    """
+
 def checkpoint_tensors(path: _Path) -> list[tuple[str, str, list[int]]]:
     """(name, safetensors type, shape) of a checkpoint's tensors, sorted by name.
 
@@ -429,20 +466,24 @@ def select_checkpoint(
     path: _Path,
     names: Sequence[str],
     *,
-    keep: int | Sequence[int],
+    keep: int | Sequence[int] | None = None,
     within: MaskSet | None = None,
     scope: Literal["global", "tensor"] | str = "global",
     progress: Progress | None = None,
+    criterion: Literal["magnitude", "lamp"] | str = "magnitude",
+    pattern: str | None = None,
 ) -> MaskSet:
     """As ``select_magnitude``, for tensors of a checkpoint, which are read in pieces.
 
     Args:
         path: as for ``checkpoint_tensors``.
         names: the tensors, in the order that breaks ties.
-        keep: number of weights to keep, in all or of each tensor.
+        keep: number of weights to keep, in all or of each tensor; None with a pattern.
         within: only weights kept here compete.
         scope: "tensor" gives each tensor its proportional share of ``keep``.
         progress: grows by the bytes of the weights that were looked at.
+        criterion: "lamp" compares the scores of ``lamp_scores``, at 8 bytes of memory per weight.
+        pattern: instead of ``keep``: as in ``select_structured``.
 
     Raises:
         FormatError: as ``checkpoint_tensors``.

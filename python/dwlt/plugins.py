@@ -1,8 +1,8 @@
 """What other packages add to dwlt: the entry points that every registry falls back on.
 
-A package registers an objective, a criterion, a model or a task by an entry point of one of the
-groups below; nothing of it is imported until its name is used. Names that dwlt has itself are
-never given away: an installed package must not change what an existing command does.
+A package registers an objective, a criterion, a model, a task or an engine by an entry point of
+one of the groups below; nothing of it is imported until its name is used. Names that dwlt has
+itself are never given away: an installed package must not change what an existing command does.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ GROUPS: dict[str, str] = {
     "dwlt.criteria": "criterion",
     "dwlt.models": "model",
     "dwlt.tasks": "task",
+    "dwlt.engines": "engine",
 }
 """Groups of entry points, and what a user calls the things in each."""
 

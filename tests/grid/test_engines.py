@@ -22,6 +22,7 @@ from dwlt.grid.walk import Policy, walk
 from dwlt.runs.context import Context
 from dwlt.runs.plan import Plan
 from dwlt.spec import load_experiment
+from tests.plugin_package import installed
 
 from .engine_runs import computed, small
 
@@ -283,7 +284,7 @@ def test_every_event_can_be_sent() -> None:
 @pytest.mark.parametrize(
     ("name", "said", "message"),
     [
-        ("rya", (), "no engine 'rya'"),
+        ("rya", (), "there is no engine 'rya'"),
         ("local", ("cpus=2",), "has no option 'cpus'"),
         ("ray", ("adress=auto",), "has no option 'adress'"),
         ("ray", ("cpus=two",), "whole number above 0"),
@@ -297,21 +298,13 @@ def test_mistakes_in_options(name: str, said: tuple[str, ...], message: str) -> 
         open_engine(name, options.read(said), Resources())
 
 
-def test_engines_of_others_come_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Point:
-        name = "bench"
-
-        @staticmethod
-        def load() -> Any:
-            return lambda options, resources: Bench()
-
-    monkeypatch.setattr(
-        "dwlt.grid.engines.metadata.entry_points",
-        lambda group: [Point] if group == "dwlt.engines" else [],
-    )
-    found = open_engine("bench", {}, Resources())
-    assert isinstance(found, Remote)
-    assert isinstance(found.cluster, Bench)
+def test_engines_of_others_come_by_entry_point(tmp_path: Path) -> None:
+    files = {"own_engine.py": "def make(options, resources):\n    return (options, resources)\n"}
+    with installed(tmp_path, {"dwlt.engines": {"bench": "own_engine:make"}}, files):
+        found = open_engine("bench", {"a": "b"}, Resources(2))
+        assert isinstance(found, Remote)
+        made: Any = found.cluster
+        assert made == ({"a": "b"}, Resources(2))
 
 
 def test_resources_without_an_engine_are_refused(cli: Any, tmp_path: Path) -> None:

@@ -277,6 +277,7 @@ WORKS = {
     "HeadFirst": "out",
     "TwoHeads": "main",
     "SharedNorm": "fc",
+    "Tied": "fc",
     "SkipsAtRandom": "net.6",
     "InPlace": "net.6",
 }
@@ -310,11 +311,10 @@ REFUSED = {
     "double": "forward pass in evaluation mode fails: RuntimeError: .*double",
     "half": "forward pass in evaluation mode fails: RuntimeError: .*Half",
     "generator": "copying it fails: TypeError: cannot pickle 'generator'",
-    "flat": "no 2-d convolution",
+    "flat": "no conv weights",
     "ends": r"building it with ends\(num_classes=5\) fails: .*\(SystemExit: no GPU found\) "
     rf"\({MODULE}.py, line \d+\)",
     "raises": rf"fails: AssertionError: too few classes \({MODULE}.py, line \d+\)",
-    "Tied": "'one.weight' and 'two.weight' are one tensor|'two.weight' and 'one.weight' are one",
     "TrainTuple": "returns tuple of 2 for 2 images of 5 classes in training mode",
     "Keyed": "returns dict with the keys 'logits'",
     "Wrapped": "returns Output for 2 images",

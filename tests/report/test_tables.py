@@ -57,6 +57,20 @@ def test_plain_tables(make: Maker) -> None:
     assert {len(row) for row in group.rows} == {len(group.head)}
 
 
+def test_the_share_of_all_parameters_stands_beside_that_of_the_prunable_ones(make: Maker) -> None:
+    make.network(0, ([90], [20], [85], [50]), parameters=1600)
+    make.network(6, ([90], [20], [85], [50]), parameters=1600)
+    report = assess(collect(make.root), settings=PAPER)
+    (group,) = json.loads(json_text(report))["groups"]
+    # 262 of 1000 prunable weights, and all 600 others.
+    assert (group["tickets"][0]["parameters"], group["tickets"][0]["kept_of_all"]) == (
+        1600,
+        0.53875,
+    )
+    table = plain_tables(report)[1]
+    assert [row[-1] for row in table.rows] == ["100.00%", "", "53.87%"]
+
+
 def test_no_groups_no_tables(make: Maker) -> None:
     assert plain_tables(assess(collect(make.root), settings=PAPER)) == []
 
@@ -102,7 +116,7 @@ def test_json_keys_are_pinned(study: Maker) -> None:
         *("fraction", "group", "one_checkpoint_extreme_sparsity", "pretrain", "prune", "rule"),
         *("runs", "slug", "task", "tested", "tickets", "views"),
     ]
-    search = ["id", "method", "name", "of", "regime", "rewind", "task"]
+    search = ["criterion", "id", "method", "name", "of", "regime", "rewind", "scope", "task"]
     assert sorted(group["prune"]) == search
     assert sorted(group["dense"]) == ["numbers", "one_checkpoint", "seeds", "total"]
     numbers = ["adversarial_ra", "adversarial_sa", "standard_ra", "standard_sa"]
@@ -111,8 +125,17 @@ def test_json_keys_are_pinned(study: Maker) -> None:
     assert sorted(group["dense"]["numbers"]["standard_sa"]) == sorted([*level, "needed"])
     ticket = group["tickets"][0]
     assert sorted(ticket) == [
-        *("counted", "kept", "layers", "margin", "missing", "numbers", "one_checkpoint"),
-        *("paper", "round", "seeds", "sparsity", "total", "verdict"),
+        *("counted", "kept", "kept_of_all", "layers", "margin", "missing", "numbers"),
+        *(
+            "one_checkpoint",
+            "paper",
+            "parameters",
+            "round",
+            "seeds",
+            "sparsity",
+            "total",
+            "verdict",
+        ),
     ]
     assert sorted(ticket["one_checkpoint"]) == ["numbers", "verdict"]
     assert sorted(ticket["numbers"]) == numbers

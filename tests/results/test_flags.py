@@ -15,9 +15,9 @@ from dwlt.results.flags import Value, texts
 SAMPLE: dict[str, Value] = {
     **dict.fromkeys(("layers", "attacks", "rounds", "searches"), ("one", "two")),
     **dict.fromkeys(("blind", "n", "wavering", "fooled", "classes", "epoch", "most", "ways"), 3),
-    **dict.fromkeys(("fewest", "wanted", "round"), 2),
+    **dict.fromkeys(("fewest", "wanted", "round", "parameters"), 2),
     **dict.fromkeys(("before", "after", "ra", "sa", "mean", "one_step", "multi_step"), 0.25),
-    **dict.fromkeys(("strong_ra", "weak_ra", "ratio"), 0.5),
+    **dict.fromkeys(("strong_ra", "weak_ra", "ratio", "share"), 0.5),
 }
 
 

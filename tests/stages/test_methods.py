@@ -51,7 +51,7 @@ def test_counts_and_lineage_are_those_of_imp(method: str, cli_json: Json, base: 
     assert all(b.is_subset(a) for a, b in itertools.pairwise(masks))
     assert [m.meta["weights"] for m in masks] == [r["weights"] for r in rounds]
     assert {r["method"] for r in rounds} == {method}
-    trained = method in ("imp", "oneshot")
+    trained = method in ("imp", "oneshot", "hydra")
     assert {r["regime"] for r in rounds} == {"adversarial" if trained else "none"}
 
 

@@ -52,6 +52,9 @@ ADDED = {
     "values": "of a flag",
     "ids": "of a result",
     "outcomes": "of a transfer or evaluation",
+    "parameters": "of a ticket",
+    "criterion": "of a search",
+    "scope": "of a search",
 }
 """Keys that version 1 has got since its first files."""
 

@@ -8,7 +8,8 @@ use dwlt_core::Watch;
 use dwlt_core::digest::{self, RawTensor};
 use dwlt_core::files::checkpoint::Checkpoint;
 use dwlt_core::files::{apply, atomic, packed, safetensors, sniff};
-use dwlt_core::select::{self, Keep, Options, Scope};
+use dwlt_core::select::{self, Keep, Options, Pattern, Scope};
+use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 
 use crate::arrays::Weights;
@@ -82,16 +83,56 @@ pub(crate) fn select_magnitude(
     scope: &str,
 ) -> Result<MaskSet> {
     let options = options(within, scope)?;
+    let masks = with_weights(py, tensors, |given, watch| {
+        select::magnitude_anywhere(given, keep.keep(), Options { watch, ..options })
+    })?;
+    Ok(MaskSet::from(masks))
+}
+
+/// LAMP scores of weights, one array of doubles for each tensor.
+#[pyfunction]
+#[pyo3(signature = (tensors, *, within=None))]
+pub(crate) fn lamp_scores<'py>(
+    py: Python<'py>,
+    tensors: Vec<(String, Bound<'py, PyAny>, String)>,
+    within: Option<&MaskSet>,
+) -> Result<Vec<Bound<'py, PyArray1<f64>>>> {
+    let options = options(within, "global")?;
+    let scores = with_weights(py, tensors, |given, watch| {
+        select::lamp_scores(given, Options { watch, ..options })
+    })?;
+    Ok(scores.into_iter().map(|scores| scores.into_pyarray(py)).collect())
+}
+
+/// Keep the weights of largest magnitude that a pattern such as 2:4 allows.
+#[pyfunction]
+#[pyo3(signature = (tensors, *, pattern, within=None))]
+pub(crate) fn select_structured(
+    py: Python<'_>,
+    tensors: Vec<(String, Bound<'_, PyAny>, String)>,
+    pattern: &str,
+    within: Option<&MaskSet>,
+) -> Result<MaskSet> {
+    let (options, pattern) = (options(within, "global")?, pattern.parse()?);
+    let masks = with_weights(py, tensors, |given, watch| {
+        select::structured(given, pattern, Options { watch, ..options })
+    })?;
+    Ok(MaskSet::from(masks))
+}
+
+/// Borrows weights, and has the core work with them.
+fn with_weights<T: Send>(
+    py: Python<'_>,
+    tensors: Vec<(String, Bound<'_, PyAny>, String)>,
+    work: impl FnOnce(&[select::Weights<'_>], Watch<'_>) -> dwlt_core::Result<T> + Send,
+) -> Result<T> {
     let raised = Raised::default();
     let borrowed: Vec<Weights<'_>> = tensors
         .into_iter()
         .map(|(name, array, dtype)| Weights::borrow(name, &array, &dtype, &raised))
         .collect::<Result<_>>()?;
     let given = borrowed.iter().map(Weights::given).collect::<Result<Vec<_>>>()?;
-    let select = |watch: Watch<'_>| {
-        select::magnitude_anywhere(&given, keep.keep(), Options { watch, ..options })
-    };
-    Ok(MaskSet::from(watched_with(py, None, &raised, select)?))
+    watched_with(py, None, &raised, |watch: Watch<'_>| work(&given, watch))
 }
 
 /// Keep exactly `keep` weights at random, as the seed, names and indices say.
@@ -124,22 +165,45 @@ pub(crate) fn checkpoint_tensors(
     Ok(tensors.map(|tensor| (tensor.name, tensor.dtype, tensor.shape)).collect())
 }
 
-/// Keep exactly `keep` weights of a checkpoint's tensors, those of largest magnitude.
+/// Keep weights of a checkpoint's tensors: `keep` of largest magnitude or highest LAMP score, or
+/// those that a pattern allows.
 #[pyfunction]
-#[pyo3(signature = (path, names, *, keep, within=None, scope="global", progress=None))]
+#[pyo3(signature = (path, names, *, keep=None, within=None, scope="global", progress=None,
+    criterion="magnitude", pattern=None))]
+#[allow(clippy::too_many_arguments)] // they are keywords in Python
 pub(crate) fn select_checkpoint(
     py: Python<'_>,
     path: PathBuf,
     names: Vec<String>,
-    keep: Count,
+    keep: Option<Count>,
     within: Option<&MaskSet>,
     scope: &str,
     progress: Option<&Progress>,
+    criterion: &str,
+    pattern: Option<&str>,
 ) -> Result<MaskSet> {
     let options = options(within, scope)?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let pattern: Option<Pattern> = pattern.map(str::parse).transpose()?;
+    let lamp = match criterion {
+        "magnitude" => false,
+        "lamp" => true,
+        other => {
+            let message = format!("criterion must be \"magnitude\" or \"lamp\", not {other:?}");
+            return Err(mask_error(message));
+        }
+    };
+    if pattern.is_some() == keep.is_some() || (pattern.is_some() && lamp) {
+        return Err(mask_error("give a number of weights to keep, or a pattern".to_owned()));
+    }
     let select = |watch: Watch<'_>| {
-        Checkpoint::open(&path)?.magnitude(&names, keep.keep(), Options { watch, ..options })
+        let (open, options) = (Checkpoint::open(&path)?, Options { watch, ..options });
+        match (pattern, &keep) {
+            (Some(pattern), _) => open.structured(&names, pattern, options),
+            (None, Some(keep)) if lamp => open.lamp(&names, keep.keep(), options),
+            (None, Some(keep)) => open.magnitude(&names, keep.keep(), options),
+            (None, None) => unreachable!("one of them is given"),
+        }
     };
     Ok(MaskSet::from(watched(py, progress, select)?))
 }

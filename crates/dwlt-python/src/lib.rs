@@ -19,8 +19,8 @@ mod _core {
     #[pymodule_export]
     use super::functions::{
         Progress, apply_to_file, checkpoint_tensors, count_to_remove, digest_file, digest_tensors,
-        dtype_bits, pack_to_file, run_id, select_checkpoint, select_magnitude, select_random,
-        sniff_file, unpack_to_file, write_atomic,
+        dtype_bits, lamp_scores, pack_to_file, run_id, select_checkpoint, select_magnitude,
+        select_random, select_structured, sniff_file, unpack_to_file, write_atomic,
     };
     #[pymodule_export]
     use super::ledger::Ledger;

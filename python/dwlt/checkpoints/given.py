@@ -13,7 +13,7 @@ from dwlt.models.files import digest, find_model, model_bytes, read_metadata
 from dwlt.results import RunRef
 from dwlt.runs import layout
 from dwlt.runs.context import Context
-from dwlt.runs.plan import SourceWeights
+from dwlt.runs.plan import SourceWeights, layers_in
 from dwlt.runs.verify import require_as_committed
 from dwlt.spec import ModelSpec, TaskSpec
 
@@ -57,7 +57,9 @@ def _source(file: Path, blueprint: Blueprint, name: str) -> SourceWeights:
     # Not a run, so it has no id of its own; the weights' digest tells as much.
     id8 = found.rpartition(":")[2][:8]
     pretrain = RunRef(id8, name, blueprint.regime or "given")
-    return SourceWeights(file, found, blueprint.model, images=None, pretrain=pretrain)
+    return SourceWeights(
+        file, found, blueprint.model, images=None, pretrain=pretrain, layers=layers_in(file)
+    )
 
 
 def _keep(imported: Imported, name: str, context: Context) -> Path:

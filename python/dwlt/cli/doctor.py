@@ -55,11 +55,17 @@ def packages() -> list[dict[str, Any]]:
 def additions() -> list[dict[str, Any]]:
     """What other packages add by entry points, each imported to see whether it can be."""
     from dwlt.data.registry import TASKS
+    from dwlt.grid.engines import ENGINES
     from dwlt.models.build import list_names
     from dwlt.plugins import GROUPS, problems
     from dwlt.spec.regimes import OWN
 
-    own = {"dwlt.objectives": OWN, "dwlt.models": list_names(), "dwlt.tasks": TASKS.own}
+    own = {
+        "dwlt.objectives": OWN,
+        "dwlt.models": list_names(),
+        "dwlt.tasks": TASKS.own,
+        "dwlt.engines": ENGINES.own,
+    }
     return [
         check(
             f"{GROUPS[one.group]} {one.name}",

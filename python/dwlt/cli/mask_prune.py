@@ -1,4 +1,4 @@
-"""``dwlt mask prune``: masks by magnitude from a checkpoint, which is read in pieces."""
+"""``dwlt mask prune``: masks of a checkpoint's weights, which are read in pieces."""
 
 from __future__ import annotations
 
@@ -31,10 +31,22 @@ from dwlt.cli.streams import echo
 )
 @click.option(
     "--scope",
-    type=click.Choice(["global", "tensor"]),
+    metavar="SCOPE",
     default="global",
     show_default=True,
-    help="Whether all weights compete, or each tensor keeps its share.",
+    help="Whether all weights compete (global), each tensor keeps its share (tensor) or that of "
+    "the Erdős-Rényi-Kernel rule (erk), or a pattern says what is kept: 2:4 keeps at most two of "
+    "every four inputs, and takes no --rate, --sparsity or --keep.",
+)
+@click.option(
+    "--criterion",
+    type=click.Choice(["magnitude", "lamp", "random"]),
+    default="magnitude",
+    show_default=True,
+    help="What weights are ranked by: magnitude, layer-adaptive magnitude, or a draw.",
+)
+@click.option(
+    "--seed", metavar="N", type=click.IntRange(0, 2**64 - 1), help="Of --criterion random."
 )
 @out_option
 @json_option
@@ -47,13 +59,16 @@ def command(
     within: Path | None,
     only: tuple[str, ...],
     scope: str,
+    criterion: str,
+    seed: int | None,
     out: Path,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write the masks that keep the weights of largest magnitude of WEIGHTS.
+    """Write the masks that keep the weights of largest magnitude of WEIGHTS, or by another rank.
 
-    WEIGHTS is a safetensors file, an index of several, or a folder with either.
+    WEIGHTS is a safetensors file, an index of several, or a folder with either. Criteria that need
+    images are for `dwlt prune`.
 
     \b
     Examples:
@@ -61,14 +76,23 @@ def command(
       dwlt mask prune model.safetensors --rate 0.2 --within 1.safetensors \\
         -o 2.safetensors
       dwlt mask prune checkpoint/ --sparsity 0.5 --only '*.mlp.*' -o 3.safetensors
+      dwlt mask prune model.safetensors --sparsity 0.9 --criterion lamp -o 4.safetensors
+      dwlt mask prune model.safetensors --scope 2:4 --within 1.safetensors \\
+        -o 5.safetensors
     """
     from dwlt import _core
     from dwlt.cli.show import emit_json, watch
     from dwlt.masks.origin import require_digest
-    from dwlt.masks.selection import bytes_of, prune_checkpoint, unranked
+    from dwlt.masks.selection import bytes_of, is_pattern, prune_checkpoint, unranked
     from dwlt.outputs import require_other, require_writable
     from dwlt.units import sparsity_text
 
+    if seed is not None and criterion != "random":
+        raise click.UsageError("--seed belongs to --criterion random: nothing else is drawn")
+    if scope not in ("global", "tensor", "erk") and not is_pattern(scope):
+        raise click.UsageError(
+            f"--scope is global, tensor, erk or a pattern such as 2:4, not {scope!r}"
+        )
     require_other(out, weights, within)
     parent = _core.MaskSet.load(within) if within else None
     size = bytes_of(weights)
@@ -84,7 +108,9 @@ def command(
             sparsity=sparsity,
             keep=keep,
             within=parent,
-            scope="tensor" if scope == "tensor" else "global",
+            scope=scope,
+            criterion=criterion,  # type: ignore[arg-type]  # a choice of the option
+            seed=seed or 0,
             only=only or None,
             progress=looked,
         )
@@ -94,6 +120,7 @@ def command(
         weights=digest,
         parent=None if parent is None else parent.digest,
     )
+    dropped = 0 if parent is None else parent.kept - masks.kept
     # Where the user has named the tensors, the core refuses such types by name.
     left = {} if only or parent is not None else unranked(weights)
     empty = [name for name, kept, total in masks.layers() if total and not kept]
@@ -106,6 +133,7 @@ def command(
                 "digest": masks.digest,
                 "empty": empty,
                 "unranked": left,
+                "dropped": dropped,
             }
         )
     elif not quiet:
@@ -122,3 +150,11 @@ def command(
             f"sparsity {sparsity_text(masks.kept, masks.total)}",
             err=True,
         )
+        if parent is not None and is_pattern(scope):
+            share = dropped / max(1, parent.kept)
+            echo(
+                f"{scope} drops {dropped:,} of the {parent.kept:,} weights that {within} keeps "
+                f"({share:.2%}): what was measured of that ticket does not hold for this one. "
+                "Apply it (`dwlt mask apply`) and score it anew (`dwlt evaluate`)",
+                err=True,
+            )

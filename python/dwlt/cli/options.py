@@ -14,6 +14,7 @@ import click
 from dwlt.cli import devices
 from dwlt.cli.paths import Folder, OutFile
 from dwlt.cli.streams import echo, on_terminal
+from dwlt.trackers import NAMES
 
 if TYPE_CHECKING:
     from dwlt.ranks import Group
@@ -173,6 +174,13 @@ work_options = (
         show_default=True,
         help="Processes that read images of sets too large for memory; auto: one less than cores.",
     ),
+    click.option(
+        "--tracker",
+        "trackers",
+        type=click.Choice(NAMES),
+        multiple=True,
+        help="Tell a tracker of every epoch; its files go below --runs. Repeatable.",
+    ),
     json_option,
     quiet_option,
 )
@@ -191,6 +199,7 @@ class Settings:
     workers: int | None
     as_json: bool
     quiet: bool
+    trackers: tuple[str, ...] = ()
     devices: int | None = None
 
     def group(self) -> Group | None:

@@ -32,9 +32,9 @@ def command(
     retry_failed: bool,
     dry_run: bool,
 ) -> None:
-    """Find tickets, by iterative magnitude pruning or as a control.
+    """Find tickets, by iterative magnitude pruning, another criterion, or as a control.
 
-    Each round trains the network under the last mask, removes RATE of the remaining convolution
+    Each round trains the network under the last mask, removes RATE of the remaining prunable
     weights by global magnitude, and rewinds the others to their pre-trained values. Pre-trains
     first when that is still missing. Round 6 is 73.79% sparse, round 10 89.26%, round 20 98.85%.
 
@@ -42,6 +42,7 @@ def command(
     --method says how tickets are made:
       imp               iterative magnitude pruning, as above
       oneshot           trained once, then cut to the sparsity of each round
+      hydra             scores trained under the regime, on pre-trained weights
       random            drawn from all weights
       layerwise-random  the same share of each layer, drawn
       shuffled          as many weights of each layer as imp keeps, elsewhere
@@ -54,6 +55,9 @@ def command(
       dwlt prune --rounds 20
       dwlt prune --regime standard --pretrain-regime standard
       dwlt prune --method shuffled --rounds 10
+      dwlt prune --method oneshot --criterion snip --set prune.train.epochs=0
+      dwlt prune --method random --scope erk
+      dwlt prune --scope 2:4 --rounds 1
       dwlt prune --on downstream --rewind-epoch 2
       dwlt prune --config my.toml --weights resnet18.safetensors
     """

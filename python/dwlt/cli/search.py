@@ -57,9 +57,23 @@ search_options = (
     ),
     click.option(
         "--method",
-        type=click.Choice(["imp", "oneshot", "random", "layerwise-random", "shuffled", "reinit"]),
+        type=click.Choice(
+            ["imp", "oneshot", "hydra", "random", "layerwise-random", "shuffled", "reinit"]
+        ),
         help="How tickets are made: imp, iterative magnitude pruning; or a control. "
         "Default: the config's.",
+    ),
+    click.option(
+        "--criterion",
+        metavar="NAME",
+        help="What weights are ranked by, of --method imp and oneshot: magnitude, lamp, random, "
+        "snip, grasp, synflow, taylor, hydra, or another package's. Default: the config's.",
+    ),
+    click.option(
+        "--scope",
+        metavar="SCOPE",
+        help="Which weights are ranked together: global, tensor (each layer keeps its share), erk "
+        "(Erdős-Rényi-Kernel densities), or a pattern such as 2:4. Default: the config's.",
     ),
     click.option(
         "--regime",
@@ -100,6 +114,8 @@ class SearchOptions:
     rewind: str | None
     rewind_epoch: int | None
     method: str | None
+    criterion: str | None
+    scope: str | None
     regime: str | None
     pretrain_regime: str | None
     weights: str | None
@@ -126,6 +142,8 @@ class SearchOptions:
             "prune__rate": self.rate,
             "prune__on": self._on,
             "prune__method": self.method,
+            "prune__criterion": self.criterion,
+            "prune__scope": self.scope,
             "prune__regime": self.regime,
             "prune__rewind": self.rewind_epoch if self.rewind is None else self.rewind,
             "pretrain__regime": self.pretrain_regime,
@@ -168,9 +186,13 @@ class SearchOptions:
 
         Controls made of an imp search heed what that search does.
         """
-        from dwlt.spec import OF_A_SEARCH, TRAINED, methods_of
+        from dwlt.spec import OF_A_SEARCH, SCORED, TRAINED, methods_of
 
         methods = methods_of(experiment)
+        if self.criterion is not None and not set(methods) & {*SCORED, *OF_A_SEARCH}:
+            raise click.UsageError(
+                f"--criterion belongs to --method imp and oneshot, not to {', '.join(methods)}"
+            )
         if not set(methods) & {*TRAINED, *OF_A_SEARCH}:
             for name, value in (("--regime", self.regime), ("--on", self.on)):
                 if value is not None:

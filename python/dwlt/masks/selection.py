@@ -11,13 +11,18 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from os import PathLike
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from dwlt import _core
 from dwlt.errors import MaskError
 from dwlt.masks.arrays import Array, for_core
+from dwlt.masks.densities import erk_counts
 
-Scope: TypeAlias = Literal["global", "tensor"]
+Scope: TypeAlias = Literal["global", "tensor", "erk"] | str
+"""What competes with what: all weights ("global"); those of a tensor, which keeps its share of the
+count ("tensor") or the share that the Erdős-Rényi-Kernel rule gives it ("erk"); or those of a
+group, as "2:4", which says the count as well."""
+Criterion: TypeAlias = Literal["magnitude", "lamp", "random"]
 Keep: TypeAlias = int | Mapping[str, int]
 
 _FLOATS = {"F64", "F32", "F16", "BF16"}
@@ -31,10 +36,13 @@ def prune_magnitude(
     keep: Keep | None = None,
     within: _core.MaskSet | None = None,
     scope: Scope = "global",
+    criterion: Criterion = "magnitude",
+    seed: int = 0,
 ) -> _core.MaskSet:
     """Keep the weights of largest magnitude, exactly as many as asked for.
 
-    Exactly one of ``rate``, ``sparsity`` and ``keep`` is given.
+    Exactly one of ``rate``, ``sparsity`` and ``keep`` is given; none with a pattern, which says
+    the count itself.
 
     Args:
         weights: tensors or arrays by name, in the order that breaks ties. CPU tensors and arrays
@@ -43,15 +51,95 @@ def prune_magnitude(
         sparsity: share of all weights to be without in the end, rounded half to even.
         keep: number of weights to keep, or one number for each tensor.
         within: only weights kept there compete; nothing removed comes back.
-        scope: "tensor" gives each tensor its proportional share instead of comparing all.
+        scope: "tensor" gives each tensor its proportional share instead of comparing all, "erk"
+            the share of the Erdős-Rényi-Kernel rule; "2:4" keeps at most 2 of every 4 inputs.
+        criterion: "lamp" compares layer-adaptive magnitudes; "random" draws, as ``prune_random``.
+        seed: of what is drawn.
 
     Raises:
         MaskError: a weight is NaN, a count cannot be met, or ``within`` does not fit.
     """
+    if criterion == "random":
+        return prune_random(
+            weights,
+            rate=rate,
+            sparsity=sparsity,
+            keep=keep,
+            within=within,
+            scope=scope,
+            seed=seed,
+        )
     tensors = [(name, *for_core(name, array)) for name, array in weights.items()]
     shapes = {name: tuple(given.shape) for name, given, _ in tensors}
-    count = count_to_keep(shapes, rate=rate, sparsity=sparsity, keep=keep, within=within)
-    return _core.select_magnitude(tensors, keep=count, within=within, scope=scope)
+    count = wanted_count(
+        shapes, scope, rate=rate, sparsity=sparsity, keep=keep, within=within, criterion=criterion
+    )
+    if criterion == "lamp":
+        scores = _core.lamp_scores(tensors, within=within)
+        tensors = [
+            (name, one.reshape(shapes[name]), "float64")
+            for (name, _, _), one in zip(tensors, scores, strict=True)
+        ]
+    return select(tensors, keep=count, within=within, scope=scope)
+
+
+def is_pattern(scope: str) -> bool:
+    """Whether a scope is a pattern such as "2:4"."""
+    return ":" in scope
+
+
+def select(
+    tensors: Sequence[tuple[str, Any, str]],
+    *,
+    keep: int | list[int] | None,
+    within: _core.MaskSet | None,
+    scope: Scope,
+) -> _core.MaskSet:
+    """The core's selection in any scope.
+
+    Args:
+        tensors: as ``_core.select_magnitude`` takes them.
+        keep: number of weights to keep, in all or of each; None with a pattern.
+        within, scope: as in ``prune_magnitude``.
+
+    Raises:
+        MaskError: as ``prune_magnitude``.
+    """
+    if is_pattern(scope):
+        return _core.select_structured(tensors, pattern=scope, within=within)
+    assert keep is not None
+    if scope == "erk" and isinstance(keep, int):
+        shapes = {name: tuple(given.shape) for name, given, _ in tensors}
+        keep, scope = erk_counts(shapes, keep, _available(within)), "tensor"
+    return _core.select_magnitude(tensors, keep=keep, within=within, scope=scope)
+
+
+def _available(within: _core.MaskSet | None) -> dict[str, int] | None:
+    return None if within is None else {name: kept for name, kept, _ in within.layers()}
+
+
+def wanted_count(
+    shapes: Mapping[str, Sequence[int]],
+    scope: Scope,
+    *,
+    rate: float | None,
+    sparsity: float | None,
+    keep: Keep | None,
+    within: _core.MaskSet | None,
+    criterion: Criterion = "magnitude",
+) -> int | list[int] | None:
+    """As ``count_to_keep``; None with a pattern, which nothing may be given beside.
+
+    Raises:
+        MaskError: as ``count_to_keep``; a count or another criterion beside a pattern.
+    """
+    if not is_pattern(scope):
+        return count_to_keep(shapes, rate=rate, sparsity=sparsity, keep=keep, within=within)
+    if [rate, sparsity, keep] != [None, None, None]:
+        raise MaskError(f"{scope} says itself how many weights are kept: leave the count out")
+    if criterion != "magnitude":
+        raise MaskError(f"{scope} compares magnitudes, not {criterion}")
+    return None
 
 
 def prune_random(
@@ -79,8 +167,12 @@ def prune_random(
     Raises:
         MaskError: a count cannot be met, or ``within`` does not fit.
     """
+    if is_pattern(scope):
+        raise MaskError(f"{scope} is a pattern of magnitudes, and nothing is drawn by one")
     shapes = {name: _shape_of(given) for name, given in weights.items()}
     count = count_to_keep(shapes, rate=rate, sparsity=sparsity, keep=keep, within=within)
+    if scope == "erk" and isinstance(count, int):
+        count, scope = erk_counts(shapes, count, _available(within)), "tensor"
     return _core.select_random(
         list(shapes.items()), keep=count, seed=seed, within=within, scope=scope
     )
@@ -94,6 +186,8 @@ def prune_checkpoint(
     keep: Keep | None = None,
     within: _core.MaskSet | None = None,
     scope: Scope = "global",
+    criterion: Criterion = "magnitude",
+    seed: int = 0,
     only: Sequence[str] | None = None,
     progress: _core.Progress | None = None,
 ) -> _core.MaskSet:
@@ -104,7 +198,8 @@ def prune_checkpoint(
 
     Args:
         path: a safetensors file, an index (``*.safetensors.index.json``), or a folder of such.
-        rate, sparsity, keep, within, scope: as in ``prune_magnitude``.
+        rate, sparsity, keep, within, scope, criterion, seed: as in ``prune_magnitude``. LAMP
+            takes 8 bytes of memory per weight; for a random draw the weights are not read.
         only: patterns (``*``, ``?``) of the names to prune. By default those of ``within``, or
             else every floating-point tensor of two dimensions or more. Given with ``within``, they
             choose among its tensors: those chosen are pruned further, and ``rate``, ``sparsity``
@@ -136,10 +231,24 @@ def prune_checkpoint(
         if absent is not None:
             raise MaskError(f"{path} has no tensor {absent!r}, which the masks cover")
         chosen = _core.MaskSet.from_bools({name: within[name] for name in within if name in shapes})
-    count = count_to_keep(shapes, rate=rate, sparsity=sparsity, keep=keep, within=chosen)
-    masks = _core.select_checkpoint(
-        path, list(shapes), keep=count, within=chosen, scope=scope, progress=progress
-    )
+    counts: dict[str, Any] = {"rate": rate, "sparsity": sparsity, "keep": keep}
+    if criterion == "random":
+        masks = prune_random(shapes, **counts, within=chosen, scope=scope, seed=seed)
+    else:
+        count = wanted_count(shapes, scope, **counts, within=chosen, criterion=criterion)
+        if scope == "erk" and isinstance(count, int):
+            count, scope = erk_counts(shapes, count, _available(chosen)), "tensor"
+        pattern = scope if is_pattern(scope) else None
+        masks = _core.select_checkpoint(
+            path,
+            list(shapes),
+            keep=count,
+            within=chosen,
+            scope="global" if pattern else scope,
+            progress=progress,
+            criterion=criterion,
+            pattern=pattern,
+        )
     if within is None or chosen is within:
         return masks
     # The others stay as they are.

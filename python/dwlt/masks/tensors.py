@@ -7,6 +7,7 @@ renamed parameters. Counting, thresholds and files belong to ``dwlt._core``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch.nn import Parameter
 from dwlt import _core
 from dwlt.errors import MaskError, TrainingError
 from dwlt.masks.arrays import for_core
+from dwlt.masks.selection import select
 
 
 def to_tensors(
@@ -136,7 +138,7 @@ def check(params: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
 
 
 class Enforcer:
-    """Masks held on weights and momentum through a training, cheaply enough for every step.
+    """Masks held on weights and optimiser state through a training, cheaply enough for every step.
 
     Between steps a product with a 0/1 tensor of the weights' own type does (on the CPU it is many
     times faster than a fill by a boolean mask); ``zero_masked`` gives the exact form.
@@ -167,12 +169,20 @@ class Enforcer:
 
     @torch.no_grad()
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Masked weights and their momentum back to zero; called after each optimiser step."""
+        """Masked weights and what the optimiser remembers of them back to zero; called after each
+        optimiser step."""
         for param, factor in self._factors:
             param.mul_(factor)
-            momentum = optimizer.state.get(param, {}).get("momentum_buffer")
-            if momentum is not None:
-                momentum.mul_(factor)
+            for value in optimizer.state.get(param, {}).values():
+                if isinstance(value, Tensor) and value.shape == param.shape:
+                    value.mul_(factor)
+
+    @torch.no_grad()
+    def zero_gradients(self) -> None:
+        """Gradients of masked weights to zero, where their size would count."""
+        for param, factor in self._factors:
+            if param.grad is not None:
+                param.grad.mul_(factor)
 
     def zero_masked(self, optimizer: torch.optim.Optimizer) -> None:
         """Masked weights and all optimiser state exactly +0.0; before and after an epoch."""
@@ -207,6 +217,57 @@ def magnitude_masks(
     """
     tensors = [(name, *for_core(name, tensor)) for name, tensor in params.items()]
     return _core.select_magnitude(tensors, keep=keep, within=within, scope=scope)
+
+
+def score_masks(
+    scores: Mapping[str, Tensor], *, keep: int | None, within: _core.MaskSet, scope: str = "global"
+) -> _core.MaskSet:
+    """The ``keep`` weights of highest score, exactly, as the core selects them.
+
+    Args:
+        scores: real numbers of the weights' shapes, by name, in the order that breaks ties.
+        keep: how many; None where a pattern says it.
+        within: weights already removed stay removed, whatever their score.
+        scope: see ``masks.selection.Scope``.
+
+    Raises:
+        MaskError: as ``masks.selection.select``; a score is NaN.
+    """
+    tensors = [(name, *for_core(name, _ordered(score))) for name, score in scores.items()]
+    return select(tensors, keep=keep, within=within, scope=scope)
+
+
+def _ordered(score: Tensor) -> Tensor:
+    """Scores as magnitudes of the same order, which is what the core compares.
+
+    Those that are never negative are as they are. Of signed ones the bits of a float32, as an
+    integer that grows with the number, are a magnitude that is exact in a float64.
+    """
+    score = score.detach()
+    if not bool((score < 0).any()):
+        return score
+    # A zero of either sign is one zero.
+    bits = (score.to("cpu", torch.float32) + 0.0).view(torch.int32).to(torch.int64)
+    ordered = torch.where(bits < 0, -1 - (bits & 0x7FFFFFFF), bits) + 2**31
+    return torch.where(score.cpu().isnan(), math.nan, ordered.double())
+
+
+def lamp_scores(weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The core's LAMP scores, (double, on the weights' device) by name.
+
+    Args:
+        weights: by ordinary name.
+        masks: boolean, of the same shapes; weights that are not kept neither count nor score.
+
+    Raises:
+        MaskError: a weight is NaN.
+    """
+    within = _core.MaskSet.from_bools({name: masks[name].cpu().numpy() for name in weights})
+    found = _core.lamp_scores([(n, *for_core(n, w)) for n, w in weights.items()], within=within)
+    return {
+        name: torch.from_numpy(scores).view(weight.shape).to(weight.device)
+        for (name, weight), scores in zip(weights.items(), found, strict=True)
+    }
 
 
 def _require_fit(params: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:

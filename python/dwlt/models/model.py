@@ -62,7 +62,8 @@ class Model(nn.Module):
         return self.network(self.normalise(images))  # type: ignore[no-any-return]
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A name without the part that says it is the network's."""
     return name.removeprefix(_NETWORK)
 
 
@@ -71,7 +72,7 @@ def state_of(model: Model) -> dict[str, Tensor]:
 
     The normaliser's are "normalise.mean" and "normalise.std".
     """
-    return {_plain(name): tensor.detach() for name, tensor in model.state_dict().items()}
+    return {plain_name(name): tensor.detach() for name, tensor in model.state_dict().items()}
 
 
 def load_state(model: Model, state: Mapping[str, Tensor]) -> None:
@@ -113,20 +114,6 @@ def load_state(model: Model, state: Mapping[str, Tensor]) -> None:
 
 def _shape(tensor: Tensor) -> str:
     return "x".join(str(side) for side in tensor.shape) or "scalar"
-
-
-def prunable(model: Model) -> dict[str, nn.Parameter]:
-    """The weights that masks are about: of every 2-d convolution, in module order.
-
-    A head that is itself a convolution (SqueezeNet's) is left out: it is replaced when a ticket
-    moves to another task, and a mask must outlive that.
-    """
-    head = f"{_NETWORK}{model.head}"
-    return {
-        f"{_plain(name)}.weight": module.get_parameter("weight")
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Conv2d) and name != head
-    }
 
 
 def head_names(model: Model) -> list[str]:

@@ -24,10 +24,11 @@ from dwlt.models.build import build_model
 from dwlt.models.files import digest_of, model_bytes
 from dwlt.models.fits import require_shape
 from dwlt.models.guest import global_state_kept, guest
-from dwlt.models.model import Model, load_state, prunable, state_of
+from dwlt.models.layers import automatic_choice, prunable
+from dwlt.models.model import Model, load_state, state_of
 from dwlt.models.seeded import seeded
 from dwlt.models.tensors import require_kept, require_prunable
-from dwlt.spec import ModelSpec
+from dwlt.spec import LayerChoice, ModelSpec
 
 _TRIES = 8
 """Training steps before a weight counts as never reached: some networks skip layers at random."""
@@ -43,6 +44,7 @@ def rehearse(
     image_size: int,
     device: torch.device | str = "cpu",
     to_train: bool = True,
+    layers: LayerChoice | None = None,
 ) -> tuple[str, ...]:
     """Make sure that dwlt can train, attack, prune, save and rebuild a network.
 
@@ -54,6 +56,7 @@ def rehearse(
         device: where the work will be done.
         to_train: what fails in training, attack or pruning is an error; else it is told, and only
             what an evaluation needs must work.
+        layers: what is to be pruned; None: what would be if nobody said.
 
     Returns:
         What the user should know: parameters that do not train, or why nothing can be trained.
@@ -62,7 +65,9 @@ def rehearse(
         ModelError: naming the network, the part that fails, and why.
     """
     with global_state_kept():
-        return _Rehearsal(model, spec, channels, image_size, torch.device(device)).run(to_train)
+        layers = layers or automatic_choice(model)
+        work = _Rehearsal(model, spec, channels, image_size, torch.device(device), layers)
+        return work.run(to_train)
 
 
 class _Rehearsal:
@@ -73,7 +78,9 @@ class _Rehearsal:
         channels: int,
         image_size: int,
         device: torch.device,
+        layers: LayerChoice,
     ) -> None:
+        self.layers = layers
         self.name = spec.name
         self.spec = spec
         self.device = device
@@ -90,7 +97,7 @@ class _Rehearsal:
         work = self._copy(self.model, "copying it")
         notes: tuple[str, ...] = ()
         try:
-            notes = require_prunable(self.model, self.name)
+            notes = require_prunable(self.model, self.name, self.layers)
             self._train(work)
             logits = self._attack(work)
         except ModelError as error:
@@ -136,7 +143,7 @@ class _Rehearsal:
     def _train(self, work: Model) -> None:
         """Forward and backward in training mode, and one small step."""
         work.train()
-        names = dict(prunable(work))
+        names = prunable(work, self.layers)
         missing = set(names)
         with torch.enable_grad(), _statistics_of_one_batch(work):
             for seed in range(_TRIES):

@@ -7,7 +7,9 @@ from torch import nn
 
 from dwlt.errors import ModelError
 from dwlt.models.files import DTYPES
-from dwlt.models.model import Model, prunable, state_of
+from dwlt.models.layers import candidates, chosen, computed, prunable
+from dwlt.models.model import Model, plain_name, state_of
+from dwlt.spec import LayerChoice
 
 
 def require_kept(model: Model, name: str) -> None:
@@ -42,56 +44,55 @@ def require_kept(model: Model, name: str) -> None:
             )
 
 
-def require_prunable(model: Model, name: str) -> tuple[str, ...]:
+def require_prunable(model: Model, name: str, choice: LayerChoice) -> tuple[str, ...]:
     """Refuse a network whose weights cannot be pruned or trained one by one.
 
     Args:
         name: of the network, for the message.
+        choice: which of its weights are to be pruned.
 
     Returns:
         What the user should know: parameters that do not train because the network says so.
 
     Raises:
         ModelError: there is nothing to prune; or naming the first weight that is no parameter,
-            is shared, or is frozen.
+            is shared with something that is not pruned, or is frozen.
     """
-    for layer_name, layer in model.network.named_modules():
-        if isinstance(layer, nn.Conv2d) or layer_name == model.head:
-            _require_parameter(name, layer_name, layer)
-    weights = prunable(model)
-    if not weights:
+    wanted = chosen(model, choice)
+    head = [one for one in candidates(model) if one.layer == model.head]
+    for one in (*wanted, *head):
+        if one.weight is None:
+            raise computed(name, one)
+    if not wanted:
         raise ModelError(
-            f"{name} has no 2-d convolution, so there is nothing to prune",
-            hint="dwlt prunes the weights of nn.Conv2d layers",
+            f"{name} has no {choice.text}, so there is nothing to prune",
+            hint="dwlt prunes the weights of nn.Conv2d (conv), and of nn.Linear and "
+            "nn.MultiheadAttention (linear); the classifier is left out",
         )
-    _require_single(name, model, weights)
+    weights = prunable(model, choice)
+    _require_single(name, model, weights, {one.name for one in wanted})
     return _frozen(name, model, weights)
 
 
-def _require_parameter(name: str, layer_name: str, layer: nn.Module) -> None:
-    if layer._parameters.get("weight") is None:
-        made = ", ".join(repr(one) for one, _ in layer.named_parameters() if "weight" in one)
-        raise ModelError(
-            f"{name}: the weight of layer {layer_name!r} ({type(layer).__name__}) is no parameter "
-            f"but computed{f' from {made}' if made else ''}",
-            hint="masks need plain weights: leave weight_norm, spectral_norm and other "
-            "parametrizations away, or make them plain before the factory returns "
-            "(torch.nn.utils.parametrize.remove_parametrizations, remove_weight_norm, "
-            "remove_spectral_norm, prune.remove)",
-        )
+def _require_single(
+    name: str, model: Model, weights: dict[str, nn.Parameter], prunable_names: set[str]
+) -> None:
+    """No weight shares memory with what has no mask, or another one.
 
-
-def _require_single(name: str, model: Model, weights: dict[str, nn.Parameter]) -> None:
-    """No weight that can be pruned goes by two names: a mask of one would be a mask of both."""
+    Layers that have one parameter in common have one mask, by its first name.
+    """
     places = {weight.untyped_storage().data_ptr(): key for key, weight in weights.items()}
-    for key, tensor in state_of(model).items():
+    for key, tensor in model.state_dict(keep_vars=True).items():
+        key = plain_name(key)
         own = places.get(tensor.untyped_storage().data_ptr())
-        if own is not None and own != key:
-            raise ModelError(
-                f"{name}: {key!r} and {own!r} are one tensor, so that pruning one would prune the "
-                "other",
-                hint="give each layer a weight of its own",
-            )
+        if own is None or own == key or (tensor is weights[own] and key in prunable_names):
+            continue
+        raise ModelError(
+            f"{name}: {key!r} and {own!r} are one tensor, so that pruning one would prune the "
+            "other",
+            hint="give each layer a weight of its own, or let the layers have one nn.Parameter in "
+            "common, whole, and prune all of these layers: then it has one mask",
+        )
 
 
 def _frozen(name: str, model: Model, weights: dict[str, nn.Parameter]) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ def group_figure(verdict: GroupJudged, controls: ControlTable | None = None) -> 
     group = verdict.group
     part = "" if group.fraction == 1 else f", {100 * group.fraction:.6g}% of the data"
     attack = f"   (RA: {group.attack})" if group.attack else ""
-    start = f"{group.pretrain.regime} pre-training, {group.prune.method}"
+    start = f"{group.pretrain.regime} pre-training, {group.prune.how}"
     title = f"{clip(start, 60)} → {clip(group.task.name, 40)}{part}{attack}"
     present = {ticket.verdict for ticket in verdict.tickets}
     with style():

@@ -68,7 +68,7 @@ def density_tables(data: ReportData) -> tuple[DensityTable, ...]:
         ordered = [columns[number] for number in sorted(columns)]
         shapes = _shapes(ordered[0])
         alike = tuple(column for column in ordered if _shapes(column) == shapes)
-        how = [search.method, "" if search.regime == "none" else search.regime]
+        how = [search.how, "" if search.regime == "none" else search.regime]
         how.append(rewind_text(search.rewind))
         said = ", ".join(word for word in how if word)
         title = f"{names[pretrain.id]} pre-training: {said} ({search.label})"

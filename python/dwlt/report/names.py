@@ -29,7 +29,7 @@ def search_titles(groups: Sequence[Group]) -> list[str]:
 
 def group_slug(group: Group, taken: set[str]) -> str:
     """A file name for a group: lower case letters, digits and dashes, and never used twice."""
-    parts = [group.pretrain.regime, group.prune.method, group.task.name]
+    parts = [group.pretrain.regime, group.prune.how.replace("/", "-"), group.task.name]
     if group.fraction < 1:
         parts.append(f"{100 * group.fraction:.6g}pct")
     return unique_slug([*parts, group.prune.id], taken)

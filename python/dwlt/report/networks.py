@@ -90,6 +90,7 @@ COLUMNS = (
     Column("seeds", "Seeds", csv=False, drop=3),
     Column("round_shown", "Round", csv=False, json=False, drop=4),
     Column("kept_shown", "Weights kept", short="kept", csv=False, json=False, drop=2),
+    Column("all_shown", "Of all parameters", short="of all", csv=False, json=False, drop=2),
     Column("prune_rewind", json=False),
     Column("prune_of", json=False),
     Column("prune_task", json=False),
@@ -102,6 +103,8 @@ COLUMNS = (
     *(Column(f"margin.numbers.{n.key}", parts=OF_MARGIN) for n in NUMBERS),
     Column("counted"),
     Column("layers", csv=False),
+    Column("parameters"),
+    Column("kept_of_all"),
 )
 
 
@@ -126,7 +129,9 @@ def network_table(verdict: GroupJudged) -> Table:
         "– not measured."
     )
     title = verdict.group.label
-    return Table("networks", title, COLUMNS, tuple(rows), caption, note=margin_text(verdict))
+    told = any(network.parameters for network in verdict.group.networks)
+    columns = tuple(column for column in COLUMNS if told or column.key != "all_shown")
+    return Table("networks", title, columns, tuple(rows), caption, note=margin_text(verdict))
 
 
 def as_csv(verdict: GroupJudged, table: Table) -> Table:
@@ -165,7 +170,9 @@ def _dense_rows(verdict: GroupJudged) -> list[Row]:
     }
     needed: dict[str, Value] = {
         "sparsity_shown": Entry("to match"),
-        **dict.fromkeys(("verdict", "weakest", "seeds", "round_shown", "kept_shown"), Entry("")),
+        **dict.fromkeys(
+            ("verdict", "weakest", "seeds", "round_shown", "kept_shown", "all_shown"), Entry("")
+        ),
         **{f"numbers.{n.key}": Entry(_needed_text(verdict, n, numbers.get(n))) for n in NUMBERS},
     }
     return [Row({**cells, "weakest": Entry("")}, "dense"), Row(needed, "dense quiet")]
@@ -192,6 +199,7 @@ def _needed_text(verdict: GroupJudged, number: Number, dense: Measured | None) -
 
 
 def _counts(network: Network, shown: str) -> dict[str, Value]:
+    of_all = network.kept_of_all
     return {
         "round": network.round,
         "kept": network.kept,
@@ -201,6 +209,9 @@ def _counts(network: Network, shown: str) -> dict[str, Value]:
         "seeds": Entry(network_seeds(network), {r: list(network.seeds(r)) for r in REGIMES}),
         "round_shown": Entry(str(network.round)),
         "kept_shown": Entry(f"{network.kept:,}"),
+        "all_shown": Entry("–" if of_all is None else f"{of_all:.2%}"),
+        "parameters": network.parameters,
+        "kept_of_all": of_all,
     }
 
 

@@ -103,6 +103,11 @@ FLAGS: dict[str, FlagKind] = {
         "{multi_step:.0%} against {attack} (n={n}), a sign of catastrophic "
         "overfitting; use a random start, a smaller step or eps, or regime 'adversarial'"
     ),
+    # Of one search.
+    "small-part": _warning(
+        "only {share:.1%} of the network's {parameters:,} parameters are prunable ({kinds}): "
+        "sparsity is that of this part"
+    ),
     # Of results side by side.
     "ra-above-sa": _warning(
         "{what}: RA {ra:.2%} is above SA {sa:.2%}, "

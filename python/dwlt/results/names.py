@@ -33,9 +33,9 @@ def search_names(refs: Iterable[SearchRef], *, method: bool = False) -> dict[str
     def name(ref: SearchRef) -> str:
         regime = "" if ref.regime == "none" else ref.regime
         where = f" on {ref.task}" if tasks and ref.task is not None and regime else ""
-        words = [ref.method if method else "", f"{regime}{where}", rewind_text(ref.rewind)]
+        words = [ref.how if method else "", f"{regime}{where}", rewind_text(ref.rewind)]
         # A control from drawn lots has no regime, and has to be called something.
-        return ", ".join(word for word in words if word) or ref.method
+        return ", ".join(word for word in words if word) or ref.how
 
     return _told_apart(known, name)
 
@@ -43,9 +43,9 @@ def search_names(refs: Iterable[SearchRef], *, method: bool = False) -> dict[str
 def method_names(refs: Iterable[SearchRef]) -> dict[str, str]:
     """Names by id where the method says enough: "shuffled"; by more only where two share one."""
     known = {ref.id: ref for ref in refs}
-    count = Counter(ref.method for ref in known.values())
+    count = Counter(ref.how for ref in known.values())
     full = search_names(known.values(), method=True)
-    return {id_: ref.method if count[ref.method] == 1 else full[id_] for id_, ref in known.items()}
+    return {id_: ref.how if count[ref.how] == 1 else full[id_] for id_, ref in known.items()}
 
 
 def rewind_text(rewind: str | int) -> str:

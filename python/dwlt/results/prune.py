@@ -42,6 +42,8 @@ class PruneRound(TicketResult):
 
     rate: Share
     method: Text
+    criterion: Text = "magnitude"
+    scope: Text = "global"
     regime: Text
     rewind: Rewound = "pretrained"
     of: Origin | None = None
@@ -69,6 +71,8 @@ class PruneRound(TicketResult):
             rewind=self.rewind,
             of=self.of,
             task=self.task.name,
+            criterion=self.criterion,
+            scope=self.scope,
         )
 
     @property

@@ -72,11 +72,20 @@ class SearchRef(RunRef):
     rewind: Rewound = "pretrained"
     of: Origin | None = None
     task: Text | None = None
+    criterion: Text = "magnitude"
+    scope: Text = "global"
+
+    @property
+    def how(self) -> str:
+        """Method, criterion and scope in a word, as far as they are not the usual ones."""
+        usual = ("magnitude", "global")
+        more = [one for one in (self.criterion, self.scope) if one not in usual]
+        return "/".join([self.method, *more])
 
     @property
     def control(self) -> bool:
         """Whether it is anything but iterative magnitude pruning, which controls are held to."""
-        return self.method != "imp"
+        return self.how != "imp"
 
 
 @dataclass(frozen=True, slots=True, config=NARROW)

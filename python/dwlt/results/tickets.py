@@ -17,12 +17,15 @@ class TicketResult(RunResult):
     Attributes:
         kept, total: prunable weights that are kept, and all of them.
         layers: the same for each tensor, in the order of the network.
+        parameters: learned numbers of the whole network, which the prunable weights are part of;
+            None in files that do not say.
     """
 
     round: Count
     kept: Count
     total: Positive
     layers: tuple[Layer, ...]
+    parameters: Positive | None = None
 
     @model_validator(mode="after")
     def _counts_agree(self) -> Self:

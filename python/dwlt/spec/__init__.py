@@ -1,9 +1,11 @@
 """Specs: the resolved, validated settings of each stage, and the TOML they come from."""
 
 from dwlt.spec.base import Spec, identity_values
+from dwlt.spec.criteria import CRITERIA
 from dwlt.spec.experiment import Attacks, Experiment, describe, spread
 from dwlt.spec.frontier import FrontierSpec
 from dwlt.spec.grid import TRANSFER_REGIMES, Grid, GridTask, TransferRegime
+from dwlt.spec.layers import Kind, LayerChoice, automatic
 from dwlt.spec.load import (
     DEFAULT_PRESET,
     load_experiment,
@@ -24,6 +26,7 @@ from dwlt.spec.regimes import OBJECTIVES, Options, regime_names, require_regime,
 from dwlt.spec.stages import (
     METHODS,
     OF_A_SEARCH,
+    SCORED,
     TRAINED,
     EvaluateSpec,
     Method,
@@ -37,10 +40,12 @@ from dwlt.spec.verdict import VerdictPart
 from dwlt.spec.verify import VerifyPart
 
 __all__ = [
+    "CRITERIA",
     "DEFAULT_PRESET",
     "METHODS",
     "OBJECTIVES",
     "OF_A_SEARCH",
+    "SCORED",
     "TRAINED",
     "TRANSFER_REGIMES",
     "AttackSpec",
@@ -50,6 +55,8 @@ __all__ = [
     "FrontierSpec",
     "Grid",
     "GridTask",
+    "Kind",
+    "LayerChoice",
     "Method",
     "ModelSpec",
     "Options",
@@ -67,6 +74,7 @@ __all__ = [
     "VerdictPart",
     "VerifyPart",
     "at_rounds",
+    "automatic",
     "describe",
     "identity_values",
     "load_experiment",

@@ -15,12 +15,16 @@ from dwlt.spec.merge import merged
 from dwlt.spec.parts import AttackSpec, ModelSpec, Regime, ScoreSpec, TaskSpec, TrainSpec
 from dwlt.spec.regimes import is_regime, read_options, regime_of, split_awp
 from dwlt.spec.stages import (
+    SCOPED,
+    SCORED,
     TRAINED,
     EvaluateSpec,
+    Layers,
     Method,
     PretrainSpec,
     PruneSpec,
     Rewind,
+    Scope,
     TransferSpec,
 )
 from dwlt.spec.verdict import VerdictPart
@@ -137,7 +141,8 @@ class PrunePart(TrainingPart):
 
     Attributes:
         on: the task that rounds train on: "source" or "downstream".
-        method, rewind, rate, rounds: as in ``PruneSpec``.
+        method, rewind, rate, rounds, layers, include, exclude: as in ``PruneSpec``.
+        criterion, scope, iterations, images: as there, for the methods that heed them.
     """
 
     regime: Regime = "adversarial"
@@ -146,6 +151,13 @@ class PrunePart(TrainingPart):
     rewind: Rewind = "pretrained"
     rate: Annotated[float, Field(gt=0, lt=1)] = 0.2
     rounds: Annotated[int, Field(ge=1, le=1000)] = 20
+    layers: Layers = "auto"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    criterion: str = "magnitude"
+    scope: Scope = "global"
+    iterations: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    images: Annotated[int, Field(ge=1)] = 512
 
 
 class TransferPart(TrainingPart):
@@ -244,7 +256,18 @@ class Experiment(Spec):
             rewind=part.rewind if part.method == "imp" else "pretrained",
             rate=part.rate,
             rounds=part.rounds,
+            layers=part.layers,
+            include=part.include,
+            exclude=part.exclude,
+            **self._cut(),
         )
+
+    def _cut(self) -> dict[str, Any]:
+        """How rounds are cut, as far as the method heeds it."""
+        part = self.prune
+        scored = ("criterion", "iterations", "images") if part.method in SCORED else ()
+        scoped = ("scope",) if part.method in SCOPED else ()
+        return {name: getattr(part, name) for name in (*scored, *scoped)}
 
     def transfer_spec(self, regime: Regime, round_: int, seed: int) -> TransferSpec:
         """The spec of one cell of ``dwlt transfer``.

@@ -188,6 +188,10 @@ class AttackSpec(Spec):
         )
 
 
+Share = Annotated[float, Field(ge=0)]
+Point = tuple[Share, Share]
+
+
 class TrainSpec(Spec):
     """How a network is trained, at any stage.
 
@@ -195,6 +199,15 @@ class TrainSpec(Spec):
         regime: which loss is minimised on which images; see ``dwlt.spec.regimes``.
         options: of the regime, such as ``beta`` of TRADES; ``regime_options`` has all of them.
         lr: peak learning rate; schedules scale it per step.
+        momentum: of SGD; beta 1 of AdamW.
+        optimizer: "sgd", or "adamw", whose weight decay is decoupled and whose beta 2 is ``beta2``.
+        decay: whether weight decay is of all parameters, or of weights alone: not of biases and
+            normalisation layers, which is of no parameter with fewer than two dimensions.
+        clip: longest gradient, over all parameters that train; None: any.
+        ema: decay of an exponential moving average of the weights, which then is what is scored,
+            chosen and stored in place of the weights themselves; None: no average.
+        points: of schedule "linear": (epoch, share of ``lr``), straight lines in between; such as
+            [[0, 0], [12, 1], [30, 0]] for one cycle.
         batch_size: images per optimiser step.
         micro_batch: the most images that pass through the network at once; their gradients are
             averaged over the batch. BatchNorm's statistics and attacks see one micro-batch.
@@ -216,7 +229,7 @@ class TrainSpec(Spec):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     nesterov: bool = False
-    schedule: Literal["constant", "cosine", "multistep"] = "constant"
+    schedule: Literal["constant", "cosine", "multistep", "linear"] = "constant"
     milestones: tuple[Epochs, ...] = ()
     gamma: Annotated[float, Field(gt=0)] = 0.1
     warmup: Annotated[Epochs, Field(ge=0)] = 0
@@ -226,6 +239,12 @@ class TrainSpec(Spec):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     channels_last: Literal["auto"] | bool = "auto"
     options: SerializeAsAny[Options] = Options()
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    decay: Literal["all", "weights"] = "all"
+    clip: Annotated[float, Field(gt=0)] | None = None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    points: tuple[Point, ...] = ()
 
     @field_validator("options", mode="before")
     @classmethod
@@ -271,6 +290,17 @@ class TrainSpec(Spec):
             raise ValueError("milestones belong to schedule = 'multistep'")
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov needs momentum above 0")
+        if self.optimizer != "sgd" and self.nesterov:
+            raise ValueError("nesterov belongs to optimizer = 'sgd'")
+        if self.optimizer != "adamw" and self.beta2 != type(self).model_fields["beta2"].default:
+            raise ValueError("beta2 belongs to optimizer = 'adamw'")
+        if bool(self.points) != (self.schedule == "linear"):
+            raise ValueError("points belong to schedule = 'linear', which needs them")
+        if self.points and (len(self.points) < 2 or self.warmup):
+            raise ValueError("a linear schedule has at least two points, and no warmup beside them")
+        epochs = [epoch for epoch, _ in self.points]
+        if epochs != sorted(set(epochs)):
+            raise ValueError("the epochs of points must ascend")
         return self
 
 

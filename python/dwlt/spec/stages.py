@@ -10,21 +10,32 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from dwlt.spec.base import Spec, label
+from dwlt.spec.criteria import CRITERIA
+from dwlt.spec.layers import KINDS, Kind, LayerChoice
 from dwlt.spec.parts import Epochs, ModelSpec, Radius, ScoreSpec, TaskSpec, TrainSpec
 
-Method = Literal["imp", "oneshot", "random", "layerwise-random", "shuffled", "reinit"]
+Method = Literal["imp", "oneshot", "hydra", "random", "layerwise-random", "shuffled", "reinit"]
 METHODS: tuple[Method, ...] = (
     "imp",
     "oneshot",
+    "hydra",
     "random",
     "layerwise-random",
     "shuffled",
     "reinit",
 )
-TRAINED: tuple[Method, ...] = ("imp", "oneshot")
-"""Methods that train; the others only draw."""
+TRAINED: tuple[Method, ...] = ("imp", "oneshot", "hydra")
+"""Methods that train, weights or scores; the others only draw."""
+SCORED: tuple[Method, ...] = ("imp", "oneshot")
+"""Methods that cut by a criterion of the user's choice."""
+SCOPED: tuple[Method, ...] = ("imp", "oneshot", "hydra", "random")
+"""Methods that cut in a scope of the user's choice."""
 OF_A_SEARCH: tuple[Method, ...] = ("shuffled", "reinit")
 """Controls that are made from the masks of a search by `imp`."""
+
+Scope = Annotated[str, Field(pattern=r"^(global|tensor|erk|[1-9][0-9]?:[1-9][0-9]?)$")]
+
+Layers = Literal["auto"] | Annotated[tuple[Kind, ...], Field(min_length=1)]
 
 Rewind = Literal["pretrained", "none"] | Annotated[Epochs, Field(ge=1)]
 
@@ -61,9 +72,10 @@ class PruneSpec(StageSpec):
     """Find tickets: rounds of training, pruning by magnitude, and rewinding; or a control.
 
     Attributes:
-        rate: share of the remaining convolution weights removed per round.
+        rate: share of the remaining prunable weights removed per round.
         method: how tickets are made. ``imp``: iterative magnitude pruning. ``oneshot``: trained
-            once, then cut to the sparsity of each round. ``random``: drawn from all weights.
+            once, then cut to the sparsity of each round. ``hydra``: scores trained anew for each
+            round, on weights that stay as they are. ``random``: drawn from all weights.
             ``layerwise-random``: the same share of each layer. ``shuffled``: as many weights of
             each layer as an `imp` search keeps, at other places. ``reinit``: the masks of an
             `imp` search on newly initialised weights.
@@ -74,6 +86,16 @@ class PruneSpec(StageSpec):
         rounds: how far to go. Not part of the identity: round r does not depend on how many
             follow, so 10 rounds can be carried on to 20.
         score: not part of the identity either: it changes no mask.
+        layers: kinds of layers that are pruned, "conv", "linear" or both. "auto" is decided by
+            the network once it is known (``with_layers``); in a run's own spec it is "conv", which
+            is what runs had before there was a choice.
+        include, exclude: as in ``LayerChoice``.
+        criterion: what weights are ranked by, of `imp` and `oneshot`: see ``dwlt.criteria``.
+        scope: which weights are ranked together: all of them ("global"), those of a layer that
+            keeps the same share ("tensor") or the share of the Erdős-Rényi-Kernel rule ("erk"),
+            or, with "2:4", those of every four inputs, of which two are left after one round.
+        iterations: cuts per round, each by scores taken anew; None: the criterion's own number.
+        images: training images that scores are taken on, where a criterion looks at images.
     """
 
     score: ScoreSpec = label(ScoreSpec())
@@ -84,6 +106,13 @@ class PruneSpec(StageSpec):
     rewind: Rewind = "pretrained"
     rate: Annotated[float, Field(gt=0, lt=1)] = 0.2
     rounds: Annotated[int, Field(ge=1, le=1000)] = label(20)
+    layers: Layers = "auto"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    criterion: str = "magnitude"
+    scope: Scope = "global"
+    iterations: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    images: Annotated[int, Field(ge=1)] = 512
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:
@@ -91,11 +120,44 @@ class PruneSpec(StageSpec):
             raise ValueError(f"method {self.method!r} and the training do not go together")
         if self.rewind != "pretrained" and self.method != "imp":
             raise ValueError(f"rewind belongs to method 'imp', not to {self.method!r}")
+        CRITERIA.require(self.criterion)
+        if self.criterion != "magnitude" and self.method not in SCORED:
+            raise ValueError(f"a criterion belongs to imp and oneshot, not to {self.method!r}")
+        if self.scope != "global" and self.method not in SCOPED:
+            raise ValueError(f"a scope does not go with {self.method!r}")
+        if self.patterned and self.rounds > 1:
+            raise ValueError(f"scope {self.scope!r} is reached in one round: set rounds to 1")
+        if self.patterned and self.method == "random":
+            raise ValueError(f"scope {self.scope!r} ranks weights, and 'random' draws them")
         if isinstance(self.rewind, int) and self.train and self.rewind > self.train.epochs:
             raise ValueError(
                 f"rewind is epoch {self.rewind}, but a round trains for {self.train.epochs}"
             )
         return self
+
+    @property
+    def how(self) -> str:
+        """Method, criterion and scope in a word, as far as they are not the usual ones."""
+        usual = ("magnitude", "global")
+        more = [one for one in (self.criterion, self.scope) if one not in usual]
+        return "/".join([self.method, *more])
+
+    @property
+    def patterned(self) -> bool:
+        """Whether the scope is a pattern such as "2:4", which says how many weights are kept."""
+        return ":" in self.scope
+
+    def with_layers(self, automatic: tuple[Kind, ...]) -> Self:
+        """The spec for a network whose own choice of layers is this."""
+        kinds = automatic if self.layers == "auto" else self.layers
+        kinds = tuple(kind for kind in KINDS if kind in kinds)
+        return self.model_copy(update={"layers": "auto" if kinds == ("conv",) else kinds})
+
+    @property
+    def choice(self) -> LayerChoice:
+        """What is pruned, of a spec that ``with_layers`` has made."""
+        kinds: tuple[Kind, ...] = ("conv",) if self.layers == "auto" else self.layers
+        return LayerChoice(kinds, self.include, self.exclude)
 
     @property
     def regime(self) -> str:

@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 from pydantic import TypeAdapter
-from torch import Tensor
+from torch import Tensor, nn
 
 from dwlt.data import Task
 from dwlt.data.opened import open_data
 from dwlt.errors import InterruptError
 from dwlt.events import EpochDone, Message, StepStarted
-from dwlt.models import Model, prunable
+from dwlt.models import Model, parameters_of
+from dwlt.ranks import ALONE, Group
 from dwlt.results import AttackId, Flag, Score, SplitSizes, TaskInfo
 from dwlt.results.images import ImageIds
 from dwlt.runs import layout
@@ -37,10 +38,19 @@ class Training:
         run: the open run.
         into: its subfolder, "" for the run folder itself.
         label: what events call it, e.g. "round 3".
+        name: what its files are called by, where a step has several trainings.
     """
 
     def __init__(
-        self, run: Run, task: Task, context: Context, device: torch.device, *, into: str, label: str
+        self,
+        run: Run,
+        task: Task,
+        context: Context,
+        device: torch.device,
+        *,
+        into: str,
+        label: str,
+        name: str = "",
     ) -> None:
         self._run = run
         self._task = task
@@ -52,16 +62,18 @@ class Training:
         self._waited = 0.0
         folder = run.folder / into
         folder.mkdir(parents=True, exist_ok=True)
-        self.slot = checkpoint_of(folder, {"run": run.id, "step": into})
+        self._name = name
+        identity = {"run": run.id, "step": into} | ({"training": name} if name else {})
+        self.slot = checkpoint_of(folder, identity, name)
 
     @property
     def files(self) -> list[str]:
         """Names of what a training leaves for the journal, relative to the run folder."""
-        return [str(Path(self._into) / layout.METRICS)]
+        return [str(Path(self._into) / _called(self._name, layout.METRICS))]
 
     def fit(
         self,
-        model: Model,
+        model: nn.Module,
         spec: TrainSpec,
         *,
         augment: str,
@@ -95,12 +107,12 @@ class Training:
             device=self._device,
             slot=self.slot,
             augment=augment if spec.colour == "none" else f"{augment}+{spec.colour}",
-            prunable=prunable(model),
+            prunable=None if masks is None else parameters_of(model),
             masks=masks,
             held_out=self._task.validation,
             keep_best=keep_best,
         )
-        group = group_of(self._context)
+        group = self._group(model)
         parts = len(cut(min(spec.batch_size, len(self._task.train)), spec.micro_batch))
         if parts < group.size:
             self._context.observe(
@@ -113,6 +125,7 @@ class Training:
         sent = {"spec": spec, "seed": seed, "augment": job.augment, "keep_best": keep_best}
 
         def values() -> Mapping[str, Any]:
+            assert isinstance(model, Model)
             data, network = self._run.spec.data, self._run.spec.model
             return {
                 **sent,
@@ -139,9 +152,13 @@ class Training:
             self._context.observe(Message(flag.text, warning=True))
         return outcome
 
+    def _group(self, model: nn.Module) -> Group:
+        """Who trains together. What is no network as a model file holds it stays on this device."""
+        return group_of(self._context) if isinstance(model, Model) else ALONE
+
     def _scorer(
         self,
-        model: Model,
+        model: nn.Module,
         spec: ScoreSpec | None,
         epochs: int,
         at_epoch: Callable[[int], None] | None,
@@ -151,7 +168,7 @@ class Training:
                 at_epoch(epoch)
             if spec is None or (epoch % spec.every and epoch != epochs):
                 return None
-            group = group_of(self._context)
+            group = self._group(model)
             return score(model, self._task.validation, spec, device=self._device, group=group)
 
         return score_epoch
@@ -176,9 +193,19 @@ class Training:
         self._run.write(self.files[0], text.encode())
 
 
-def checkpoint_of(folder: Path, identity: Mapping[str, Any]) -> CheckpointSlot:
-    """The checkpoint slot of a run folder or round folder."""
-    return CheckpointSlot(folder / layout.STATE, identity)
+def checkpoint_of(folder: Path, identity: Mapping[str, Any], name: str = "") -> CheckpointSlot:
+    """The checkpoint slot of a run folder or round folder, for its training of that name."""
+    return CheckpointSlot(folder / _called(name, layout.STATE), identity)
+
+
+def _called(name: str, file: str) -> str:
+    return f"{name}-{file}" if name else file
+
+
+def clear_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of all trainings of a step that is done."""
+    for path in sorted(folder.glob(f"*{layout.STATE}")):
+        CheckpointSlot(path, {}).clear()
 
 
 def stopped(where: str) -> InterruptError:

@@ -10,7 +10,7 @@ import torch
 from dwlt import _core
 from dwlt.data import Task
 from dwlt.errors import DataError, LedgerError
-from dwlt.events import StageStarted, StepDone
+from dwlt.events import Message, StageStarted, StepDone
 from dwlt.results import Layer, Origin, PruneRound
 from dwlt.runs import layout
 from dwlt.runs.complete import Prepared, StepResult, Work, complete
@@ -18,7 +18,8 @@ from dwlt.runs.context import Context
 from dwlt.runs.done import finished
 from dwlt.runs.plan import Search, SourceWeights
 from dwlt.runs.store import Run
-from dwlt.stages.common import checkpoint_of, first_of_each, open_task, stopped, task_info
+from dwlt.spec import PruneSpec
+from dwlt.stages.common import clear_checkpoints, first_of_each, open_task, stopped, task_info
 from dwlt.stages.methods import METHODS, Rounds, RoundTicket
 from dwlt.stages.pretrain import summary
 from dwlt.stages.rehearsed import rehearse_file
@@ -49,7 +50,7 @@ def run(
     """
     last = search.spec.rounds if rounds is None else rounds
     source = search.pretraining.proven_source or ensure_source(search.pretraining, context)
-    spec = search.spec.model_copy(update={"model": source.model})
+    spec = search.resolved(source)
     work = _Prune(search, source, context, last, asked=asked)
     done = complete(spec, search.starts(source), work, context, rounds=last)
     return done.folder, done.results
@@ -84,7 +85,11 @@ class _Prune(Work[PruneRound]):
         self.device = choose_device(self.context.device, self.context.threads)
         self.task = open_task(self.search.spec, self.context)
         source = self.source
-        rehearse_file(source.path, source.model, self.task, self.context, self.device)
+        spec = self.search.spec
+        # What a network is pruned by on its own has been looked at when it was pre-trained.
+        usual = spec.layers == "auto" and not (spec.include or spec.exclude)
+        layers = None if usual else self.search.resolved(source).choice
+        rehearse_file(source.path, source.model, self.task, self.context, self.device, layers)
         return Prepared(self.task.fingerprint, describe(self.device, group_of(self.context).size))
 
     def begin(self, run: Run) -> None:
@@ -113,7 +118,7 @@ class _Prune(Work[PruneRound]):
         return _save(work, round_, ticket, parent)
 
     def clear(self, folder: Path, step: str) -> None:
-        checkpoint_of(folder / step, {}).clear()
+        clear_checkpoints(folder / step)
 
     def tell(self, step: str, result: PruneRound) -> None:
         validation = result.validation
@@ -155,16 +160,22 @@ def _announce(run_: Run, work: Rounds) -> None:
     spec = work.spec
     done = sum(1 for r in range(work.rounds + 1) if run_.ledger.done(layout.round_name(r)))
     left = max(0, work.rounds - max(0, done - 1))
-    trainings = left if spec.method == "imp" else min(left, int(done < 2))
+    trainings = min(left, int(done < 2)) if spec.method == "oneshot" else left
     epochs = 0 if spec.train is None else trainings * spec.train.epochs
     work.context.observe(
         StageStarted(
             "prune",
-            f"{work.blueprint.model.name} on {work.task.name}, {spec.method}, {work.rounds} "
+            f"{work.blueprint.model.name} on {work.task.name}, {spec.how}, {work.rounds} "
             f"rounds of {spec.rate:.0%}" + ("" if spec.train is None else f", {spec.regime}"),
             epochs,
         )
     )
+    prunable = sum(one.numel() for one in work.prunable().values())
+    share = f"{prunable:,} of {work.parameters:,} parameters ({prunable / work.parameters:.1%})"
+    kind = "chosen for this kind of network" if work.search.spec.layers == "auto" else "as asked"
+    work.context.observe(Message(f"prunable: {spec.choice.text}, {kind}: {share}"))
+    for flag in work.flags():
+        work.context.observe(Message(flag.text, warning=True))
 
 
 def _save(work: Rounds, round_: int, ticket: RoundTicket, parent: str | None) -> StepResult:
@@ -178,8 +189,10 @@ def _save(work: Rounds, round_: int, ticket: RoundTicket, parent: str | None) ->
             "round": round_,
             "kept": masks.kept,
             "total": masks.total,
-            "rate": spec.rate,
+            "rate": _rate(spec),
             "method": spec.method,
+            "criterion": spec.criterion,
+            "scope": spec.scope,
             "regime": spec.regime,
             "rewind": spec.rewind,
             "of": _of(work),
@@ -190,13 +203,22 @@ def _save(work: Rounds, round_: int, ticket: RoundTicket, parent: str | None) ->
             "weights_file": ticket.weights_file,
             "pretrain": work.source.pretrain,
             "layers": layers_of(masks, work.shapes()),
+            "parameters": work.parameters,
             "search": ticket.search,
             "task": task_info(work.task),
             **({} if ticket.ids is None else {"ids": ticket.ids}),
-            "flags": first_of_each(ticket.flags),
+            "flags": first_of_each((*work.flags(), *ticket.flags)),
         },
         [*ticket.files, f"{layout.round_name(round_)}/{layout.MASK}"],
     )
+
+
+def _rate(spec: PruneSpec) -> float:
+    """The share of the kept weights that a round removes; a pattern such as 2:4 says its own."""
+    if not spec.patterned:
+        return spec.rate
+    keep, of = map(int, spec.scope.split(":"))
+    return 1 - keep / of
 
 
 def _of(work: Rounds) -> Origin | None:

@@ -156,6 +156,7 @@ class _Transfer(Work[TransferResult]):
             "kept": found.kept,
             "total": found.total,
             "layers": found.layers,
+            "parameters": found.parameters,
             "mask": found.mask,
             "weights": found.weights,
             "regime": self.spec.train.regime,

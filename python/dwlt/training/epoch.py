@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from dwlt.ranks import Group
+from dwlt.training.average import WeightAverage
 from dwlt.training.job import TrainJob
 from dwlt.training.layers import LayerDraws
 from dwlt.training.meter import Meter
@@ -31,6 +32,7 @@ class EpochSteps:
     Args:
         epoch: from 0.
         cuts: the pieces of its steps, and those that this device computes.
+        average: of the weights, where the training keeps one.
         group: the devices.
     """
 
@@ -43,6 +45,7 @@ class EpochSteps:
         stepper: Stepper,
         layers: LayerDraws,
         group: Group,
+        average: WeightAverage | None = None,
     ) -> None:
         self._job = job
         self._epoch = epoch
@@ -54,6 +57,7 @@ class EpochSteps:
             epoch + 1, cuts.sizes, objective.replays, torch.device(job.device), group.total
         )
         self._counts = group.leads
+        self._average = average
         self._first = 0
         self._began = time.perf_counter()
 
@@ -129,6 +133,8 @@ class EpochSteps:
             seed = derive_seed(self._job.seed, "attack", self._epoch, step, *more)
             place = Place(self._epoch, step, replay, len(mine), seed)
             self._stepper(held, place, self.rate(step), self.meter)
+        if self._average is not None:
+            self._average.after_step(self._epoch * len(self._cuts) + step)
         self.meter.end_step()
 
     def _partial(self, step: int) -> Partial:

@@ -9,7 +9,7 @@ whose batches pass in pieces (``pieces``) with the same up to rounding, whatever
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -19,11 +19,13 @@ from dwlt.masks.tensors import Enforcer
 from dwlt.ranks import ALONE, Group
 from dwlt.results.images import ids_digest
 from dwlt.scoring import Scored
+from dwlt.training.average import WeightAverage
 from dwlt.training.epoch import EpochSteps
 from dwlt.training.identity import defaults_of, identity_of
 from dwlt.training.job import TrainJob
 from dwlt.training.layers import LayerDraws
 from dwlt.training.objectives import objective_of
+from dwlt.training.optimizers import make_optimizer
 from dwlt.training.pace import Pace
 from dwlt.training.pieces import Cuts
 from dwlt.training.precision import Precision
@@ -31,7 +33,7 @@ from dwlt.training.probe import HeldOut
 from dwlt.training.records import EpochRecord, TrainOutcome
 from dwlt.training.state import TrainingState
 from dwlt.training.statistics import RunningStatistics
-from dwlt.training.step import Stepper, sgd
+from dwlt.training.step import Stepper
 from dwlt.units import derive_seed
 
 
@@ -80,26 +82,26 @@ def train(
         )
     watched = None if job.held_out is None else HeldOut(job.held_out, seed, device)
     with _own_random_numbers(device), module_flags(model), precision.prepared(model):
-        optimizer = sgd(model, spec)
+        optimizer = make_optimizer(model, spec)
         enforcer = Enforcer(job.prunable or {}, job.masks or {})
         enforcer.zero_masked(optimizer)
         objective.begin(enforcer.by_parameter())
+        average = None if spec.ema is None else WeightAverage(model, spec.ema)
         identity = identity_of(job)
         group.require_same(identity)
         job.slot.bind(identity, defaults_of(job))
         # Of the split that the batches below are drawn from, whatever the caller says it is.
-        state = TrainingState.resume(
-            job.slot, model, optimizer, objective, ids_digest(split.origin, split.ids), group
-        )
+        images = ids_digest(split.origin, split.ids)
+        state = TrainingState.resume(job.slot, model, optimizer, objective, images, average, group)
         layers = LayerDraws(seed, device, pieces=spec.micro_batch is not None)
         in_pieces = spec.micro_batch is not None or group.size > 1
         statistics = RunningStatistics(model, group.total) if in_pieces else None
         stepper = Stepper(
-            model, optimizer, objective, precision, enforcer, layers, statistics, group
+            model, optimizer, objective, precision, enforcer, layers, statistics, group, spec.clip
         )
         pace = Pace(stop, checkpoint_seconds if group.leads else None, group.agree)
         for epoch in range(state.epochs, spec.epochs):
-            work = EpochSteps(job, epoch, cuts, objective, stepper, layers, group)
+            work = EpochSteps(job, epoch, cuts, objective, stepper, layers, group, average)
             work.begin(state.partial)
             model.train()
             objective.start_epoch(epoch)
@@ -109,7 +111,8 @@ def train(
             loss, accuracy = work.meter.totals()
             enforcer.check()
             enforcer.zero_masked(optimizer)
-            score = None if score_epoch is None else score_epoch(epoch + 1)
+            with nullcontext() if average is None else average.in_place():
+                score = None if score_epoch is None else score_epoch(epoch + 1)
             probe = None
             if watched is not None:
                 probe = objective.watch(model, watched, derive_seed(seed, "probe", epoch))
@@ -119,6 +122,8 @@ def train(
             )
             state.complete(record, score if job.keep_best else None)
             on_epoch(record)
+        if average is not None:
+            average.install()
         group.settle()
         return state.outcome(interrupted=False)
 

@@ -65,10 +65,11 @@ class Saved:
     Attributes:
         epochs: complete epochs.
         model: the model's state dict.
-        momentum: by parameter name.
+        momentum: what the optimiser remembers, as ``optimizers.state_tensors`` names it.
         records, best: as in ``TrainOutcome``.
         objective: what the objective remembers, by name; empty for most.
         partial: the epoch in progress; None between epochs.
+        average: of the weights, as a state dict; empty for trainings that keep none.
     """
 
     epochs: int
@@ -78,6 +79,7 @@ class Saved:
     best: dict[str, BestEpoch]
     objective: dict[str, Tensor] = field(default_factory=dict)
     partial: Partial | None = None
+    average: dict[str, Tensor] = field(default_factory=dict)
 
 
 class CheckpointSlot:
@@ -150,6 +152,7 @@ class CheckpointSlot:
             records=[EpochRecord.of(values) for values in meta["records"]],
             best=best,
             objective=_under("objective.", tensors),
+            average=_under("average.", tensors),
             partial=_partial(meta, tensors),
         )
 
@@ -158,6 +161,7 @@ class CheckpointSlot:
         tensors = {f"model.{name}": value for name, value in saved.model.items()}
         tensors |= {f"momentum.{name}": value for name, value in saved.momentum.items()}
         tensors |= {f"objective.{name}": value for name, value in saved.objective.items()}
+        tensors |= {f"average.{name}": value for name, value in saved.average.items()}
         meta = {
             "version": _VERSION,
             "identity": self._identity,

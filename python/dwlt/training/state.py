@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from dwlt.ranks import ALONE, Group
 from dwlt.scoring import Scored
+from dwlt.training.average import WeightAverage
 from dwlt.training.objectives import Objective
+from dwlt.training.optimizers import state_tensors
 from dwlt.training.records import BestEpoch, EpochRecord, TrainOutcome
 from dwlt.training.slot import CheckpointSlot, Partial, Saved
 
@@ -24,6 +26,7 @@ class TrainingState:
         optimizer: torch.optim.Optimizer,
         objective: Objective,
         images: str,
+        average: WeightAverage | None,
         group: Group,
     ) -> None:
         self._slot = slot
@@ -32,6 +35,7 @@ class TrainingState:
         self._model = model
         self._optimizer = optimizer
         self._objective = objective
+        self._average = average
         self._names = {param: name for name, param in model.named_parameters()}
         self._records: list[EpochRecord] = []
         self._best: dict[str, BestEpoch] = {}
@@ -47,24 +51,28 @@ class TrainingState:
         optimizer: torch.optim.Optimizer,
         objective: Objective,
         images: str,
+        average: WeightAverage | None = None,
         group: Group = ALONE,
     ) -> TrainingState:
         """What the slot holds, put into its owners; a fresh state for an empty slot.
 
         Args:
             images: digest of the images that are trained on.
+            average: of the weights, where the training keeps one; it is what competes for the best.
             group: the devices that train together; what the first one's slot holds counts.
 
         Raises:
             LedgerError, FormatError: as ``CheckpointSlot.load``.
         """
-        state = cls(slot, model, optimizer, objective, images, group)
+        state = cls(slot, model, optimizer, objective, images, average, group)
         saved = group.first(slot.load)
         if saved is not None:
             model.load_state_dict(saved.model, strict=True)
-            for name, momentum in state._momentum().items():
+            for name, value in state._remembered().items():
                 # Copied into place: the buffer keeps its weight's device and memory layout.
-                momentum.copy_(saved.momentum[name])
+                value.copy_(saved.momentum[name])
+            if average is not None:
+                average.load_state_dict(saved.average)
             objective.load_state_dict(saved.objective)
             state._records, state._best = saved.records, saved.best
             state.epochs, state.partial = saved.epochs, saved.partial
@@ -96,11 +104,12 @@ class TrainingState:
             Saved(
                 self.epochs,
                 self._model.state_dict(),
-                self._momentum(),
+                self._remembered(),
                 self._records,
                 self._best,
                 self._objective.state_dict(),
                 self.partial,
+                {} if self._average is None else self._average.state_dict(),
             )
         )
 
@@ -116,13 +125,9 @@ class TrainingState:
             return
         if held is not None and found[kind]["value"] <= held.validation[kind]["value"]:
             return
-        leads = self._group.leads
-        file = self._slot.snapshot(kind, epoch, self._model.state_dict()) if leads else ""
+        leads, best = self._group.leads, self._average or self._model
+        file = self._slot.snapshot(kind, epoch, best.state_dict()) if leads else ""
         self._best[kind] = BestEpoch(epoch, found, file)
 
-    def _momentum(self) -> dict[str, Tensor]:
-        return {
-            name: buffer
-            for param, name in self._names.items()
-            if (buffer := self._optimizer.state.get(param, {}).get("momentum_buffer")) is not None
-        }
+    def _remembered(self) -> dict[str, Tensor]:
+        return state_tensors(self._optimizer, self._names)

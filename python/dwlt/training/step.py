@@ -1,4 +1,4 @@
-"""One optimiser step, and the optimiser."""
+"""One optimiser step."""
 
 from __future__ import annotations
 
@@ -13,38 +13,16 @@ from torch.nn.parallel import DistributedDataParallel
 
 from dwlt.masks.tensors import Enforcer
 from dwlt.ranks import Group
-from dwlt.spec import TrainSpec
 from dwlt.training.layers import LayerDraws
 from dwlt.training.meter import Meter
 from dwlt.training.objectives import Objective
+from dwlt.training.optimizers import clip_gradients
 from dwlt.training.pieces import Piece
 from dwlt.training.precision import Precision
 from dwlt.training.statistics import RunningStatistics
 
 if TYPE_CHECKING:
     from dwlt.data import Batch
-
-
-def sgd(model: nn.Module, spec: TrainSpec) -> torch.optim.SGD:
-    """SGD over every parameter that trains, its momentum present from the start.
-
-    Momentum that begins at zero gives the same first step as one that begins empty, and a
-    checkpoint need not tell the two apart.
-    """
-    params = [param for param in model.parameters() if param.requires_grad]
-    optimizer = torch.optim.SGD(
-        params,
-        lr=spec.lr,
-        momentum=spec.momentum,
-        weight_decay=spec.weight_decay,
-        nesterov=spec.nesterov,
-        # One kernel for all weights, on the CPU too: half the time of the loop over tensors.
-        fused=True,
-    )
-    if spec.momentum:
-        for param in params:
-            optimizer.state[param]["momentum_buffer"] = torch.zeros_like(param)
-    return optimizer
 
 
 @dataclass(frozen=True)
@@ -69,13 +47,14 @@ class Stepper:
     def __init__(
         self,
         model: nn.Module,
-        optimizer: torch.optim.SGD,
+        optimizer: torch.optim.Optimizer,
         objective: Objective,
         precision: Precision,
         enforcer: Enforcer,
         layers: LayerDraws,
         statistics: RunningStatistics | None,
         group: Group,
+        clip: float | None = None,
     ) -> None:
         self._model = model
         self._devices = group.size
@@ -86,6 +65,7 @@ class Stepper:
         self._enforcer = enforcer
         self._layers = layers
         self._statistics = statistics
+        self._clip = clip
 
     def __call__(
         self, pieces: Iterable[tuple[Piece, Batch]], place: Place, lr: float, meter: Meter
@@ -119,6 +99,9 @@ class Stepper:
             meter.add(place.step, place.replay, piece.weight, loss, logits, batch.labels)
         if self._statistics is not None:
             self._statistics.end()
+        if self._clip is not None:
+            self._enforcer.zero_gradients()
+            clip_gradients(self._optimizer, self._clip)
         self._optimizer.step()
         self._enforcer.after_step(self._optimizer)
 

@@ -43,13 +43,25 @@ Cells = Mapping[str, tuple[TransferResult, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The dense network or one ticket, with its transfers per regime in the order of seeds."""
+    """The dense network or one ticket, with its transfers per regime in the order of seeds.
+
+    ``total`` counts the prunable weights, ``parameters`` all of the network; None where the results
+    do not say.
+    """
 
     round: int
     kept: int
     total: int
     layers: tuple[Layer, ...]
     cells: Cells
+    parameters: int | None = None
+
+    @property
+    def kept_of_all(self) -> float | None:
+        """Share of all parameters that the ticket has, those that are never pruned among them."""
+        if self.parameters is None:
+            return None
+        return (self.parameters - self.total + self.kept) / self.parameters
 
     def seeds(self, regime: str) -> tuple[int, ...]:
         """The seeds transferred under a regime, ascending."""
@@ -80,7 +92,7 @@ class Group:
         """One line that names the group for a reader."""
         return (
             f"{self.pretrain.regime} pre-training ({self.pretrain.label}), "
-            f"{self.prune.method}/{self.prune.regime} pruning "
+            f"{self.prune.how}/{self.prune.regime} pruning "
             f"({self.prune.label}), {self.task.name}"
             + (f", {share(self.fraction)} of the training data" if self.fraction < 1 else "")
         )
@@ -137,6 +149,7 @@ def form_groups(
             # The method that this is about comes before its controls.
             g.prune.control,
             g.prune.method,
+            g.prune.how,
             g.prune.rank,
             g.prune.name,
             g.prune.id,
@@ -281,4 +294,4 @@ def _network(cells: Sequence[TransferResult], notices: list[Notice]) -> Network:
         here = by([c for c in cells if c.regime == regime], lambda cell: cell.seed)
         by_regime[regime] = tuple(newest(here[seed], notices) for seed in sorted(here))
     first = cells[0]
-    return Network(first.round, first.kept, first.total, first.layers, by_regime)
+    return Network(first.round, first.kept, first.total, first.layers, by_regime, first.parameters)

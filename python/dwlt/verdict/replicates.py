@@ -70,7 +70,7 @@ class _Settings:
             self._pretrain.get(group.pretrain.id, group.pretrain.id),
             group.pretrain.regime,
             self._prune.get(search.id, search.id),
-            [search.method, search.regime, search.rewind, search.task],
+            [search.how, search.regime, search.rewind, search.task],
             [group.task.name, group.fraction, way.classes, way.sa_n, way.ra_n, way.attack_spec],
             recipes,
         ]

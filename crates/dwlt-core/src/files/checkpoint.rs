@@ -15,7 +15,7 @@ use crate::files::safetensors::{self, Header, TensorInfo};
 use crate::files::sniff;
 use crate::files::unfinished;
 use crate::masks::{self, MaskSet};
-use crate::select::{self, Data, Dtype, Keep, Options, Part};
+use crate::select::{self, Data, Dtype, Keep, Options, Part, Pattern};
 use crate::watch::Watch;
 
 /// What the name of an index ends in.
@@ -75,9 +75,37 @@ impl Checkpoint {
         keep: impl Into<Keep<'k>>,
         options: Options<'_>,
     ) -> Result<MaskSet> {
+        self.select(names, |parts| select::of_parts(parts, keep.into(), options))
+    }
+
+    /// As [`magnitude`](Self::magnitude), of highest LAMP score. Scores take 8 bytes per weight.
+    pub fn lamp<'k>(
+        &self,
+        names: &[&str],
+        keep: impl Into<Keep<'k>>,
+        options: Options<'_>,
+    ) -> Result<MaskSet> {
+        self.select(names, |parts| select::lamp_of_parts(parts, keep.into(), options))
+    }
+
+    /// Keeps what a pattern such as 2:4 allows; see [`structured`](select::structured).
+    pub fn structured(
+        &self,
+        names: &[&str],
+        pattern: Pattern,
+        options: Options<'_>,
+    ) -> Result<MaskSet> {
+        self.select(names, |parts| select::structured_of_parts(parts, pattern, options))
+    }
+
+    fn select(
+        &self,
+        names: &[&str],
+        by: impl FnOnce(&[Part<'_>]) -> Result<MaskSet>,
+    ) -> Result<MaskSet> {
         let shapes = names.iter().map(|name| self.shape(name)).collect::<Result<Vec<_>>>()?;
         let parts = names.iter().zip(&shapes).map(|(name, shape)| self.part(name, shape));
-        select::of_parts(&parts.collect::<Result<Vec<_>>>()?, keep.into(), options)
+        by(&parts.collect::<Result<Vec<_>>>()?)
     }
 
     /// Digest of the tensors, whatever their order and however they are spread over files; see

@@ -220,3 +220,11 @@ pub(crate) fn check(parts: &[Part<'_>], within: Option<&MaskSet>) -> Result<Vec<
         }
     }
 }
+
+/// What is said of a competing weight that is no number.
+pub(crate) fn not_a_number(name: &str, index: usize) -> Error {
+    Error::Mask {
+        message: format!("{name}: weight {index} is NaN"),
+        hint: Some("weights that are not numbers cannot be ranked; look at the training run"),
+    }
+}

@@ -17,6 +17,9 @@ pub(crate) trait Element: Copy {
 
     /// The magnitude, comparable among weights of all types: every one is exact in an f64.
     fn wide_key(self) -> u64;
+
+    /// The key of infinity; those above it are NaN.
+    fn infinity() -> u64;
 }
 
 macro_rules! element {
@@ -31,6 +34,11 @@ macro_rules! element {
             fn wide_key(self) -> u64 {
                 let to_f64: fn($type) -> f64 = $to_f64;
                 to_f64(self).to_bits() & ((1 << WIDE_BITS) - 1)
+            }
+
+            #[inline]
+            fn infinity() -> u64 {
+                Dtype::$dtype.infinity()
             }
         }
     };

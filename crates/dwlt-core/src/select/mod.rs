@@ -14,8 +14,10 @@
 mod bracket;
 mod chunk;
 mod complete;
+mod groups;
 mod input;
 mod keys;
+mod lamp;
 mod magnitude;
 mod options;
 mod radix;
@@ -24,8 +26,12 @@ mod sample;
 mod scan;
 mod simd;
 
+pub(crate) use groups::of_parts as structured_of_parts;
+pub use groups::{Pattern, structured};
 pub(crate) use input::{Data, Part};
 pub use input::{Dtype, Fetch, Tensor, Values, Weights};
+pub use lamp::lamp_scores;
+pub(crate) use lamp::of_parts as lamp_of_parts;
 pub(crate) use magnitude::of_parts;
 pub use magnitude::{magnitude, magnitude_anywhere};
 pub use options::{Keep, Options, Scope};

@@ -4,12 +4,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::buffers::Buffer;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::masks::Bits;
 use crate::parallel;
 use crate::select::bracket::Bracket;
 use crate::select::chunk::{CHUNK, Chunk};
-use crate::select::input::Values;
+use crate::select::input::{self, Values};
 use crate::select::keys::Element;
 use crate::select::simd::{self, Cuts, Simd, Tally, Words};
 use crate::watch::Watch;
@@ -163,12 +163,7 @@ pub(crate) fn all(
         let (found, nan) = result?;
         if let Some(place) = nan {
             let (name, index) = (names[chunks[i].tensor], chunks[i].start + place);
-            return Err(Error::Mask {
-                message: format!("{name}: weight {index} is NaN"),
-                hint: Some(
-                    "weights that are not numbers cannot be ranked; look at the training run",
-                ),
-            });
+            return Err(input::not_a_number(name, index));
         }
         all.push(found);
     }

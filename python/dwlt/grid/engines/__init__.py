@@ -6,22 +6,24 @@ and a class like ``base.Cluster`` that is made with its options and the resource
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
-from importlib import metadata
-from typing import Any
 
-from dwlt.errors import UserError, did_you_mean
+from dwlt.errors import UserError
 from dwlt.grid.engines.base import Cluster, Engine, Resources
+from dwlt.plugins import Registry
 
-ENGINES = {
-    "local": "dwlt.grid.engines.local:Local",
-    "ray": "dwlt.grid.engines.ray:RayCluster",
-    "slurm": "dwlt.grid.engines.slurm:SlurmCluster",
-}
-"""Module and class by name."""
+LOCAL = "local"
 
-GROUP = "dwlt.engines"
+ENGINES: Registry[Callable[[Mapping[str, str], Resources], Cluster]] = Registry(
+    "dwlt.engines",
+    {
+        # Of this process; the others are clusters under one head.
+        LOCAL: "dwlt.grid.engines.local:Local",
+        "ray": "dwlt.grid.engines.ray:RayCluster",
+        "slurm": "dwlt.grid.engines.slurm:SlurmCluster",
+    },
+    error=UserError,
+)
 
 
 def open_engine(name: str, options: Mapping[str, str], resources: Resources) -> Engine:
@@ -30,7 +32,7 @@ def open_engine(name: str, options: Mapping[str, str], resources: Resources) -> 
     Raises:
         UserError: there is none of that name, or an option is not one of its.
     """
-    if name == "local":
+    if name == LOCAL:
         from dwlt.grid.engines.local import Local
 
         for option in options:
@@ -38,20 +40,4 @@ def open_engine(name: str, options: Mapping[str, str], resources: Resources) -> 
         return Local()
     from dwlt.grid.engines.remote import Remote
 
-    return Remote(_cluster(name)(options, resources), resources)
-
-
-def _cluster(name: str) -> Callable[[Mapping[str, str], Resources], Cluster]:
-    if name in ENGINES:
-        module, _, kind = ENGINES[name].partition(":")
-        found: Any = getattr(importlib.import_module(module), kind)
-        return found  # type: ignore[no-any-return]
-    others = {point.name: point for point in metadata.entry_points(group=GROUP)}
-    if name not in others:
-        known = (*ENGINES, *others)
-        raise UserError(
-            f"there is no engine {name!r}",
-            hint=f"{did_you_mean(name, known)}there are {', '.join(known)}",
-        )
-    loaded: Any = others[name].load()
-    return loaded  # type: ignore[no-any-return]
+    return Remote(ENGINES.get(name)(options, resources), resources)

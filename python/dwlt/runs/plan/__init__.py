@@ -8,7 +8,14 @@ hundreds of cells at once; the stages compute what is described here.
 from dwlt.runs.plan.cells import Cell, rounds_of
 from dwlt.runs.plan.experiment import Plan
 from dwlt.runs.plan.matrix import Matrix, matrix
-from dwlt.runs.plan.searches import Pretraining, Search, SourceWeights, pretrained_source, remember
+from dwlt.runs.plan.searches import (
+    Pretraining,
+    Search,
+    SourceWeights,
+    layers_in,
+    pretrained_source,
+    remember,
+)
 from dwlt.runs.state import State, state_of
 
 __all__ = [
@@ -19,6 +26,7 @@ __all__ = [
     "Search",
     "SourceWeights",
     "State",
+    "layers_in",
     "matrix",
     "pretrained_source",
     "remember",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dwlt import _core
-from dwlt.errors import LedgerError
+from dwlt.errors import DwltError, LedgerError
 from dwlt.results import PretrainResult, PruneRound, RunRef
 from dwlt.results.base import jsonable
 from dwlt.runs import layout, store
@@ -17,9 +17,11 @@ from dwlt.runs.folder import asked_rounds
 from dwlt.spec import (
     OF_A_SEARCH,
     Experiment,
+    Kind,
     ModelSpec,
     PretrainSpec,
     PruneSpec,
+    automatic,
     identity_values,
     validate_spec,
 )
@@ -37,6 +39,7 @@ class SourceWeights:
         images: fingerprint of the images it was pre-trained on; None for given weights.
         pretrain: what results say of its origin; the regime is "given" for weights that were
             given without one.
+        layers: kinds of layers that are pruned where nobody says.
     """
 
     path: Path
@@ -44,6 +47,7 @@ class SourceWeights:
     model: ModelSpec
     images: str | None
     pretrain: RunRef
+    layers: tuple[Kind, ...] = ("conv",)
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,19 @@ def pretrained_source(folder: Path, result: PretrainResult) -> SourceWeights:
         model=validate_spec(ModelSpec, result.spec["model"], str(folder)),
         images=result.task.fingerprint,
         pretrain=RunRef(result.id, result.name, result.regime),
+        layers=layers_in(folder / layout.MODEL),
     )
+
+
+def layers_in(path: Path) -> tuple[Kind, ...]:
+    """The kinds of layers to prune in a model file's network, by the names and shapes in it.
+
+    A file that cannot be read is left to the stage that reads all of it.
+    """
+    try:
+        return automatic((name, shape) for name, _, shape in _core.checkpoint_tensors(path))
+    except DwltError:
+        return ("conv",)
 
 
 def remember(pretraining: Pretraining, source: SourceWeights) -> None:
@@ -136,6 +152,7 @@ def remember(pretraining: Pretraining, source: SourceWeights) -> None:
         "digest": source.digest,
         "model": source.model.model_dump(mode="json", exclude_none=True),
         "pretrain": jsonable(source.pretrain),
+        "layers": source.layers,
     }
     _core.write_atomic(str(path), json.dumps(values, indent=1, sort_keys=True).encode())
 
@@ -145,7 +162,9 @@ def _remembered(runs: Path, key: str) -> SourceWeights | None:
         values = json.loads(layout.given_weights(runs, key).read_bytes())
         model = validate_spec(ModelSpec, values["model"], str(layout.given_weights(runs, key)))
         path = Path(values["path"])
-        return SourceWeights(path, values["digest"], model, None, RunRef(**values["pretrain"]))
+        layers = tuple(values["layers"]) if "layers" in values else layers_in(path)
+        pretrain = RunRef(**values["pretrain"])
+        return SourceWeights(path, values["digest"], model, None, pretrain, layers)
     except (OSError, ValueError, KeyError, TypeError):
         # A note and no more: the stage reads the weights themselves.
         return None
@@ -183,12 +202,17 @@ class Search:
     @property
     def label(self) -> str:
         """A few words about it."""
-        words = f"{self.pretraining.label} pre-training, {self.spec.method}"
+        words = f"{self.pretraining.label} pre-training, {self.spec.how}"
         if self.spec.train is not None:
             part = self.spec.data.fraction
             of_it = f" {share(part)}" if part < 1 else ""
             words += f"/{self.spec.train.regime} on {self.spec.data.task}{of_it}"
         return words
+
+    def resolved(self, source: SourceWeights) -> PruneSpec:
+        """Its spec for these weights: their network, and the kinds of layers to prune in it."""
+        spec = self.spec.model_copy(update={"model": source.model})
+        return spec.with_layers(source.layers)
 
     def starts(self, source: SourceWeights) -> dict[str, str]:
         """Digests and ids of what it starts from."""
@@ -199,7 +223,7 @@ class Search:
 
     def folder_from(self, source: SourceWeights) -> Path:
         """Where it lives or would live, started from ``source``."""
-        spec = self.spec.model_copy(update={"model": source.model})
+        spec = self.resolved(source)
         run_id = store.run_id("prune", spec, self.starts(source))
         return layout.run_folder(self.pretraining.runs, "prune", spec.name, run_id)
 

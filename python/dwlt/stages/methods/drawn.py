@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dwlt import _core
+from dwlt.masks.densities import erk_counts
 from dwlt.stages.methods.round import Rounds, RoundTicket
 from dwlt.units import derive_seed
 
 
 def random(rounds: Rounds, round_: int) -> RoundTicket:
-    """Keep weights drawn from all that were kept, each as likely as the other."""
+    """Keep weights drawn from what was kept: from all, or so many of each layer as a scope says."""
     before = rounds.masks(round_ - 1)
-    return _drawn(rounds, rounds.keep(before), before, "global")
+    keep, scope = rounds.keep(before), rounds.spec.scope
+    if scope == "erk":
+        available = {name: kept for name, kept, _ in before.layers()}
+        return _drawn(rounds, erk_counts(rounds.shapes(), keep, available), before, "global")
+    return _drawn(rounds, keep, before, scope)
 
 
 def layerwise_random(rounds: Rounds, round_: int) -> RoundTicket:

@@ -1,13 +1,13 @@
-"""Iterative magnitude pruning: train under the last mask, prune the smallest, rewind."""
+"""Iterative pruning: train under the last mask, prune the lowest scores, rewind."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from dwlt.masks.tensors import apply_, magnitude_masks, to_bool_tensors
-from dwlt.models import prunable
+from dwlt.masks.tensors import apply_, to_bool_tensors
 from dwlt.runs import layout
 from dwlt.stages.common import used_images
+from dwlt.stages.methods.cut import cut
 from dwlt.stages.methods.round import Rounds, RoundTicket
 
 REWOUND = "rewound.safetensors"
@@ -15,7 +15,7 @@ REWOUND = "rewound.safetensors"
 
 
 def imp(rounds: Rounds, round_: int) -> RoundTicket:
-    """Train from the weights that ``spec.rewind`` says; keep the largest of what was kept."""
+    """Train from the weights that ``spec.rewind`` says; keep the highest scores of the rest."""
     spec = rounds.spec
     assert spec.train is not None
     before = rounds.masks(round_ - 1)
@@ -33,10 +33,11 @@ def imp(rounds: Rounds, round_: int) -> RoundTicket:
             rounds.save(REWOUND)
 
     outcome, training = rounds.train(round_, before, spec.train, at_epoch)
-    masks = magnitude_masks(prunable(rounds.model), keep=rounds.keep(before), within=before)
+    found = cut(rounds, round_, spec.criterion)
+    masks = found.masks
     search = rounds.training(round_ - 1, start, outcome)
     ids = used_images(outcome, search.validation)
-    files = training.files
+    files = [*training.files, *found.files]
     if spec.rewind == "pretrained":
         weights, file = rounds.source.digest, None
     elif early is not None:
@@ -45,12 +46,12 @@ def imp(rounds: Rounds, round_: int) -> RoundTicket:
         files = [*files, file] if round_ == 1 else files
     else:
         # Its own trained weights are what this round's ticket is made of.
-        apply_(prunable(rounds.model), to_bool_tensors(masks))
+        apply_(rounds.prunable(), to_bool_tensors(masks))
         file = _ended(round_)
         rounds.save(file)
         weights = rounds.bound(file)
         files = [*files, file]
-    return RoundTicket(masks, weights, file, search, outcome.flags, files, ids)
+    return RoundTicket(masks, weights, file, search, outcome.flags + found.flags, files, ids)
 
 
 def _ended(round_: int) -> str:

@@ -1,18 +1,17 @@
-"""One-shot magnitude pruning: train once, then cut to the sparsity of every round."""
+"""One-shot pruning: train once, then cut to the sparsity of every round."""
 
 from __future__ import annotations
 
-from dwlt.masks.tensors import magnitude_masks
-from dwlt.models import prunable
 from dwlt.stages.common import used_images
+from dwlt.stages.methods.cut import cut
 from dwlt.stages.methods.round import Rounds, RoundTicket
 
 TRAINED = "trained.safetensors"
-"""The weights whose magnitudes decide."""
+"""The weights whose scores decide."""
 
 
 def oneshot(rounds: Rounds, round_: int) -> RoundTicket:
-    """Keep the largest weights of one dense training; with 0 epochs, of the pre-trained network.
+    """Keep the highest scores of one dense training; with 0 epochs, of the pre-trained network.
 
     The counts are those of ``imp`` at the same round, and the rounds are nested.
     """
@@ -20,13 +19,20 @@ def oneshot(rounds: Rounds, round_: int) -> RoundTicket:
     before = rounds.masks(round_ - 1)
     if round_ > 1:
         rounds.load(TRAINED)
-        masks = magnitude_masks(prunable(rounds.model), keep=rounds.keep(before), within=before)
-        return RoundTicket(masks, rounds.source.digest)
+        found = cut(rounds, round_, rounds.spec.criterion, whole=True)
+        return RoundTicket(
+            found.masks,
+            rounds.source.digest,
+            flags=found.flags,
+            files=found.files,
+            ids=found.ids,
+        )
     start = rounds.rewind()
     outcome, training = rounds.train(round_, before, rounds.spec.train)
     rounds.save(TRAINED)
-    masks = magnitude_masks(prunable(rounds.model), keep=rounds.keep(before), within=before)
+    found = cut(rounds, round_, rounds.spec.criterion, whole=True)
     search = rounds.training(0, start, outcome)
     ids = used_images(outcome, search.validation)
-    files = [*training.files, TRAINED]
-    return RoundTicket(masks, rounds.source.digest, None, search, outcome.flags, files, ids)
+    files = [*training.files, *found.files, TRAINED]
+    flags = outcome.flags + found.flags
+    return RoundTicket(found.masks, rounds.source.digest, None, search, flags, files, ids)

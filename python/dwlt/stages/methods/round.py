@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch.nn import Parameter
 
 from dwlt import _core
 from dwlt.data import Task
 from dwlt.errors import LedgerError, ModelError
 from dwlt.masks.tensors import to_bool_tensors
-from dwlt.models import Model, prunable, swap_head
+from dwlt.models import Model, count_parameters, prunable, swap_head
 from dwlt.models.files import Blueprint, digest, digest_of, load_into, model_bytes, read_model
-from dwlt.results import Flag
+from dwlt.results import Flag, flag
 from dwlt.results.images import ImageIds
 from dwlt.results.prune import PruneRound, RoundTraining
 from dwlt.runs import layout
@@ -84,7 +85,7 @@ class Rounds:
         rounds: int,
     ) -> None:
         self.run = run
-        self.spec: PruneSpec = search.spec
+        self.spec: PruneSpec = search.resolved(source)
         self.search = search
         self.source = source
         self.task = task
@@ -101,20 +102,39 @@ class Rounds:
         else:
             self.blueprint.require_channels(task)
             self._new_head()
+        self.parameters = count_parameters(self.model)
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the prunable weights, in the order that breaks ties.
+    def flags(self) -> tuple[Flag, ...]:
+        """What a reader of this search's sparsities must know, whatever the round."""
+        part = sum(weight.numel() for weight in self.prunable().values())
+        if 2 * part >= self.parameters:
+            return ()
+        text = self.spec.choice.text
+        share = part / self.parameters
+        return (flag("small-part", kinds=text, share=share, parameters=self.parameters),)
+
+    def prunable(self) -> dict[str, Parameter]:
+        """The prunable weights by ordinary name, in the order that breaks ties.
 
         Raises:
             ModelError: there are none.
         """
-        shapes = {name: tuple(p.shape) for name, p in prunable(self.model).items()}
-        if not shapes:
+        weights = prunable(self.model, self.spec.choice)
+        if not weights:
             raise ModelError(
-                f"{self.blueprint.model.name} has no 2-d convolution, so there is nothing to prune",
-                hint="dwlt prunes the weights of nn.Conv2d layers",
+                f"{self.blueprint.model.name} has no {self.spec.choice.text}, so there is nothing "
+                "to prune",
+                hint="set prune.layers to the kinds of layers to prune: conv, linear, or both",
             )
-        return shapes
+        return weights
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the prunable weights, in the same order.
+
+        Raises:
+            ModelError: there are none.
+        """
+        return {name: tuple(weight.shape) for name, weight in self.prunable().items()}
 
     def masks(self, round_: int) -> _core.MaskSet:
         """The masks of a finished round.
