@@ -35,6 +35,7 @@ LAYERS: dict[str, int] = {
     "criteria": 6,
     "stages": 7,
     "grid": 8,
+    "api": 9,
     "cli": 9,
 }
 """A file imports only from layers below its own. Parts of one layer never import one another."""
@@ -64,6 +65,7 @@ TORCH_FREE = {
         "verdict",
         "report",
         "grid",
+        "api",
         "cli",
     ),
 }
