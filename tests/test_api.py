@@ -21,7 +21,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 def block(page: str, language: str, first: str) -> str:
     """The code block of a page that begins with this line."""
     text = (DOCS / page).read_text(encoding="utf-8")
-    found = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    found: list[str] = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
     return next(each for each in found if each.startswith(first))
 
 
