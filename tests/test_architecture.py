@@ -20,6 +20,7 @@ LAYERS: dict[str, int] = {
     "outputs": 1,
     "spec": 1,
     "results": 2,
+    "trackers": 2,
     "runs": 3,
     "masks": 4,
     "data": 4,

@@ -22,7 +22,7 @@ def lines() -> str:
 
 def test_the_lines_of_the_page_unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
-    weights = {
+    weights: dict[str, np.ndarray] = {
         "conv.weight": rng.standard_normal((5, 3, 3)).astype(np.float32),
         "half": rng.standard_normal((7, 5)).astype(np.float16),
         "bias": rng.standard_normal(3),

@@ -13,6 +13,7 @@ import click
 
 from dwlt.cli.paths import Folder, OutFile
 from dwlt.cli.streams import echo, on_terminal
+from dwlt.trackers import NAMES
 
 if TYPE_CHECKING:
     from dwlt.spec import Experiment
@@ -164,6 +165,13 @@ work_options = (
         show_default=True,
         help="Processes that read images of sets too large for memory; auto: one less than cores.",
     ),
+    click.option(
+        "--tracker",
+        "trackers",
+        type=click.Choice(NAMES),
+        multiple=True,
+        help="Tell a tracker of every epoch; its files go below --runs. Repeatable.",
+    ),
     json_option,
     quiet_option,
 )
@@ -182,6 +190,7 @@ class Settings:
     workers: int | None
     as_json: bool
     quiet: bool
+    trackers: tuple[str, ...] = ()
 
     def experiment(self, *, under: Mapping[str, Any] | None = None, **overrides: Any) -> Experiment:
         """The experiment these options describe.

@@ -15,6 +15,7 @@ from dwlt.cli.show import Show
 from dwlt.cli.streams import others_to_stderr
 from dwlt.errors import InterruptError
 from dwlt.runs.context import Context
+from dwlt.trackers import Follower, open_tracker
 
 if TYPE_CHECKING:
     from dwlt.spec import Experiment
@@ -56,6 +57,8 @@ def session(settings: Settings, experiment: Experiment | None) -> Iterator[tuple
 
     show = Show(quiet=settings.quiet)
     show.clear_line()
+    opened = {name: open_tracker(name, settings.runs) for name in settings.trackers}
+    follower = Follower(show.event, opened)
     threads = None if experiment is None else experiment.threads
     context = Context(
         runs=settings.runs,
@@ -63,7 +66,7 @@ def session(settings: Settings, experiment: Experiment | None) -> Iterator[tuple
         device=settings.device,
         workers=settings.workers,
         threads=None if "OMP_NUM_THREADS" in os.environ else threads,
-        observe=show.event,
+        observe=follower,
         stop=lambda: asked is not None,
         checkpoint_seconds=None if experiment is None else 60 * experiment.checkpoint_minutes,
     )
@@ -74,6 +77,8 @@ def session(settings: Settings, experiment: Experiment | None) -> Iterator[tuple
             if asked in PREEMPTIONS:
                 error.exit_code = PREEMPTED
             raise
+        finally:
+            follower.close()
 
 
 @contextmanager

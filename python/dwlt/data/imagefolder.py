@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
 
 from dwlt.data import names
 from dwlt.data.folders import Layout, check_below, read_layout
-from dwlt.data.request import Request, find_folder
+from dwlt.data.index import FolderIndex
+from dwlt.data.request import CACHE, Request, find_folder
 from dwlt.data.source import Dataset, FileSource
 from dwlt.data.walk import FolderContents, Identity, walk
 from dwlt.errors import DataError
@@ -35,6 +37,11 @@ def load(request: Request) -> Dataset:
             training part does not know, or a tree that can be read in more than one way.
     """
     root = find_folder(request.argument, request.data_dir)
+    index = FolderIndex(request.data_dir / CACHE, root)
+    known = index.read()
+    if known is not None:
+        return known
+    began = time.time()
     found = walk(root, EXTENSIONS, _OTHERS)
     layout = read_layout(found)
     _refuse_lost_classes(found, layout)
@@ -48,13 +55,15 @@ def load(request: Request) -> Dataset:
         part: _source(layout.parts[part], images, classes, strict=part == "train")
         for part, images in parts.items()
     }
-    return Dataset(
+    dataset = Dataset(
         classes,
         sources["train"],
         validation=sources.get("validation"),
         test=sources.get("test"),
         notes=tuple(notes),
     )
+    index.write(found, began, dataset)
+    return dataset
 
 
 def _part(

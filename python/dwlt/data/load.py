@@ -15,7 +15,7 @@ from dwlt.data import select
 from dwlt.data.augment import FROM_ORIGINALS
 from dwlt.data.order import Ints, shuffled
 from dwlt.data.registry import FOLDER_LOADERS, find_loader
-from dwlt.data.request import Request
+from dwlt.data.request import CACHE, Request
 from dwlt.data.resident import ResidentSplit, at_own_size, decode_all
 from dwlt.data.source import Dataset, ImageSource
 from dwlt.data.stream import StreamSplit
@@ -101,7 +101,7 @@ def load_task(
         if pixels is not None:
             splits[name] = ResidentSplit(pixels, **about)
         else:
-            quick = one.source.random_access(data_dir / ".dwlt-cache")
+            quick = one.source.random_access(data_dir / CACHE)
             splits[name] = StreamSplit(quick, view, workers=workers, **about)
     mean, std = _statistics(parts.train, plain.get("train"), view)
     return Task(

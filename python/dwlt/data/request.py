@@ -7,6 +7,9 @@ from pathlib import Path
 
 from dwlt.errors import DataError
 
+CACHE = ".dwlt-cache"
+"""The folder in the data folder that holds what can be made again: indexes, working copies."""
+
 
 @dataclass(frozen=True)
 class Request:

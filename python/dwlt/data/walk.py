@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from os.path import splitext
+from pathlib import Path
 
 from dwlt.data.names import some
 from dwlt.errors import DataError
@@ -29,6 +30,7 @@ class FolderContents:
         broken: links that lead nowhere, and what has a wanted name but is no plain file.
         hidden: files of the wanted kinds whose name begins with a dot.
         other: files of the kinds that were to be counted only.
+        links: number of symbolic links met, of whatever kind.
     """
 
     root: Path
@@ -39,6 +41,7 @@ class FolderContents:
     broken: list[Path] = field(default_factory=list)
     hidden: list[Path] = field(default_factory=list)
     other: list[Path] = field(default_factory=list)
+    links: int = 0
 
     def notes(self, what: str) -> list[str]:
         """What of ``what`` ("image") is there and not used, counted, each with an example."""
@@ -115,7 +118,8 @@ def _list(
             f"{folder}: cannot be listed ({error.strerror})", hint="check the folder's rights"
         ) from error
     for entry in entries:
-        path, kind = folder / entry.name, PurePath(entry.name).suffix.lower()
+        path, kind = folder / entry.name, splitext(entry.name)[1].lower()  # noqa: PTH122  a path object costs more than all else
+        found.links += entry.is_symlink()
         if _is_folder(entry):
             if not entry.name.startswith(".") and entry.name.lower() not in JUNK:
                 (linked if entry.is_symlink() else inner).append(path)
