@@ -37,6 +37,7 @@ LAYERS: dict[str, int] = {
     "criteria": 6,
     "stages": 7,
     "grid": 8,
+    "api": 9,
     "cli": 9,
 }
 """A file imports only from layers below its own. Parts of one layer never import one another."""
@@ -66,6 +67,7 @@ TORCH_FREE = {
         "verdict",
         "report",
         "grid",
+        "api",
         "cli",
     ),
 }
