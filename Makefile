@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 RUST := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml Cargo.lock
 DEMO := demo
 
-.PHONY: help setup demo demo-transfer demo-share test test-rust test-python test-slow bench-masks bench-attacks bench-data study schema fuzz lint fmt wheel clean
+.PHONY: help setup demo demo-transfer demo-share test test-rust test-python test-slow bench-masks bench-attacks bench-data bench-train gpu-check study schema fuzz lint fmt wheel clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -82,6 +82,14 @@ bench-masks: setup
 # The table on input: two minutes on one core, 1 GB of disk for a moment.
 bench-data: setup
 	$(BIN)/python -m benchmarks.data
+
+# Training loops: a minute on a CPU, some on a GPU.
+bench-train: setup
+	$(BIN)/python -m benchmarks.train
+
+# All that a machine with a GPU has to show, about 8 minutes; writes benchmarks/results/gpu-check.json.
+gpu-check: setup
+	$(BIN)/python -m benchmarks.gpu_check
 
 # The table on attacks: minutes; some images come from ../shared/data.
 bench-attacks: setup

@@ -87,7 +87,7 @@ def test_presets_show_their_values_and_their_sources(cli: Cli) -> None:
     assert (code, 'step = "16/765"' in out, "paper" in out) == (0, True, True)
     code, out, _ = cli("presets", "paper-cifar10", "--source")
     assert code == 0
-    assert 'step = "16/765"               # paper: 16/(3*255), exactly' in out
+    assert 'step = "16/765"               # scripts: main_adv.py, 16/(3*255)' in out
     code, _, err = cli("presets", "paper-cifar", "--source")
     assert (code, "did you mean 'paper-cifar10'?" in err) == (2, True)
     assert cli("presets", "--source")[0] == 2

@@ -36,6 +36,7 @@ def test_two_cells_on_two_processes(cli: Cli, tmp_path: Path) -> None:
     assert computed(tmp_path / "runs") == computed(tmp_path / "alone")
 
 
+@pytest.mark.slow
 def test_more_than_any_machine_has_is_refused(cli: Cli, tmp_path: Path) -> None:
     process = Command(
         *("run", "--config", small(tmp_path), "--runs", tmp_path / "runs", "--device", "cpu"),

@@ -20,6 +20,7 @@ from dwlt.checkpoints import (
 )
 from dwlt.checkpoints.classes import class_counts
 from dwlt.checkpoints.fitting import NORMALISER, fitted, normalisation, rounded
+from dwlt.checkpoints.hub import HUB, fetch
 from dwlt.errors import ModelError, UserError
 from dwlt.models import Model, build_model, load_state, rehearse, state_of
 from dwlt.models.blueprint import KEY, Blueprint
@@ -74,7 +75,7 @@ class Imported:
 
 
 def load(text: str, spec: ModelSpec, wanted: ImportRequest) -> Imported:
-    """Import a file, or ``torchvision:NAME[:WEIGHTS]``.
+    """Import a file, ``torchvision:NAME[:WEIGHTS]``, or ``hub:ORG/NAME[@REVISION]``.
 
     Args:
         spec: which network a file holds, and its normalisation where the file has none.
@@ -88,11 +89,18 @@ def load(text: str, spec: ModelSpec, wanted: ImportRequest) -> Imported:
     """
     if text.startswith(TORCHVISION):
         return _from_torchvision(text, wanted)
+    if text.startswith(HUB):
+        fetched = fetch(text)
+        imported = _from_file(fetched.path, spec, wanted)
+        origin = {**imported.origin, "hub": fetched.name}
+        note = f"{fetched.name}, {fetched.path.name}"
+        return replace(imported, notes=(note, *imported.notes), origin=origin)
     path = Path(text)
     if not path.is_file():
         raise UserError(
             f"{text} is not a file",
-            hint="give a checkpoint file, or torchvision:NAME such as torchvision:resnet50",
+            hint="give a checkpoint file, torchvision:NAME such as torchvision:resnet50, or "
+            "hub:ORG/NAME",
         )
     return _from_file(path, spec, wanted)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("import")
-@click.argument("source", metavar="FILE|torchvision:NAME[:WEIGHTS]")
+@click.argument("source", metavar="FILE|torchvision:NAME[:WEIGHTS]|hub:ORG/NAME[@REV]")
 @out_option
 @click.option("--model", metavar="NAME", help="The network in FILE. Default: the config's.")
 @config_options[0]
@@ -87,6 +87,9 @@ def command(
     as_json: bool,
 ) -> None:
     """Make a model file of a published checkpoint, or of torchvision's published weights.
+
+    hub:ORG/NAME is a repository of the Hugging Face hub; the commit that was taken is said, and
+    hub:ORG/NAME@COMMIT takes it again. Needs dwlt[hub].
 
     FILE is what torch.save wrote, or safetensors (or the .index.json of several). Known layouts
     are undone: wrappers (state_dict, model, net, ...), prefixes (module., model.,
