@@ -16,6 +16,7 @@ LAYERS: dict[str, int] = {
     "units": 0,
     "plugins": 0,
     "events": 1,
+    "ranks": 1,
     "sniff": 1,
     "outputs": 1,
     "spec": 1,
@@ -36,6 +37,7 @@ LAYERS: dict[str, int] = {
     "criteria": 6,
     "stages": 7,
     "grid": 8,
+    "api": 9,
     "cli": 9,
 }
 """A file imports only from layers below its own. Parts of one layer never import one another."""
@@ -65,6 +67,7 @@ TORCH_FREE = {
         "verdict",
         "report",
         "grid",
+        "api",
         "cli",
     ),
 }

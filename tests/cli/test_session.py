@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from dwlt.cli.options import Settings
-from dwlt.cli.session import STOPS, session
+from dwlt.cli.session import session
+from dwlt.cli.signals import STOPS
 from dwlt.errors import InterruptError
 from dwlt.spec import load_experiment
 

@@ -17,7 +17,7 @@ EXAMPLES = blocks(ROOT / "docs" / "scale.md", "sh")
 
 @pytest.mark.slow
 def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 7
     pytest.importorskip("ray")
     pytest.importorskip("submitit")
     environment = {

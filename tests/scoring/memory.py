@@ -23,7 +23,13 @@ class _Memory:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batches(self, *, batch_size: int, device: torch.device | str = "cpu") -> Iterator[Batch]:
+    def batches(
+        self,
+        *,
+        batch_size: int,
+        device: torch.device | str = "cpu",
+        share: tuple[int, int] = (0, 1),
+    ) -> Iterator[Batch]:
         for low in range(0, len(self), batch_size):
             part = slice(low, low + batch_size)
             yield Batch(self.images[part], self.labels[part], self.ids[part])

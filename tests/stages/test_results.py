@@ -52,6 +52,7 @@ ADDED = {
     "values": "of a flag",
     "ids": "of a result",
     "outcomes": "of a transfer or evaluation",
+    "waiting": "of a result whose session trained",
     "parameters": "of a ticket",
     "criterion": "of a search",
     "scope": "of a search",

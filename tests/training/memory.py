@@ -50,8 +50,14 @@ class _Memory:
                     self.ids[part].to(device),
                 )
 
-    def batches(self, *, batch_size: int, device: torch.device | str = "cpu") -> Iterator[Batch]:
-        for part in torch.split(torch.arange(len(self)), batch_size):
+    def batches(
+        self,
+        *,
+        batch_size: int,
+        device: torch.device | str = "cpu",
+        share: tuple[int, int] = (0, 1),
+    ) -> Iterator[Batch]:
+        for part in torch.split(torch.arange(len(self)), batch_size)[share[0] :: share[1]]:
             yield Batch(self.images[part], self.labels[part], self.ids[part])
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from dwlt.cli.devices import started
 from dwlt.cli.options import F, engine_options, sharing
 from dwlt.errors import UserError
 
@@ -35,6 +36,11 @@ class EngineOptions:
         from dwlt.grid.engines.base import Resources
         from dwlt.grid.engines.options import read
 
+        if self.engine != "local" and started():
+            raise UserError(
+                f"--engine {self.engine} sends runs to workers, and several devices share one run",
+                hint="leave out --devices or torchrun, or --engine",
+            )
         if self.engine == "local" and (self.cpus_per_task != 1 or self.gpus_per_task is not None):
             raise UserError(
                 "the engine local has no tasks, so --cpus-per-task and --gpus-per-task would "

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from dwlt.cli import devices
 from dwlt.cli.paths import Folder, OutFile
 from dwlt.cli.streams import echo, on_terminal
 from dwlt.trackers import NAMES
 
 if TYPE_CHECKING:
+    from dwlt.ranks import Group
     from dwlt.spec import Experiment
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -158,6 +160,13 @@ work_options = (
         help="auto, cpu, cuda or cuda:i.",
     ),
     click.option(
+        "--devices",
+        metavar="N",
+        type=click.IntRange(1, 1024),
+        help="Compute on N devices of this machine together: N GPUs, or N processes on the CPU. "
+        "Several machines: start this command under torchrun.",
+    ),
+    click.option(
         "--workers",
         metavar="auto|N",
         type=Workers(),
@@ -191,6 +200,17 @@ class Settings:
     as_json: bool
     quiet: bool
     trackers: tuple[str, ...] = ()
+    devices: int | None = None
+
+    def group(self) -> Group | None:
+        """The other processes that this command computes with, joined; None: it is alone."""
+        from dwlt.cli.devices import started
+
+        if not started():
+            return None
+        from dwlt.ranks import joined
+
+        return joined(self.device)
 
     def experiment(self, *, under: Mapping[str, Any] | None = None, **overrides: Any) -> Experiment:
         """The experiment these options describe.
@@ -238,6 +258,8 @@ def working(function: F) -> Callable[..., Any]:
     def inner(**arguments: Any) -> Any:
         shared = {name: arguments.pop(name) for name in Settings.__dataclass_fields__}
         settings = Settings(**shared)
+        if (code := devices.elsewhere(settings)) is not None:
+            return code
         if not settings.quiet:
             tell_loading()
         return function(settings=settings, **arguments)

@@ -124,7 +124,8 @@ def run(args: list[str]) -> int:
 
 def _run(args: list[str]) -> int:
     try:
-        result: Any = group.main(args=args, prog_name="dwlt", standalone_mode=False)
+        # ``obj``: what --devices has to start again, once for each of them.
+        result: Any = group.main(args=args, prog_name="dwlt", standalone_mode=False, obj=args)
     except DwltError as error:
         _tell(str(error), error.hint or full_disk(error))
         return error.exit_code

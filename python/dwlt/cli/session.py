@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from dwlt.cli.options import Settings
 from dwlt.cli.show import Show
+from dwlt.cli.signals import PREEMPTED, PREEMPTIONS, answering
 from dwlt.cli.streams import others_to_stderr
 from dwlt.errors import InterruptError
 from dwlt.runs.context import Context
@@ -19,23 +18,6 @@ from dwlt.trackers import Follower, open_tracker
 
 if TYPE_CHECKING:
     from dwlt.spec import Experiment
-
-STOPS = tuple(
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
-    # Windows signals neither a terminal that is closed nor what users define.
-    if hasattr(signal, name)
-)
-"""Ctrl-C, a polite kill, a terminal that is closed, and what schedulers announce the end with."""
-
-PREEMPTIONS = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)
-)
-"""What a scheduler sends that wants the machine back: the work is to be started again later."""
-
-PREEMPTED = 75
-"""The exit code then: EX_TEMPFAIL of sysexits.h, a failure that passes, which job scripts and
-schedulers can requeue on. A user who pressed Ctrl-C gets 130."""
 
 
 @contextmanager
@@ -55,6 +37,7 @@ def session(settings: Settings, experiment: Experiment | None) -> Iterator[tuple
         asked = number
         show.stopping()
 
+    group = settings.group()
     show = Show(quiet=settings.quiet)
     show.clear_line()
     opened = {name: open_tracker(name, settings.runs) for name in settings.trackers}
@@ -69,34 +52,18 @@ def session(settings: Settings, experiment: Experiment | None) -> Iterator[tuple
         observe=follower,
         stop=lambda: asked is not None,
         checkpoint_seconds=None if experiment is None else 60 * experiment.checkpoint_minutes,
+        group=group,
     )
     with answering(ask), show, others_to_stderr():
+        failed = True
         try:
             yield context, show
+            failed = False
         except InterruptError as error:
             if asked in PREEMPTIONS:
                 error.exit_code = PREEMPTED
             raise
         finally:
             follower.close()
-
-
-@contextmanager
-def answering(ask: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let ``ask`` answer the signals that mean stop.
-
-    A signal that was ignored when dwlt began stays ignored: that is how ``nohup`` keeps work going
-    after its terminal is closed, and how a shell keeps Ctrl-C from the jobs in its background.
-    Signals can be answered in the main thread alone; in another one they are its owner's business.
-    """
-    old = {}
-    if threading.current_thread() is threading.main_thread():
-        # None: set by other code than Python's, and nothing could put it back.
-        kept = (signal.SIG_IGN, None)
-        stops = [number for number in STOPS if signal.getsignal(number) not in kept]
-        old = {number: signal.signal(number, ask) for number in stops}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
+            if group is not None:
+                group.close(failed=failed)

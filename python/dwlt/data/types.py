@@ -117,10 +117,20 @@ class Split(ABC):
         ids = [self.ids[where] for where in plan]
         return recoloured(found, ids, colours, derive_seed(seed, "colour", epoch))
 
-    def batches(self, *, batch_size: int, device: torch.device | str = "cpu") -> Iterator[Batch]:
-        """Every sample once, in id order, not augmented."""
+    def batches(
+        self,
+        *,
+        batch_size: int,
+        device: torch.device | str = "cpu",
+        share: tuple[int, int] = (0, 1),
+    ) -> Iterator[Batch]:
+        """Every sample once, in id order, not augmented.
+
+        Args:
+            share: (which, of how many): only every so manieth batch, beginning with this one.
+        """
         cuts = _cuts(len(self), batch_size, training=False)
-        plan = [np.arange(low, high) for low, high in cuts]
+        plan = [np.arange(low, high) for low, high in cuts[share[0] :: share[1]]]
         return self._run(plan, "none", 0, torch.device(device))
 
     def take(self, positions: Ints, *, device: torch.device | str = "cpu") -> Batch:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dwlt.events import Observer
+
+if TYPE_CHECKING:
+    from dwlt.ranks import Group
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Context:
         observe: is told of everything that happens.
         stop: polled between steps; True asks to stop at the next safe point.
         checkpoint_seconds: between checkpoints inside an epoch; None writes none there.
+        group: the processes that compute together, as ``dwlt.ranks`` has them; None: this one.
         memo: what one command has opened and may need again, by name.
         origin: what the journal is to say of the engine that computes here; nothing in most cases.
     """
@@ -37,3 +41,4 @@ class Context:
     memo: dict[str, Any] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
     checkpoint_seconds: float | None = None
+    group: Group | None = None

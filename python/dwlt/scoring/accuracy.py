@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from dwlt.attacks import predicts, search
 from dwlt.errors import DataError
+from dwlt.ranks import ALONE, Group
 from dwlt.results import Accuracy, AttackId, Flag, Score
 from dwlt.results.base import jsonable
 from dwlt.results.images import ids_digest
@@ -74,6 +76,7 @@ def score(
     *,
     device: torch.device | str,
     on_batch: Callable[[int, int], None] | None = None,
+    group: Group = ALONE,
 ) -> Scored:
     """Standard accuracy on a split, and robust accuracy under ``spec.attack``.
 
@@ -85,6 +88,7 @@ def score(
         model: logits of images in [0, 1]; already on ``device``.
         on_batch: called with (samples done, samples in all) after each batch; what it raises
             ends the scoring and leaves the model restored.
+        group: the devices that share the batches; each gets the whole outcome.
 
     Raises:
         DataError: the split is empty, or a pixel is outside [0, 1] by more than 1e-6.
@@ -94,13 +98,15 @@ def score(
     if len(split) == 0:
         raise DataError("there is nothing to score: the split has no samples")
     tally = _Tally()
+    share = (group.rank, group.size)
     with measuring(model, where):
         done = 0
-        for batch in split.batches(batch_size=spec.batch_size, device=where):
+        for batch in split.batches(batch_size=spec.batch_size, device=where, share=share):
             tally.add(_batch_outcome(model, batch, spec))
             done += len(batch.labels)
             if on_batch is not None:
                 on_batch(done, len(split))
+    tally.gather(group)
     return tally.result(spec.attack, split.origin)
 
 
@@ -113,6 +119,12 @@ class _BatchOutcome:
     """(B,) bool: the row of logits could be probabilities."""
     blind: Tensor
     wavering: Tensor
+
+    def on_cpu(self) -> _BatchOutcome:
+        """The same, to be sent to another process."""
+        robust = None if self.robust is None else self.robust.cpu()
+        others = (one.cpu() for one in (self.shares, self.blind, self.wavering))
+        return _BatchOutcome(self.ids.cpu(), self.clean.cpu(), robust, *others)
 
 
 def _batch_outcome(model: nn.Module, batch: Batch, spec: ScoreSpec) -> _BatchOutcome:
@@ -154,6 +166,13 @@ class _Tally:
 
     def add(self, judged: _BatchOutcome) -> None:
         self._batches.append(judged)
+
+    def gather(self, group: Group) -> None:
+        """Take in what the other devices have found, in the order of batches."""
+        if group.size > 1:
+            shares = group.all([judged.on_cpu() for judged in self._batches])
+            rounds = zip_longest(*shares)
+            self._batches = [one for round_ in rounds for one in round_ if one is not None]
 
     def result(self, attack: AttackSpec | None, origin: str) -> Scored:
         ids = torch.cat([batch.ids for batch in self._batches]).cpu().numpy()

@@ -6,7 +6,6 @@ next; RA is the worst case over all attacks.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from dwlt.attacks import predicts
 from dwlt.data import Batch
 from dwlt.errors import DataError
 from dwlt.events import ShardDone
+from dwlt.ranks import ALONE, Group
 from dwlt.results import Accuracy, AttackId, Flag
 from dwlt.results.base import jsonable
 from dwlt.results.images import ids_digest
@@ -27,6 +27,7 @@ from dwlt.scoring.checks import measuring, require_inside, require_pixels
 from dwlt.scoring.inputs import input_flags
 from dwlt.scoring.masking import masking_flags, standard_flags
 from dwlt.scoring.shards import Clock, NoSteps, NumberedSamples, SampleSet, Saved, Steps, shards_of
+from dwlt.scoring.shared import SharedSteps
 from dwlt.scoring.threats import Threat, logits_of
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def evaluate(
     batch_size: int = 256,
     steps: Steps | None = None,
     on_shard: Callable[[ShardDone], None] | None = None,
+    group: Group = ALONE,
 ) -> Evaluation:
     """Standard accuracy, and worst-case robust accuracy over some attacks.
 
@@ -95,6 +97,7 @@ def evaluate(
         steps: keeps what is done; steps found there are not done again.
         on_shard: called after each shard of each attack; what it raises ends the evaluation, and
             leaves the model restored and finished steps kept.
+        group: the devices that share the shards; ``steps`` and ``on_shard`` are those of the first.
 
     Raises:
         DataError: there is no sample, or a pixel is outside [0, 1] by more than 1e-6.
@@ -104,7 +107,8 @@ def evaluate(
     if len(split) == 0:
         raise DataError("there is nothing to score: the split has no samples")
     with measuring(model, where):
-        work = _Work(model, split, threats, where, batch_size, steps or NoSteps(), on_shard)
+        kept = SharedSteps(steps or NoSteps(), on_shard, group)
+        work = _Work(model, split, threats, where, batch_size, kept)
         work.clean()
         for index in range(len(threats)):
             work.attack(index)
@@ -121,6 +125,7 @@ def accuracy_on(
     batch_size: int = 256,
     steps: Steps | None = None,
     on_shard: Callable[[ShardDone], None] | None = None,
+    group: Group = ALONE,
 ) -> Accuracy:
     """Standard accuracy on changed images, shard by shard.
 
@@ -131,20 +136,20 @@ def accuracy_on(
     Raises:
         DataError: a changed pixel is outside [0, 1] by more than 1e-6.
     """
-    where, kept, correct = torch.device(device), steps or NoSteps(), 0
+    where, correct = torch.device(device), 0
+    kept = SharedSteps(steps or NoSteps(), on_shard, group)
     cuts = list(shards_of(len(split)))
+
+    def measure(shard: int) -> Saved:
+        batch = change(split.take(cuts[shard], device=where))
+        require_pixels(batch.images)
+        logits = logits_of(model, batch.images, batch_size)
+        return {"correct": int(predicts(logits, batch.labels).sum())}
+
     with measuring(model, where), torch.no_grad():
-        for shard, positions in enumerate(cuts):
-            saved = kept.load(step, shard)
-            if saved is None:
-                batch = change(split.take(positions, device=where))
-                require_pixels(batch.images)
-                logits = logits_of(model, batch.images, batch_size)
-                saved = {"correct": int(predicts(logits, batch.labels).sum())}
-                kept.save(step, shard, saved)
+        for shard, saved, _ in kept.each(step, range(len(cuts)), measure):
             correct += saved["correct"]
-            if on_shard is not None:
-                on_shard(ShardDone(step, shard + 1, len(cuts), correct, len(split), None))
+            kept.tell(ShardDone(step, shard + 1, len(cuts), correct, len(split), None))
     return Accuracy(correct, len(split))
 
 
@@ -159,8 +164,7 @@ class _Work:
         threats: Sequence[Threat],
         device: torch.device,
         batch_size: int,
-        steps: Steps,
-        on_shard: Callable[[ShardDone], None] | None,
+        steps: SharedSteps,
     ) -> None:
         self._model = model
         self._split = split
@@ -168,7 +172,6 @@ class _Work:
         self._device = device
         self._batch_size = batch_size
         self._steps = steps
-        self._on_shard = on_shard
         self._cuts = list(shards_of(len(split)))
         self._ids: list[int] = []
         self._clean = np.zeros(len(split), dtype=np.bool_)
@@ -184,11 +187,10 @@ class _Work:
     def clean(self) -> None:
         """Find which samples are right without an attack, and what inputs and outputs give reason
         to warn of."""
-        for shard, positions in enumerate(self._cuts):
-            saved = self._steps.load("clean", shard)
-            if saved is None:
-                saved = self._measure_clean(positions, first=shard == 0)
-                self._steps.save("clean", shard, saved)
+        for shard, saved, _ in self._steps.each(
+            "clean", range(len(self._cuts)), self._measure_clean
+        ):
+            positions = self._cuts[shard]
             self._ids += saved["ids"]
             self._clean[positions] = np.array(saved["right"], dtype=np.bool_)
             self._shares &= saved["shares"]
@@ -197,8 +199,9 @@ class _Work:
             self._tell("clean", shard, int(self._clean.sum()), None)
         self._stands = self._clean.copy()
 
-    def _measure_clean(self, positions: NDArray[np.int64], *, first: bool) -> Saved:
-        batch = self._split.take(positions, device=self._device)
+    def _measure_clean(self, shard: int) -> Saved:
+        first = shard == 0
+        batch = self._split.take(self._cuts[shard], device=self._device)
         require_pixels(batch.images)
         logits = logits_of(self._model, batch.images, self._batch_size)
         some = slice(0, self._batch_size)
@@ -214,18 +217,17 @@ class _Work:
     def attack(self, index: int) -> None:
         """Run one attack on all samples that are still classified correctly."""
         threat = self._threats[index]
-        for shard, positions in enumerate(self._cuts):
-            standing = positions[self._stands[positions]]
-            if len(standing) == 0:
-                continue
-            began = time.monotonic()
-            saved = self._steps.load(threat.name, shard)
-            if saved is None:
-                saved = self._attack_shard(threat, standing, shard)
-                self._steps.save(threat.name, shard, saved)
-                self._clock.worked(
-                    len(standing) * threat.passes(self._classes), time.monotonic() - began
-                )
+        # Shards do not share samples, so what stands of one does not depend on another.
+        stand = [cut[self._stands[cut]] for cut in self._cuts]
+        todo = [shard for shard, standing in enumerate(stand) if len(standing)]
+
+        def measure(shard: int) -> Saved:
+            return self._attack_shard(threat, stand[shard], shard)
+
+        for shard, saved, seconds in self._steps.each(threat.name, todo, measure):
+            standing = stand[shard]
+            if seconds is not None:
+                self._clock.worked(len(standing) * threat.passes(self._classes), seconds)
             gone = standing[np.array(saved["fooled"], dtype=np.bool_)]
             self._stands[gone] = False
             for position in gone.tolist():
@@ -255,9 +257,8 @@ class _Work:
         return here + int(self._stands.sum()) * later
 
     def _tell(self, step: str, shard: int, standing: int, left: float | None) -> None:
-        if self._on_shard is not None:
-            n = len(self._split)
-            self._on_shard(ShardDone(step, shard + 1, len(self._cuts), standing, n, left))
+        n = len(self._split)
+        self._steps.tell(ShardDone(step, shard + 1, len(self._cuts), standing, n, left))
 
     def result(self, label: str | None, attack_id: AttackId | None) -> Evaluation:
         n = len(self._split)

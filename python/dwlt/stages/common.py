@@ -15,7 +15,8 @@ from dwlt.data import Task
 from dwlt.data.opened import open_data
 from dwlt.errors import InterruptError
 from dwlt.events import EpochDone, Message, StepStarted
-from dwlt.models import parameters_of
+from dwlt.models import Model, parameters_of
+from dwlt.ranks import ALONE, Group
 from dwlt.results import AttackId, Flag, Score, SplitSizes, TaskInfo
 from dwlt.results.images import ImageIds
 from dwlt.runs import layout
@@ -23,7 +24,9 @@ from dwlt.runs.context import Context
 from dwlt.runs.store import Run
 from dwlt.scoring import Scored, score
 from dwlt.spec import ScoreSpec, StageSpec, TrainSpec
+from dwlt.stages.together import Shared, group_of, packed
 from dwlt.training import CheckpointSlot, EpochRecord, TrainJob, TrainOutcome, train
+from dwlt.training.pieces import cut
 
 _SCORE = TypeAdapter(Score)
 
@@ -109,13 +112,38 @@ class Training:
             held_out=self._task.validation,
             keep_best=keep_best,
         )
-        outcome = train(
-            job,
-            score_epoch=self._scorer(model, scoring, spec.epochs, at_epoch),
-            on_epoch=lambda record: self._epoch(record, spec.epochs),
-            stop=self._context.stop,
-            checkpoint_seconds=self._context.checkpoint_seconds,
-        )
+        group = self._group(model)
+        parts = len(cut(min(spec.batch_size, len(self._task.train)), spec.micro_batch))
+        if parts < group.size:
+            self._context.observe(
+                Message(
+                    f"{self._label}: a batch passes in {parts} micro-batch(es), so {parts} of "
+                    f"{group.size} devices train; see train.micro_batch",
+                    warning=True,
+                )
+            )
+        sent = {"spec": spec, "seed": seed, "augment": job.augment, "keep_best": keep_best}
+
+        def values() -> Mapping[str, Any]:
+            assert isinstance(model, Model)
+            data, network = self._run.spec.data, self._run.spec.model
+            return {
+                **sent,
+                "shared": Shared.of(data, self._task, self._context),
+                "model": packed(model, network, self._task),
+                "masks": None if masks is None else {k: v.cpu() for k, v in masks.items()},
+                "scoring": scoring,
+            }
+
+        with group.call("fit", values):
+            outcome = train(
+                job,
+                score_epoch=self._scorer(model, scoring, spec.epochs, at_epoch),
+                on_epoch=lambda record: self._epoch(record, spec.epochs),
+                stop=self._context.stop,
+                checkpoint_seconds=self._context.checkpoint_seconds,
+                group=group,
+            )
         self._write_metrics(outcome.records)
         if outcome.interrupted:
             steps = f" and {outcome.steps} steps of the next" if outcome.steps else ""
@@ -123,6 +151,10 @@ class Training:
         for flag in outcome.flags:
             self._context.observe(Message(flag.text, warning=True))
         return outcome
+
+    def _group(self, model: nn.Module) -> Group:
+        """Who trains together. What is no network as a model file holds it stays on this device."""
+        return group_of(self._context) if isinstance(model, Model) else ALONE
 
     def _scorer(
         self,
@@ -136,7 +168,8 @@ class Training:
                 at_epoch(epoch)
             if spec is None or (epoch % spec.every and epoch != epochs):
                 return None
-            return score(model, self._task.validation, spec, device=self._device)
+            group = self._group(model)
+            return score(model, self._task.validation, spec, device=self._device, group=group)
 
         return score_epoch
 

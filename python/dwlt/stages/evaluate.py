@@ -15,7 +15,7 @@ from dwlt.events import Message
 from dwlt.masks.origin import require_origin
 from dwlt.masks.tensors import apply_masks
 from dwlt.models import Model, require_images
-from dwlt.models.files import Blueprint, digest, find_model, read_model
+from dwlt.models.files import Blueprint, digest, find_model, model_bytes, read_model
 from dwlt.results import EvaluateResult
 from dwlt.runs import layout
 from dwlt.runs.complete import Prepared, StepResult, Work, complete
@@ -31,6 +31,7 @@ from dwlt.stages.shards import ShardFiles
 from dwlt.stages.threats import (
     sweep_radii,
 )
+from dwlt.stages.together import Shared, group_of
 from dwlt.training.device import choose_device, describe
 
 
@@ -153,18 +154,33 @@ class _Evaluate(Work[EvaluateResult]):
     def prepare(self) -> Prepared:
         self.device = choose_device(self.context.device, self.context.threads)
         self.task = open_task(self.spec, self.context)
-        networks = [model for model in self.models if model is not None]
-        for network, one in zip(networks, self.blueprints, strict=True):
+        for network, one in self._networks():
             one.require(self.task)
             if one.size != self.task.shape[1]:
                 require_images(network, one.model.name, *self.task.shape[:2])
-        return Prepared(self.task.fingerprint, describe(self.device))
+        return Prepared(self.task.fingerprint, describe(self.device, group_of(self.context).size))
+
+    def _networks(self) -> list[tuple[Model, Blueprint]]:
+        networks = [model for model in self.models if model is not None]
+        return list(zip(networks, self.blueprints, strict=True))
 
     def do(self, run: Run, step: str) -> StepResult:
         model, source = self.models
         task, device = self.task, self.device
         work = Measurement(run, self.spec, task, model.to(device), device, self.context)
-        found = work.measure(None if source is None else source.to(device))
+
+        def values() -> dict[str, Any]:
+            sent = [model_bytes(each, one) for each, one in self._networks()]
+            return {
+                "shared": Shared.of(self.spec.data, task, self.context),
+                "spec": self.spec,
+                "starts": run.starts,
+                "model": sent[0],
+                "source": None if source is None else sent[1],
+            }
+
+        with group_of(self.context).call("evaluate", values):
+            found = work.measure(None if source is None else source.to(device))
         own = {
             "task": task_info(task),
             "images": test_digest(task.test),

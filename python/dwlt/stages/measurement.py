@@ -43,6 +43,7 @@ from dwlt.stages.threats import (
     threats,
     values,
 )
+from dwlt.stages.together import group_of
 
 BUILTIN = "builtin"
 """The corruptions that dwlt computes itself."""
@@ -144,6 +145,7 @@ class Measurement:
             batch_size=self._spec.score.batch_size,
             steps=self.steps,
             on_shard=self._tell,
+            group=group_of(self._context),
         )
         flags = [*protocol_flags(spec, self._classes), *found.score.flags]
         test = found.score.counts
@@ -177,6 +179,7 @@ class Measurement:
                 batch_size=self._spec.score.batch_size,
                 steps=self.steps,
                 on_shard=self._tell,
+                group=group_of(self._context),
             )
             assert one.score.ra is not None  # there was an attack
             curve.append((str(radius), one.score.ra))
@@ -234,6 +237,7 @@ class Measurement:
             batch_size=self._spec.score.batch_size,
             steps=self.steps,
             on_shard=self._tell,
+            group=group_of(self._context),
         )
         rows.append(Corrupted(name, severity, found))
 

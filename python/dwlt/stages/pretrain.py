@@ -15,7 +15,6 @@ from dwlt.runs import layout
 from dwlt.runs.complete import Prepared, StepResult, Work, complete
 from dwlt.runs.context import Context
 from dwlt.runs.store import Run
-from dwlt.scoring import score
 from dwlt.spec import PretrainSpec
 from dwlt.stages.common import (
     Training,
@@ -26,6 +25,7 @@ from dwlt.stages.common import (
     used_images,
 )
 from dwlt.stages.rehearsed import rehearse_once
+from dwlt.stages.together import group_of, score_split
 from dwlt.training.device import choose_device, describe
 
 
@@ -59,7 +59,7 @@ class _Pretrain(Work[PretrainResult]):
         self.task = open_task(self.spec, self.context)
         self.model = new_model(self.spec.model, self.task, seed=self.spec.seed)
         rehearse_once(self.model, self.spec.model, self.task, self.context, self.device)
-        return Prepared(self.task.fingerprint, describe(self.device))
+        return Prepared(self.task.fingerprint, describe(self.device, group_of(self.context).size))
 
     def do(self, run: Run, step: str) -> StepResult:
         spec, task, model = self.spec, self.task, self.model
@@ -76,7 +76,16 @@ class _Pretrain(Work[PretrainResult]):
         )
         model.to(self.device)
         scores = {
-            split: score(model, getattr(task, split), spec.score, device=self.device)
+            split: score_split(
+                model,
+                task,
+                split,
+                spec.score,
+                network=spec.model,
+                data=spec.data,
+                device=self.device,
+                context=self.context,
+            )
             for split in ("validation", "test")
         }
         run.write(layout.MODEL, model_bytes(model, Blueprint.of(spec.model, task)))

@@ -24,6 +24,7 @@ from dwlt.stages.methods import METHODS, Rounds, RoundTicket
 from dwlt.stages.pretrain import summary
 from dwlt.stages.rehearsed import rehearse_file
 from dwlt.stages.source import ensure_source
+from dwlt.stages.together import group_of
 from dwlt.training.device import choose_device, describe
 from dwlt.units import sparsity_text
 
@@ -89,7 +90,7 @@ class _Prune(Work[PruneRound]):
         usual = spec.layers == "auto" and not (spec.include or spec.exclude)
         layers = None if usual else self.search.resolved(source).choice
         rehearse_file(source.path, source.model, self.task, self.context, self.device, layers)
-        return Prepared(self.task.fingerprint, describe(self.device))
+        return Prepared(self.task.fingerprint, describe(self.device, group_of(self.context).size))
 
     def begin(self, run: Run) -> None:
         if self.asked:

@@ -21,7 +21,7 @@ from dwlt.runs.complete import Prepared, StepResult, Work, complete
 from dwlt.runs.context import Context
 from dwlt.runs.plan import Cell
 from dwlt.runs.store import Run
-from dwlt.scoring import Scored, score
+from dwlt.scoring import Scored
 from dwlt.spec import TransferSpec
 from dwlt.stages.common import (
     Training,
@@ -35,6 +35,7 @@ from dwlt.stages.common import (
 )
 from dwlt.stages.pictures import take_pictures
 from dwlt.stages.rehearsed import rehearse_file
+from dwlt.stages.together import group_of, score_split
 from dwlt.training import BestEpoch, TrainOutcome
 from dwlt.training.device import choose_device, describe
 from dwlt.units import derive_seed, sparsity_text
@@ -82,7 +83,7 @@ class _Transfer(Work[TransferResult]):
         self.task = open_task(self.spec, self.context)
         weights = self.ticket.weights
         rehearse_file(weights, self.spec.model, self.task, self.context, self.device)
-        return Prepared(self.task.fingerprint, describe(self.device))
+        return Prepared(self.task.fingerprint, describe(self.device, group_of(self.context).size))
 
     def do(self, run: Run, step: str) -> StepResult:
         spec, task, device = self.spec, self.task, self.device
@@ -111,7 +112,16 @@ class _Transfer(Work[TransferResult]):
             # measures.
             if best.epoch not in tested:
                 model.to(device)
-                tested[best.epoch] = score(model, task.test, spec.score, device=device)
+                tested[best.epoch] = score_split(
+                    model,
+                    task,
+                    "test",
+                    spec.score,
+                    network=spec.model,
+                    data=spec.data,
+                    device=device,
+                    context=self.context,
+                )
                 flags += tested[best.epoch].flags
         scored = {kind: tested[best.epoch] for kind, best in chosen.items()}
         run.write(layout.OUTCOMES, to_bytes(_outcomes(scored)))

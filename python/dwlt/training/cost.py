@@ -89,7 +89,8 @@ def cost_of_training(
             )
 
             def end(_epoch: int) -> None:
-                watch.end()
+                # The loop has asked whether to stop before it scores: no step has begun since.
+                watch.drop()
                 raise _EnoughError
 
             def stop() -> bool:
@@ -151,6 +152,10 @@ class _Watch:
         """A step has ended."""
         if self._began is not None:
             self.seconds.append(self._now() - self._began)
+        self._began = None
+
+    def drop(self) -> None:
+        """What was begun was no step."""
         self._began = None
 
     @contextlib.contextmanager
@@ -277,7 +282,13 @@ class _Agreeing(Split):
         self._steps = steps
         self._watch = watch
 
-    def batches(self, *, batch_size: int, device: torch.device | str = "cpu") -> Iterator[Batch]:
+    def batches(
+        self,
+        *,
+        batch_size: int,
+        device: torch.device | str = "cpu",
+        share: tuple[int, int] = (0, 1),
+    ) -> Iterator[Batch]:
         left = self._steps
         while True:
             batches = self._split.batches(batch_size=self._images, device=device)

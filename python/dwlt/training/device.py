@@ -42,8 +42,13 @@ def choose_device(name: str, threads: int | None) -> torch.device:
     return torch.device("cuda", index)
 
 
-def describe(device: torch.device) -> str:
-    """What a result says it was computed on."""
+def describe(device: torch.device, devices: int = 1) -> str:
+    """What a result says it was computed on.
+
+    Args:
+        devices: that computed together, of which this is the first.
+    """
+    together = f", {devices} devices" if devices > 1 else ""
     if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)} ({device})"
-    return f"cpu, {torch.get_num_threads()} threads, {cpu_name()}"
+        return f"{torch.cuda.get_device_name(device)} ({device}){together}"
+    return f"cpu, {torch.get_num_threads()} threads, {cpu_name()}{together}"

@@ -6,6 +6,9 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import torch
+
+from dwlt.ranks import Group
 from dwlt.training.average import WeightAverage
 from dwlt.training.job import TrainJob
 from dwlt.training.layers import LayerDraws
@@ -29,9 +32,8 @@ class EpochSteps:
     Args:
         epoch: from 0.
         cuts: the pieces of its steps, and those that this device computes.
-        meter: of this epoch, empty.
         average: of the weights, where the training keeps one.
-        counts: whether this device is the one that counts what a checkpoint says was done.
+        group: the devices.
     """
 
     def __init__(
@@ -42,10 +44,8 @@ class EpochSteps:
         objective: Objective,
         stepper: Stepper,
         layers: LayerDraws,
-        meter: Meter,
+        group: Group,
         average: WeightAverage | None = None,
-        *,
-        counts: bool,
     ) -> None:
         self._job = job
         self._epoch = epoch
@@ -53,9 +53,11 @@ class EpochSteps:
         self._replays = objective.replays
         self._stepper = stepper
         self._layers = layers
-        self.meter = meter
+        self.meter = Meter(
+            epoch + 1, cuts.sizes, objective.replays, torch.device(job.device), group.total
+        )
+        self._counts = group.leads
         self._average = average
-        self._counts = counts
         self._first = 0
         self._began = time.perf_counter()
 
@@ -122,13 +124,14 @@ class EpochSteps:
 
     def _take(self, step: int, batches: Iterator[Batch]) -> None:
         # Pieces first: zip must not ask for a batch where no piece is left.
-        pieces: Iterator[tuple[Piece, Batch]] = zip(self._cuts.mine(step), batches, strict=False)
+        mine = self._cuts.mine(step)
+        pieces: Iterator[tuple[Piece, Batch]] = zip(mine, batches, strict=False)
         held = list(pieces) if self._replays > 1 else pieces
         for replay in range(self._replays):
             # The first replay's seed is that of a training without replays.
             more = (replay,) if replay else ()
             seed = derive_seed(self._job.seed, "attack", self._epoch, step, *more)
-            place = Place(self._epoch, step, replay, seed)
+            place = Place(self._epoch, step, replay, len(mine), seed)
             self._stepper(held, place, self.rate(step), self.meter)
         if self._average is not None:
             self._average.after_step(self._epoch * len(self._cuts) + step)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from itertools import accumulate
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from dwlt.errors import TrainingError
-from dwlt.training.pieces import Cuts
 
 CHECK_EVERY = 50
 """Steps between looks for a loss that is not finite: rare enough to cost nothing, often enough
@@ -19,12 +17,9 @@ that an epoch of hours does not run on in vain."""
 class Meter:
     """Loss and accuracy of one epoch.
 
-    The loss of each piece of each step has a place of its own, so that the mean is taken in the
-    same order however many devices have computed the pieces.
-
     Args:
         epoch: from 1, for messages.
-        cuts: the pieces of the epoch's steps.
+        sizes: images of each of its steps.
         replays: optimiser steps on each batch, one after another.
         total: adds up a tensor over all devices, in place.
     """
@@ -32,16 +27,14 @@ class Meter:
     def __init__(
         self,
         epoch: int,
-        cuts: Cuts,
+        sizes: Sequence[int],
         replays: int,
         device: torch.device,
         total: Callable[[Tensor], None],
     ) -> None:
         self._epoch = epoch
-        sizes = [cuts.sizes(step) * replays for step in range(len(cuts))]
-        self._first = [0, *accumulate(len(one) for one in sizes)]
-        self._pieces = [len(one) // replays for one in sizes]
-        self._sizes = torch.tensor([size for one in sizes for size in one], dtype=torch.float64)
+        self._replays = replays
+        self._sizes = torch.tensor(sizes, dtype=torch.float64).repeat_interleave(replays)
         self._losses = torch.zeros(len(self._sizes), device=device)
         self._correct = torch.zeros((), dtype=torch.int64, device=device)
         self._total = total
@@ -49,11 +42,12 @@ class Meter:
         self._checked = 0
 
     def add(
-        self, step: int, replay: int, piece: int, loss: Tensor, logits: Tensor, labels: Tensor
+        self, step: int, replay: int, weight: float, loss: Tensor, logits: Tensor, labels: Tensor
     ) -> None:
-        """The mean loss and the logits of one piece."""
-        self._losses[self._first[step] + replay * self._pieces[step] + piece] = loss.detach()
-        self._correct += (logits.detach().argmax(1) == labels).sum()
+        """The mean loss and the logits of one piece, and its share of the step's images."""
+        self._losses[step * self._replays + replay] += loss.detach() * weight
+        if weight:
+            self._correct += (logits.detach().argmax(1) == labels).sum()
 
     def end_step(self) -> None:
         """Called after each step, replays included.
@@ -71,12 +65,11 @@ class Meter:
         Raises:
             TrainingError: one is not finite; the message names epoch and step.
         """
-        fresh = self._losses[self._first[self._checked] : self._first[self._steps]].clone()
+        fresh = self._losses[self._checked * self._replays : self._steps * self._replays].clone()
         self._total(fresh)
         bad = (~fresh.isfinite()).nonzero()
         if len(bad):
-            place = self._first[self._checked] + int(bad[0])
-            step = next(i for i, first in enumerate(self._first[1:]) if first > place)
+            step = self._checked + int(bad[0]) // self._replays
             raise TrainingError(
                 f"the loss became {float(fresh[int(bad[0])])} in epoch {self._epoch}, "
                 f"step {step + 1}",
@@ -93,14 +86,14 @@ class Meter:
         """
         self.check()
         found = self.state_dict()
-        sizes = self._sizes[: self._first[self._steps]]
+        sizes = self._sizes[: self._steps * self._replays]
         count = float(sizes.sum())
         losses = found["losses"].double().cpu()
         return float((losses * sizes).sum()) / count, int(found["correct"]) / count
 
     def state_dict(self) -> dict[str, Tensor]:
         """What the steps so far came to, on all devices together."""
-        losses = self._losses[: self._first[self._steps]].clone()
+        losses = self._losses[: self._steps * self._replays].clone()
         correct = self._correct.clone()
         self._total(losses)
         self._total(correct)
@@ -115,5 +108,5 @@ class Meter:
         """
         self._steps = self._checked = steps
         if counts:
-            self._losses[: self._first[steps]] = state["losses"].to(self._losses.device)
+            self._losses[: steps * self._replays] = state["losses"].to(self._losses.device)
             self._correct.copy_(state["correct"])

@@ -68,22 +68,14 @@ class Cuts:
     def __init__(
         self, sizes: Sequence[int], micro_batch: int | None, rank: int = 0, devices: int = 1
     ) -> None:
-        self._sizes = sizes
+        self.sizes = sizes
         self._micro_batch = micro_batch
         self._rank = rank
         self._devices = devices
 
     def __len__(self) -> int:
         """Steps of the epoch."""
-        return len(self._sizes)
-
-    def sizes(self, step: int) -> list[int]:
-        """Images of each piece of a step, on whatever device."""
-        return [high - low for low, high in cut(self._sizes[step], self._micro_batch)]
-
-    def images(self, step: int) -> int:
-        """Images of a step."""
-        return self._sizes[step]
+        return len(self.sizes)
 
     def mine(self, step: int) -> list[Piece]:
         """The pieces of a step that this device computes, never none.
@@ -91,7 +83,7 @@ class Cuts:
         A device that is left without one repeats the first and counts it for nothing: devices
         that average their gradients all have to take part, and waiting would not be faster.
         """
-        count = self._sizes[step]
+        count = self.sizes[step]
         pieces = cut(count, self._micro_batch)
         own = share(len(pieces), self._rank, self._devices)
         if not own:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dwlt.ranks import ALONE, Group
 from dwlt.scoring import Scored
 from dwlt.training.average import WeightAverage
 from dwlt.training.objectives import Objective
@@ -25,10 +26,12 @@ class TrainingState:
         optimizer: torch.optim.Optimizer,
         objective: Objective,
         images: str,
-        average: WeightAverage | None = None,
+        average: WeightAverage | None,
+        group: Group,
     ) -> None:
         self._slot = slot
         self._images = images
+        self._group = group
         self._model = model
         self._optimizer = optimizer
         self._objective = objective
@@ -49,18 +52,20 @@ class TrainingState:
         objective: Objective,
         images: str,
         average: WeightAverage | None = None,
+        group: Group = ALONE,
     ) -> TrainingState:
         """What the slot holds, put into its owners; a fresh state for an empty slot.
 
         Args:
             images: digest of the images that are trained on.
             average: of the weights, where the training keeps one; it is what competes for the best.
+            group: the devices that train together; what the first one's slot holds counts.
 
         Raises:
             LedgerError, FormatError: as ``CheckpointSlot.load``.
         """
-        state = cls(slot, model, optimizer, objective, images, average)
-        saved = slot.load()
+        state = cls(slot, model, optimizer, objective, images, average, group)
+        saved = group.first(slot.load)
         if saved is not None:
             model.load_state_dict(saved.model, strict=True)
             for name, value in state._remembered().items():
@@ -93,6 +98,8 @@ class TrainingState:
         self._save()
 
     def _save(self) -> None:
+        if not self._group.leads:
+            return
         self._slot.save(
             Saved(
                 self.epochs,
@@ -118,7 +125,8 @@ class TrainingState:
             return
         if held is not None and found[kind]["value"] <= held.validation[kind]["value"]:
             return
-        file = self._slot.snapshot(kind, epoch, (self._average or self._model).state_dict())
+        leads, best = self._group.leads, self._average or self._model
+        file = self._slot.snapshot(kind, epoch, best.state_dict()) if leads else ""
         self._best[kind] = BestEpoch(epoch, found, file)
 
     def _remembered(self) -> dict[str, Tensor]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from dwlt.masks.tensors import Enforcer
+from dwlt.ranks import Group
 from dwlt.training.layers import LayerDraws
 from dwlt.training.meter import Meter
 from dwlt.training.objectives import Objective
@@ -27,12 +30,14 @@ class Place:
     """Where in a training a step is: epoch and step from 0, and which of the steps on its batch.
 
     Attributes:
+        pieces: that this device computes of the step.
         seed: of what is random in the objective: one for the step, since draws belong to images.
     """
 
     epoch: int
     step: int
     replay: int
+    pieces: int
     seed: int
 
 
@@ -48,9 +53,12 @@ class Stepper:
         enforcer: Enforcer,
         layers: LayerDraws,
         statistics: RunningStatistics | None,
+        group: Group,
         clip: float | None = None,
     ) -> None:
         self._model = model
+        self._devices = group.size
+        self._loss = group.averaging(_Loss(model, objective))
         self._optimizer = optimizer
         self._objective = objective
         self._precision = precision
@@ -81,13 +89,14 @@ class Stepper:
                 self._statistics.restore()
             self._layers.begin_piece(place.epoch, place.step, place.replay, piece.index)
             batch = self._precision.lay_out(batch)
-            with self._precision.autocast():
-                loss, logits = self._objective.loss(self._model, batch, place.seed)
-            torch.autograd.backward(loss if piece.weight == 1 else loss * piece.weight)
+            with self._together(last=number == place.pieces - 1):
+                with self._precision.autocast():
+                    loss, logits = self._loss(batch, place.seed)
+                torch.autograd.backward(self._weighed(loss, piece.weight))
             self._objective.after_backward(self._model)
             if self._statistics is not None:
                 self._statistics.add(piece.weight)
-            meter.add(place.step, place.replay, piece.index, loss, logits, batch.labels)
+            meter.add(place.step, place.replay, piece.weight, loss, logits, batch.labels)
         if self._statistics is not None:
             self._statistics.end()
         if self._clip is not None:
@@ -95,3 +104,30 @@ class Stepper:
             clip_gradients(self._optimizer, self._clip)
         self._optimizer.step()
         self._enforcer.after_step(self._optimizer)
+
+    def _weighed(self, loss: Tensor, weight: float) -> Tensor:
+        # The gradients of several devices are averaged, and here they are to be added up.
+        factor = weight * self._devices
+        return loss if factor == 1 else loss * factor
+
+    def _together(self, *, last: bool) -> AbstractContextManager[None]:
+        """Around a piece: gradients are shared between devices with the last one of each."""
+        if last or not isinstance(self._loss, DistributedDataParallel):
+            return nullcontext()
+        return self._loss.no_sync()
+
+
+class _Loss(nn.Module):
+    """The objective as a module, so that DDP wraps one pass of it.
+
+    Whatever passes through the network inside, such as the steps of an attack, is then no business
+    of DDP's and shares no gradients.
+    """
+
+    def __init__(self, model: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.model = model
+        self._objective = objective
+
+    def forward(self, batch: Batch, seed: int) -> tuple[Tensor, Tensor]:
+        return self._objective.loss(self.model, batch, seed)

@@ -42,6 +42,7 @@ class WeightPerturbed(Objective):
         assert isinstance(options, AwpOptions)
         self.inner = inner
         self.replays = inner.replays
+        self.divides = inner.divides
         self._gamma = options.awp_gamma
         self._warmup = options.awp_warmup
         self._active = options.awp_warmup == 0

@@ -34,12 +34,15 @@ class Objective:
 
     Attributes:
         replays: optimiser steps on every batch, one after another.
+        divides: whether several devices may each take some of a batch's micro-batches. Not where
+            state belongs to places in the batch.
         uses_attack: whether the config's training attack comes in ``spec.attack``.
         Options: what ``spec.options`` may hold. For classes of other packages; dwlt's own are
             listed in ``dwlt.spec.regimes``.
     """
 
     replays: int = 1
+    divides: bool = True
     uses_attack: ClassVar[bool] = True
     Options: ClassVar[type[Options]] = Options
 

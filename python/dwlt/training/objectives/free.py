@@ -25,6 +25,8 @@ class Free(Perturbing):
     batch's replays is one. The perturbation is part of the checkpoint.
     """
 
+    divides = False
+
     def __init__(self, spec: TrainSpec) -> None:
         super().__init__(spec)
         options = spec.regime_options
