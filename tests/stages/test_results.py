@@ -56,7 +56,6 @@ ADDED = {
     "parameters": "of a ticket",
     "criterion": "of a search",
     "scope": "of a search",
-    "waiting": "of a result",
 }
 """Keys that version 1 has got since its first files."""
 

@@ -79,11 +79,11 @@ def state_of(model: Model) -> dict[str, Tensor]:
     for name, value in model.state_dict().items():
         if not isinstance(value, Tensor):
             raise ModelError(
-                f"{_plain(name)!r} of its state is a {type(value).__name__}, and model files hold "
+                f"{plain_name(name)!r} of its state is a {type(value).__name__}, and model files hold "
                 "tensors alone",
                 hint="keep in buffers what get_extra_state returns, or nowhere",
             )
-        state[_plain(name)] = value.detach()
+        state[plain_name(name)] = value.detach()
     return state
 
 
