@@ -79,8 +79,8 @@ def state_of(model: Model) -> dict[str, Tensor]:
     for name, value in model.state_dict().items():
         if not isinstance(value, Tensor):
             raise ModelError(
-                f"{plain_name(name)!r} of its state is a {type(value).__name__}, and model files hold "
-                "tensors alone",
+                f"{plain_name(name)!r} of its state is a {type(value).__name__}, and model files "
+                "hold tensors alone",
                 hint="keep in buffers what get_extra_state returns, or nowhere",
             )
         state[plain_name(name)] = value.detach()
