@@ -70,21 +70,11 @@ def plain_name(name: str) -> str:
 def state_of(model: Model) -> dict[str, Tensor]:
     """All parameters and buffers by ordinary name ("conv1.weight"), detached but not copied.
 
-    The normaliser's are "normalise.mean" and "normalise.std".
-
-    Raises:
-        ModelError: the network keeps something else in its state.
+    The normaliser's are "normalise.mean" and "normalise.std". What is no tensor is left out; a
+    network that keeps such things is refused by ``tensors.require_kept`` before any work.
     """
-    state: dict[str, Tensor] = {}
-    for name, value in model.state_dict().items():
-        if not isinstance(value, Tensor):
-            raise ModelError(
-                f"{plain_name(name)!r} of its state is a {type(value).__name__}, and model files "
-                "hold tensors alone",
-                hint="keep in buffers what get_extra_state returns, or nowhere",
-            )
-        state[plain_name(name)] = value.detach()
-    return state
+    state = model.state_dict().items()
+    return {plain_name(name): one.detach() for name, one in state if isinstance(one, Tensor)}
 
 
 def load_state(model: Model, state: Mapping[str, Tensor]) -> None:
