@@ -35,7 +35,7 @@ from dwlt.cli.streams import echo
     default="global",
     show_default=True,
     help="Whether all weights compete (global), each tensor keeps its share (tensor) or that of "
-    "the Erdős-Rényi-Kernel rule (erk), or a pattern says what is kept: 2:4 keeps at most two of "
+    "the Erdos-Renyi-Kernel rule (erk), or a pattern says what is kept: 2:4 keeps at most two of "
     "every four inputs, and takes no --rate, --sparsity or --keep.",
 )
 @click.option(
