@@ -176,6 +176,11 @@ def page(text: str, found: Mapping[str, Any]) -> str:
     return text
 
 
+def _written() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(OUT.read_bytes()) if OUT.exists() else {"cases": {}}
+    return found
+
+
 def main() -> None:
     """Compute, write, fill the page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -184,14 +189,16 @@ def main() -> None:
     parser.add_argument("--case", choices=list(CASES), action="append")
     parser.add_argument("--page", action="store_true", help="only fill the page from the JSON")
     asked = parser.parse_args()
-    known = json.loads(OUT.read_bytes()) if OUT.exists() else {"cases": {}}
     if not asked.page:
         if asked.folder is None:
             parser.error("give a folder for the runs")
-        for case in asked.case or CASES:
-            known["cases"][case] = compute(case, asked)
+        found = {case: compute(case, asked) for case in asked.case or CASES}
+        # Read only now: another process may have written the other case meanwhile.
+        known = _written()
+        known["cases"] |= found
         known["environment"] = environment("cpu")
         OUT.write_bytes(to_json(jsonable(known)))
+    known = _written()
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), known), encoding="utf-8")
 
 

@@ -165,3 +165,16 @@ def test_every_criterion_gives_a_finite_score_for_each_weight(name: str) -> None
         key: one.shape for key, one in weights.items()
     }
     assert all(bool(one.isfinite().all()) for one in scores.values())
+
+
+def test_hydra_selects_anew_after_a_step_of_the_loops_optimiser() -> None:
+    """Fused SGD changes parameters without counting up their versions."""
+    from dwlt.criteria.hydra import ScoredNetwork
+
+    network = ScoredNetwork(given(Line([2.0, -4.0, 1.0]), [], keep=1))
+    (scores,) = network.scores
+    x = torch.tensor([[1.0, 10.0, 100.0]])
+    close(network(x).detach(), [[-40.0]])
+    scores.grad = torch.tensor([[0.0, 0.0, -100.0]])
+    torch.optim.SGD([scores], lr=1.0, fused=True).step()
+    close(network(x).detach(), [[100.0]])

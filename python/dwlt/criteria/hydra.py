@@ -43,7 +43,7 @@ class ScoredNetwork(nn.Module):
         for parameter in self.network.parameters():
             parameter.requires_grad_(False)
         self.scores = nn.ParameterList(_beginning(weight) for weight in given.weights.values())
-        self._known: tuple[list[int], list[Tensor]] | None = None
+        self._known: tuple[list[Tensor], list[Tensor]] | None = None
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) in [0, 1] to logits."""
@@ -56,12 +56,12 @@ class ScoredNetwork(nn.Module):
 
     def _masks(self) -> list[Tensor]:
         """What the present scores select; an attack asks many times between two steps."""
-        versions = [score._version for score in self.scores]
-        if self._known is None or self._known[0] != versions:
-            scores = [score.detach().abs() for score in self.scores]
+        scores = [score.detach().abs() for score in self.scores]
+        # By value: a fused optimiser changes weights without counting up their versions.
+        if self._known is None or not all(map(torch.equal, self._known[0], scores)):
             found = self._select(dict(zip(self._names, scores, strict=True)))
             masks = [found[name].to(self.scores[0].device) for name in self._names]
-            self._known = (versions, masks)
+            self._known = (scores, masks)
         return self._known[1]
 
 

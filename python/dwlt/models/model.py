@@ -70,9 +70,11 @@ def plain_name(name: str) -> str:
 def state_of(model: Model) -> dict[str, Tensor]:
     """All parameters and buffers by ordinary name ("conv1.weight"), detached but not copied.
 
-    The normaliser's are "normalise.mean" and "normalise.std".
+    The normaliser's are "normalise.mean" and "normalise.std". What is no tensor is left out; a
+    network that keeps such things is refused by ``tensors.require_kept`` before any work.
     """
-    return {plain_name(name): tensor.detach() for name, tensor in model.state_dict().items()}
+    state = model.state_dict().items()
+    return {plain_name(name): one.detach() for name, one in state if isinstance(one, Tensor)}
 
 
 def load_state(model: Model, state: Mapping[str, Tensor]) -> None:
