@@ -26,7 +26,7 @@ def command() -> None:
       dwlt mask compare A.safetensors B.safetensors
       dwlt mask apply model.safetensors mask.safetensors -o ticket.safetensors
       dwlt mask apply model.safetensors mask.safetensors --packed -o s.safetensors
-      dwlt mask unpack small.safetensors -o ticket.safetensors
+      dwlt mask unpack s.safetensors -o ticket.safetensors
       dwlt mask import pruned.pth -o mask.safetensors
     """
 
