@@ -45,7 +45,8 @@ def command(
       dwlt run --config study-digits --dry-run
       dwlt run --config study-digits --keep-going
       dwlt run --config study-digits --engine ray --engine-option address=auto
-      dwlt run --config mine.toml --engine slurm --gpus-per-task 1 --engine-option partition=gpu
+      dwlt run --config mine.toml --engine slurm --gpus-per-task 1 \\
+        --engine-option partition=gpu
       dwlt run --config study-digits --pretrain-regime fast --fraction 0.1
     """
     from dwlt.cli import costs
