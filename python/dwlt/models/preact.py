@@ -1,8 +1,8 @@
 """PreActResNet-18 for 32x32 images, in the two forms that the literature means by that name.
 
 He et al. (2016), "Identity mappings in deep residual networks": norm and ReLU stand before each
-convolution. Parameters are named as in RobustBench's files (``layer2.0.shortcut.0``). The forms
-differ in what published checkpoints do, not in their weights' shapes, so a name decides:
+convolution. Parameters are named as in RobustBench's files (``layer2.0.shortcut.0``). Published
+checkpoints are of either form:
 
 - ``raw=False``, the paper's: a shortcut that changes shape starts from the activated input, and a
   last norm and ReLU precede the classifier.
@@ -41,7 +41,7 @@ class PreActBlock(nn.Module):
         out: Tensor = self.conv2(F.relu(self.bn2(self.conv1(active))))
         if self.shortcut is None:
             return out + x
-        return out + self.shortcut(x if self.raw else active)
+        return out + self.shortcut(x if self.raw else active)  # type: ignore[no-any-return]
 
 
 class PreActResNet18(nn.Module):
