@@ -19,6 +19,19 @@ CPU = group("cpu-tiny-imagenet")
 WIDE = group("digits-wide")
 SMALL = group("digits")
 PILOT = group("study-cifar10", pretrain="standard", fraction="0.01")
+PILOTS = {
+    (
+        regime,
+        number,
+    ): f"{points(group('study-cifar10', pretrain=regime, fraction='0.01'), 0, number):.1f}%"
+    for regime in ("standard", "adversarial")
+    for number in NUMBERS
+}
+PRETRAINED = {
+    (one["regime"], kind): f"{100 * one['test'][kind]['correct'] / one['test'][kind]['n']:.1f}%"
+    for one in read("study-cifar10")["pretrain"]
+    for kind in ("sa", "ra")
+}
 DIGITS = {
     regime: group("study-digits", pretrain=regime, fraction="0.1")
     for regime in ("standard", "fast", "adversarial")
@@ -89,6 +102,16 @@ CLAIMS: dict[str, list[str]] = {
     ],
     "docs/study.md": [
         f"ResNet-8, {ticket(PILOT, 0)['total']:,} convolution weights",
+        f"the dense network's RA is {PILOTS['adversarial', 'standard_ra']} with adversarial "
+        f"pre-training and {PILOTS['standard', 'standard_ra']} with standard pre-training",
+        f"It costs SA ({PILOTS['adversarial', 'standard_sa']} against "
+        f"{PILOTS['standard', 'standard_sa']})",
+        f"RA is {PILOTS['adversarial', 'adversarial_ra']} and "
+        f"{PILOTS['standard', 'adversarial_ra']}, and SA "
+        f"{PILOTS['adversarial', 'adversarial_sa']} and {PILOTS['standard', 'adversarial_sa']}.",
+        f"SA {PRETRAINED['adversarial', 'sa']} and RA {PRETRAINED['adversarial', 'ra']} "
+        f"(adversarial) and SA {PRETRAINED['standard', 'sa']} and RA "
+        f"{PRETRAINED['standard', 'ra']} (standard)",
         f"{ticket(DIGITS['standard'], 0)['total']:,} convolution weights, 12 rounds",
         f"is {DENSE['adversarial']} after adversarial, {DENSE['fast']} after fast and "
         f"{DENSE['standard']} after standard pre-training",

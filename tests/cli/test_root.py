@@ -10,6 +10,7 @@ import click
 import pytest
 
 from dwlt.cli.root import COMMANDS, module_of
+from dwlt.spec import load_experiment
 from tests.conftest import Cli
 
 
@@ -29,6 +30,11 @@ def test_every_command_has_help_with_examples(name: str, cli: Cli) -> None:
     assert "Usage: dwlt " + name in out
     if name != "doctor":
         assert "Examples:" in out
+
+
+def test_the_help_names_the_preset_that_is_used_without_config(cli: Cli) -> None:
+    _, out, _ = cli("prune", "--help")
+    assert f"Default: {load_experiment().name}." in " ".join(out.split())
 
 
 def test_options_all_say_what_they_do() -> None:

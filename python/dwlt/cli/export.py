@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from dwlt.cli.options import json_option, mask_file, out_option, quiet_option
+from dwlt.cli.options import (
+    json_option,
+    judging_options,
+    mask_file,
+    out_option,
+    quiet_option,
+    sharing,
+)
 from dwlt.cli.paths import Folder
 from dwlt.cli.streams import echo, others_to_stderr
 
@@ -43,20 +50,7 @@ checkpoint_option = click.option(
 )
 @round_option
 @checkpoint_option
-@click.option(
-    "--config",
-    "-c",
-    metavar="PRESET|FILE",
-    envvar="DWLT_CONFIG",
-    help="The config whose [verdict] judges. Default: margins by the number of test images.",
-)
-@click.option(
-    "--set",
-    "changes",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change how to judge, e.g. --set verdict.margin_sa=1. Repeatable.",
-)
+@sharing(*judging_options)
 @json_option
 @quiet_option
 def hub(

@@ -34,6 +34,16 @@ class Workers(click.ParamType[int | None]):
         return None if value == "auto" else click.IntRange(0, 256).convert(value, param, ctx)
 
 
+class ConfigOption(click.Option):
+    """``--config``, whose help names the embedded default, read only when help is asked for."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        from dwlt.spec import DEFAULT_PRESET
+
+        record = super().get_help_record(ctx)
+        return record and (record[0], f"{record[1]} Default: {DEFAULT_PRESET}.")
+
+
 runs_option = click.option(
     "--runs",
     type=Folder(text=True),
@@ -130,13 +140,30 @@ data_dir_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Data to stdout as JSON.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
+judging_options = (
+    click.option(
+        "--config",
+        "-c",
+        metavar="PRESET|FILE",
+        envvar="DWLT_CONFIG",
+        help="The config whose [verdict] judges. Default: margins by the number of test images.",
+    ),
+    click.option(
+        "--set",
+        "changes",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Change how to judge, e.g. --set verdict.margin_sa=1. Repeatable.",
+    ),
+)
 config_options = (
     click.option(
         "--config",
         "-c",
         metavar="PRESET|FILE",
         envvar="DWLT_CONFIG",
-        help="A preset's name (see `dwlt presets`) or a TOML file. Default: digits.",
+        cls=ConfigOption,
+        help="A preset's name (see `dwlt presets`) or a TOML file.",
     ),
     click.option(
         "--set",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dwlt.cli.options import json_option, quiet_option, runs_option
+from dwlt.cli.options import json_option, judging_options, quiet_option, runs_option, sharing
 from dwlt.cli.paths import Folder
 from dwlt.cli.streams import echo
 
@@ -26,20 +26,7 @@ def shorten(cell: str) -> str:
     help="Folder for the page, tables and figures.",
 )
 @click.option("--figures", is_flag=True, help="Also draw figures as PNG, SVG and PDF files.")
-@click.option(
-    "--config",
-    "-c",
-    metavar="PRESET|FILE",
-    envvar="DWLT_CONFIG",
-    help="The config whose [verdict] judges. Default: margins by the number of test images.",
-)
-@click.option(
-    "--set",
-    "changes",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change how to judge, e.g. --set verdict.margin_sa=1. Repeatable.",
-)
+@sharing(*judging_options)
 @runs_option
 @json_option
 @quiet_option

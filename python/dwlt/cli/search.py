@@ -34,8 +34,8 @@ search_options = (
         "--rate",
         metavar="SHARE",
         type=click.FloatRange(0, 1, min_open=True, max_open=True),
-        help="Share of the remaining convolution weights removed per round. Default: the "
-        "config's, usually 0.2.",
+        help="Share of the remaining prunable weights removed per round. Default: the config's, "
+        "usually 0.2.",
     ),
     click.option(
         "--on",
@@ -73,7 +73,7 @@ search_options = (
         "--scope",
         metavar="SCOPE",
         help="Which weights are ranked together: global, tensor (each layer keeps its share), erk "
-        "(Erdős-Rényi-Kernel densities), or a pattern such as 2:4. Default: the config's.",
+        "(Erdos-Renyi-Kernel densities), or a pattern such as 2:4. Default: the config's.",
     ),
     click.option(
         "--regime",
