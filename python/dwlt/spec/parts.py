@@ -98,8 +98,9 @@ class TaskSpec(Spec):
 
 
 class ModelSpec(Spec):
-    """Which network. Names: small ``resnet8/14/20``, ``resnet18-32`` and its kin, every
-    torchvision classifier, ``module:factory``, or what an installed package registers.
+    """Which network. Names: small ``resnet8/14/20``, ``resnet18-32`` and its kin (``wrn28-10-32``,
+    ``preactresnet18-32``, ``vgg16_bn-32``, ...), every torchvision classifier,
+    ``module:factory``, or what an installed package registers.
 
     Attributes:
         width: channels of the first stage of the small ResNets; others ignore it.
