@@ -83,8 +83,9 @@ def command(
     """
     from dwlt import _core
     from dwlt.cli.show import emit_json, watch
+    from dwlt.masks.counts import is_pattern
     from dwlt.masks.origin import require_digest
-    from dwlt.masks.selection import bytes_of, is_pattern, prune_checkpoint, unranked
+    from dwlt.masks.selection import bytes_of, prune_checkpoint, unranked
     from dwlt.outputs import require_other, require_writable
     from dwlt.units import sparsity_text
 
