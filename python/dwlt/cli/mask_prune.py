@@ -76,7 +76,8 @@ def command(
       dwlt mask prune model.safetensors --rate 0.2 --within 1.safetensors \\
         -o 2.safetensors
       dwlt mask prune checkpoint/ --sparsity 0.5 --only '*.mlp.*' -o 3.safetensors
-      dwlt mask prune net.safetensors --sparsity 0.9 --criterion lamp -o 4.safetensors
+      dwlt mask prune model.safetensors --sparsity 0.9 --criterion lamp \\
+        -o 4.safetensors
       dwlt mask prune model.safetensors --scope 2:4 --within 1.safetensors \\
         -o 5.safetensors
     """
