@@ -118,8 +118,21 @@ fmt: setup
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-wheel: setup
-	$(BIN)/maturin build --release --locked --out target/wheels
+# The sdist, and wheels for Linux on x86-64 and aarch64 (docs/install.md says how they are installed).
+# Zig is the linker: the wheels load with glibc 2.17 and newer, and aarch64 needs no compiler of its own.
+# Each wheel is built from the sdist, so an sdist that lacks a file fails here. An sdist is unpacked
+# into a temporary folder; that what was compiled is found again takes a fixed CARGO_TARGET_DIR.
+WHEELS ?= target/wheels
+WHEEL := PATH="$(abspath $(BIN)):$$PATH" CARGO_TARGET_DIR="$${CARGO_TARGET_DIR:-$(CURDIR)/target}" \
+  maturin build --release --locked --zig --sdist --out $(WHEELS) --target
+ARM := aarch64-unknown-linux-gnu
+wheel: $(VENV)/.packages
+	$(WHEEL) x86_64-unknown-linux-gnu
+	@if test -d "$$(rustc --print target-libdir --target $(ARM))"; then \
+	  $(WHEEL) $(ARM); \
+	else \
+	  echo "no wheel for aarch64: rustc has no library for it; rustup target add $(ARM), then make wheel" >&2; \
+	fi
 
 clean:
 	rm -rf target $(DEMO) .mypy_cache .ruff_cache .pytest_cache

@@ -312,7 +312,8 @@ def test_tables_are_whole_on_every_terminal(
     wide = "w" * 90
     with guarded():
         show.Show().table("title", ["run", "kept"], [[wide, "12"], ["b", "3"]], optional=("kept",))
-    assert wide in out.text
+    # Folded over lines where it is wider than the terminal, and not a sign of it is lost.
+    assert out.text.count("w") == len(wide)
     assert "…" not in out.text
     assert ("12" in out.text) == (columns == "10000")
     assert ("\x1b" in out.text) == (term == "xterm-256color")

@@ -74,6 +74,7 @@ def test_killed_anywhere_the_bytes_are_the_same(longer: Path, tmp_path: Path) ->
         run_whole(stage, longer, broken)
     assert kills >= 10, "the runs ended before they could be killed; make them longer"
     expected = final_bytes(whole)
-    # 1 pre-trained model, 4 masks, 2 cells with two checkpoints and outcomes each; no leftovers.
-    assert len(expected) == 1 + 4 + 6
+    # 1 pre-trained model, 4 masks, 2 cells with two checkpoints, outcomes and pictures each; no
+    # leftovers.
+    assert len(expected) == 1 + 4 + 2 * 4
     assert final_bytes(broken) == expected

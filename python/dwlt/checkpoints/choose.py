@@ -19,11 +19,13 @@ class Choice:
         entry: the state dict inside the file ("state_dict_ema"); None finds it.
         prefix: what stands before the network's names; None finds it.
         ignore: names to leave out on purpose.
+        below: without an ``entry``: take it from this part of the file ("last").
     """
 
     entry: str | None = None
     prefix: str | None = None
     ignore: tuple[str, ...] = ()
+    below: str | None = None
 
 
 def choose(path: Path, entries: Sequence[Entry], own: Iterable[str], choice: Choice) -> NameMatch:
@@ -46,6 +48,12 @@ def choose(path: Path, entries: Sequence[Entry], own: Iterable[str], choice: Cho
         if not entries:
             raise ModelError(
                 f"{path} has no entry {choice.entry!r}", hint="leave --entry out to see what it has"
+            )
+    elif choice.below is not None:
+        entries = [one for one in entries if f"{one.label}.".startswith(f"{choice.below}.")]
+        if not entries:
+            raise ModelError(
+                f"{path} has no part {choice.below!r}", hint="choose the state dict by --entry"
             )
     found: list[NameMatch] = []
     failed: list[tuple[int, ModelError]] = []

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="FILE|torchvision:NAME[:WEIGHTS]|hub:ORG/NAME[@REV]")
 @out_option
 @click.option("--model", metavar="NAME", help="The network in FILE. Default: the config's.")
+@click.option(
+    "--zoo",
+    metavar="robustbench[:DATASET/THREAT/NAME]",
+    help="Take the network, its normalisation and what to leave out from what this library says "
+    "of FILE. Default of the name: where FILE lies, as in models/cifar10/Linf/NAME.pt.",
+)
 @config_options[0]
 @config_options[1]
 @click.option(
@@ -71,6 +77,7 @@ def command(
     source: str,
     out: Path,
     model: str | None,
+    zoo: str | None,
     config: str | None,
     changes: tuple[str, ...],
     num_classes: int | None,
@@ -105,10 +112,12 @@ def command(
     Examples:
       dwlt import torchvision:resnet50:IMAGENET1K_V1 -o standard.safetensors
       dwlt import l4.pt --model resnet50 --regime adversarial -o my.safetensors
+      dwlt import models/cifar10/Linf/Wong2020Fast.pt --zoo robustbench -o my.safetensors
       dwlt import a.pth --model resnet18-32 --mean 0.5 --std 0.2 -o my.safetensors
     """
     from dwlt.checkpoints import Choice
     from dwlt.checkpoints.importing import TORCHVISION, ImportRequest, checked, load
+    from dwlt.checkpoints.robustbench import published
     from dwlt.models.files import digest_of, model_bytes
     from dwlt.outputs import require_other, write_file
 
@@ -116,6 +125,7 @@ def command(
     if source.startswith(TORCHVISION):
         given = {
             "--model": model,
+            "--zoo": zoo,
             "--mean": mean,
             "--std": std,
             "--set": changes,
@@ -124,9 +134,19 @@ def command(
             "--ignore": ignore,
         }
         _require_none(source, [name for name, value in given.items() if value])
+    below = None
+    if zoo is not None:
+        others = {"--model": model, "--config": config, "--set": changes}
+        others |= {"--mean": mean, "--std": std}
+        twice = [name for name, value in others.items() if value]
+        if twice:
+            raise click.UsageError(f"--zoo says what {', '.join(twice)} would say: leave one out")
+        found = published(zoo, source)
+        model, below, ignore = found.model, found.below, (*found.ignore, *ignore)
+        mean, std = (",".join(map(str, values)) for values in (found.mean, found.std))
     spec = _network(source, model, config, changes, mean, std)
     wanted = ImportRequest(
-        choice=Choice(entry, prefix, ignore),
+        choice=Choice(entry, prefix, ignore, below),
         num_classes=num_classes,
         classes=None if task is None else _classes(task, data_dir),
         channels=None if channels is None else int(channels),
@@ -170,7 +190,7 @@ def _network(
     if not (model or config or changes or source.startswith("torchvision:")):
         raise SpecError(
             f"nothing says which network {source} holds",
-            hint="give --model, e.g. --model resnet50, or --config with its [model]",
+            hint="give --model, e.g. --model resnet50, --zoo, or --config with its [model]",
         )
     if (mean is None) != (std is None):
         raise click.UsageError("--mean and --std belong together")

@@ -35,7 +35,7 @@ from dwlt.cli.streams import echo
     default="global",
     show_default=True,
     help="Whether all weights compete (global), each tensor keeps its share (tensor) or that of "
-    "the Erdős-Rényi-Kernel rule (erk), or a pattern says what is kept: 2:4 keeps at most two of "
+    "the Erdos-Renyi-Kernel rule (erk), or a pattern says what is kept: 2:4 keeps at most two of "
     "every four inputs, and takes no --rate, --sparsity or --keep.",
 )
 @click.option(
@@ -76,14 +76,16 @@ def command(
       dwlt mask prune model.safetensors --rate 0.2 --within 1.safetensors \\
         -o 2.safetensors
       dwlt mask prune checkpoint/ --sparsity 0.5 --only '*.mlp.*' -o 3.safetensors
-      dwlt mask prune model.safetensors --sparsity 0.9 --criterion lamp -o 4.safetensors
+      dwlt mask prune model.safetensors --sparsity 0.9 --criterion lamp \\
+        -o 4.safetensors
       dwlt mask prune model.safetensors --scope 2:4 --within 1.safetensors \\
         -o 5.safetensors
     """
     from dwlt import _core
     from dwlt.cli.show import emit_json, watch
+    from dwlt.masks.counts import is_pattern
     from dwlt.masks.origin import require_digest
-    from dwlt.masks.selection import bytes_of, is_pattern, prune_checkpoint, unranked
+    from dwlt.masks.selection import bytes_of, prune_checkpoint, unranked
     from dwlt.outputs import require_other, require_writable
     from dwlt.units import sparsity_text
 

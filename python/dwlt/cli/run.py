@@ -44,8 +44,8 @@ def command(
     Examples:
       dwlt run --config study-digits --dry-run
       dwlt run --config study-digits --keep-going
-      dwlt run --config study-digits --engine ray --engine-option address=auto
-      dwlt run --config mine.toml --engine slurm --gpus-per-task 1 --engine-option partition=gpu
+      dwlt run -c study-digits --engine ray --engine-option address=auto
+      dwlt run -c mine.toml --engine slurm --engine-option partition=gpu
       dwlt run --config study-digits --pretrain-regime fast --fraction 0.1
     """
     from dwlt.cli import costs

@@ -73,7 +73,7 @@ search_options = (
         "--scope",
         metavar="SCOPE",
         help="Which weights are ranked together: global, tensor (each layer keeps its share), erk "
-        "(Erdős-Rényi-Kernel densities), or a pattern such as 2:4. Default: the config's.",
+        "(Erdos-Renyi-Kernel densities), or a pattern such as 2:4. Default: the config's.",
     ),
     click.option(
         "--regime",

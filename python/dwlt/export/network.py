@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from dwlt.models.blueprint import Blueprint
+from dwlt.models.compact import COMPACT
 from dwlt.models.factory import called_with
 from dwlt.models.small import DEPTHS
 
@@ -38,10 +39,13 @@ def plain_network(blueprint: Blueprint) -> Plain:
     """
     name, classes = blueprint.model.name, len(blueprint.classes)
     if name in DEPTHS:
-        source = resources.files("dwlt.models").joinpath("small.py").read_text(encoding="utf-8")
         arguments = f"width={blueprint.model.width}, channels={blueprint.channels}"
         line = f"network = SmallResNet({DEPTHS[name]}, {arguments}, num_classes={classes})"
-        return Plain(("from network import SmallResNet",), (line,), source)
+        return Plain(("from network import SmallResNet",), (line,), _source("small"))
+    if name in COMPACT:
+        found = COMPACT[name]
+        line = f"network = {found.line(blueprint.channels, classes)}"
+        return Plain((f"from network import {found.kind}",), (line,), _source(found.file))
     if ":" in name:
         return _own(blueprint)
     from dwlt.models.zoo import SMALL_IMAGES
@@ -55,6 +59,10 @@ def plain_network(blueprint: Blueprint) -> Plain:
         )
         return Plain(imports, build)
     return Plain(imports, (f'network = get_model("{name}", {_options(blueprint)})',))
+
+
+def _source(file: str) -> str:
+    return resources.files("dwlt.models").joinpath(f"{file}.py").read_text(encoding="utf-8")
 
 
 def _options(blueprint: Blueprint) -> str:

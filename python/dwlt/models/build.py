@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from dwlt.errors import ModelError
+from dwlt.models.compact import COMPACT
 from dwlt.models.factory import call_factory, load_factory
 from dwlt.models.fits import check_forward
 from dwlt.models.head import find_head, swap_head
@@ -24,7 +25,7 @@ def list_names() -> list[str]:
     """Every model name but the open-ended ``module:factory``."""
     from dwlt.models import zoo
 
-    return [*DEPTHS, *zoo.SMALL_IMAGES, *zoo.torchvision_names()]
+    return [*DEPTHS, *COMPACT, *zoo.SMALL_IMAGES, *zoo.torchvision_names()]
 
 
 def build_model(
@@ -52,7 +53,8 @@ def build_model(
         ModelError: no such model or weights, the network does not take such images, or it does
             not give ``num_classes`` logits.
     """
-    if spec.weights is not None and (spec.name in DEPTHS or ":" in spec.name):
+    own = spec.name in DEPTHS or spec.name in COMPACT or ":" in spec.name
+    if spec.weights is not None and own:
         raise ModelError(
             f"{spec.name!r} has no published weights", hint="leave `weights` out, or import them"
         )
@@ -65,6 +67,8 @@ def build_model(
             network = SmallResNet(
                 DEPTHS[spec.name], width=spec.width, channels=channels, num_classes=num_classes
             )
+        elif spec.name in COMPACT:
+            network = COMPACT[spec.name].build(channels, num_classes)
         else:
             # Imported on use: torchvision's models cost seconds that small networks need not pay.
             from dwlt.models import zoo

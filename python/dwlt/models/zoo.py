@@ -15,6 +15,7 @@ from torch import nn
 from torchvision.models import WeightsEnum, get_model, get_model_weights, list_models
 
 from dwlt.errors import ModelError, did_you_mean
+from dwlt.models.compact import COMPACT
 from dwlt.models.small import DEPTHS
 from dwlt.spec import ModelSpec
 
@@ -91,10 +92,11 @@ def published_weights(spec: ModelSpec) -> WeightsEnum | None:
 def _check_name(name: str) -> None:
     if name in torchvision_names():
         return
-    meant = did_you_mean(name, [*DEPTHS, *SMALL_IMAGES, *torchvision_names()])
+    small = [*DEPTHS, *COMPACT, *SMALL_IMAGES]
+    meant = did_you_mean(name, [*small, *torchvision_names()])
     raise ModelError(
         f"there is no model {name!r}",
-        hint=f"{meant}small: {', '.join([*DEPTHS, *SMALL_IMAGES])}; every torchvision "
+        hint=f"{meant}small: {', '.join(small)}; every torchvision "
         "classifier, such as resnet50; or your own as MODULE:FACTORY",
     )
 
