@@ -92,6 +92,7 @@ class Remote:
             workers=context.workers,
             threads=context.threads or self.resources.cpus,
             engine=self.cluster.name,
+            checkpoint_seconds=context.checkpoint_seconds,
         )
 
     def _open(self, context: Context) -> Session:
