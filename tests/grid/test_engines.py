@@ -22,6 +22,8 @@ from dwlt.grid.walk import Policy, walk
 from dwlt.runs.context import Context
 from dwlt.runs.plan import Plan
 from dwlt.spec import load_experiment
+from dwlt.training.slot import Partial
+from dwlt.training.state import TrainingState
 from tests.plugin_package import installed
 
 from .engine_runs import computed, small
@@ -115,6 +117,33 @@ def test_waves_follow_what_tasks_start_from(tmp_path: Path, alone: Path) -> None
     assert sum(isinstance(event, events.EpochDone) for event in seen) == 1 + 1 + 4 * 2
     (started,) = (event for event in seen if isinstance(event, events.StageStarted))
     assert started.epochs == 1 + 1 + 4 * 2
+
+
+def test_workers_save_inside_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker is killed as every process is, and has to lose as little."""
+    saved: list[int] = []
+    plain = TrainingState.suspend
+
+    def suspend(state: TrainingState, partial: Partial) -> None:
+        saved.append(partial.steps)
+        plain(state, partial)
+
+    monkeypatch.setattr(TrainingState, "suspend", suspend)
+    runs, seen = tmp_path / "runs", list[float | None]()
+
+    def deed(task: Task) -> Outcome | None:
+        if task.node is None:
+            return None
+        seen.append(task.checkpoint_seconds)
+        return worker.run(task) if len(seen) == 1 else Outcome("failed", "enough")
+
+    context = replace(around(runs), checkpoint_seconds=0.0)
+    engine = Remote(Bench(deed), Resources())
+    with pytest.raises(DwltError, match="enough"):
+        walk(plan_of(tmp_path, runs), context, Policy(engine=engine), asked=True)
+    engine.close()
+    assert set(seen) == {0.0}
+    assert saved
 
 
 def test_a_lost_worker_costs_a_message(tmp_path: Path, alone: Path) -> None:

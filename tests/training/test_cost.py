@@ -115,7 +115,7 @@ def test_time_follows_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(1000))
     monkeypatch.setattr(cost, "LONG", 1e9)
     own = SimpleNamespace(perf_counter=lambda: float(next(now)))
-    monkeypatch.setattr("dwlt.training.cost.time", own)  # others' looks at the clock do not count
+    monkeypatch.setattr("dwlt.training.watch.time", own)  # others' looks at the clock do not count
     spec = TrainSpec(epochs=1, batch_size=8, lr=0.1)
     found = cost_of_training(Line(), split(80), spec, augment="none", device=CPU)
     assert set(found.seconds) == {1 / 8}

@@ -25,7 +25,8 @@ def command() -> None:
       dwlt mask show runs/prune/digits-0a1b2c3d/round-10/mask.safetensors
       dwlt mask compare A.safetensors B.safetensors
       dwlt mask apply model.safetensors mask.safetensors -o ticket.safetensors
-      dwlt mask apply model.safetensors mask.safetensors --packed -o s.safetensors
+      dwlt mask apply model.safetensors mask.safetensors --packed \\
+        -o small.safetensors
       dwlt mask unpack small.safetensors -o ticket.safetensors
       dwlt mask import pruned.pth -o mask.safetensors
     """

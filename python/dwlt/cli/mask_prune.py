@@ -76,14 +76,16 @@ def command(
       dwlt mask prune model.safetensors --rate 0.2 --within 1.safetensors \\
         -o 2.safetensors
       dwlt mask prune checkpoint/ --sparsity 0.5 --only '*.mlp.*' -o 3.safetensors
-      dwlt mask prune net.safetensors --sparsity 0.9 --criterion lamp -o 4.safetensors
+      dwlt mask prune model.safetensors --sparsity 0.9 --criterion lamp \\
+        -o 4.safetensors
       dwlt mask prune model.safetensors --scope 2:4 --within 1.safetensors \\
         -o 5.safetensors
     """
     from dwlt import _core
     from dwlt.cli.show import emit_json, watch
+    from dwlt.masks.counts import is_pattern
     from dwlt.masks.origin import require_digest
-    from dwlt.masks.selection import bytes_of, is_pattern, prune_checkpoint, unranked
+    from dwlt.masks.selection import bytes_of, prune_checkpoint, unranked
     from dwlt.outputs import require_other, require_writable
     from dwlt.units import sparsity_text
 

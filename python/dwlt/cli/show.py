@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import threading
 import time
@@ -28,7 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dwlt.cli.cells import duration, format_metrics
-from dwlt.cli.streams import echo, on_terminal, printable
+from dwlt.cli.streams import echo, on_terminal, printable, room
 from dwlt.events import (
     EpochDone,
     Event,
@@ -51,9 +50,6 @@ WAITING = 0.05
 
 WATCHED = 1_000_000_000
 """Bytes from which on work in one call is worth watching."""
-
-WIDE = 10_000
-"""Width of a pipe: nothing is left out for want of room."""
 
 
 class Show:
@@ -150,12 +146,12 @@ class Show:
         """
         if self._console.quiet:
             return
-        room = _room()
+        available = room()
         head = [printable(cell, sys.stdout) for cell in head]
         rows = [[printable(cell, sys.stdout) for cell in row] for row in rows]
         shown = list(range(len(head)))
         for name in optional:
-            if _width([head, *rows], shown) <= room:
+            if _width([head, *rows], shown) <= available:
                 break
             shown = [index for index in shown if head[index] != name]
         lines = [[row[index] for index in shown] for row in (head, *rows)]
@@ -164,7 +160,7 @@ class Show:
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
         texts = [index for index in range(len(shown)) if shown[index] < left]
         folded = max(texts, key=widths.__getitem__, default=0)
-        fits = widths[folded] - max(0, _width([head, *rows], shown) - room)
+        fits = widths[folded] - max(0, _width([head, *rows], shown) - available)
         if texts and fits >= FOLDED:
             widths[folded] = fits
         for index, width in enumerate(widths):
@@ -175,14 +171,14 @@ class Show:
         table.add_row(*(rule * width for width in widths))
         for line in lines[1:]:
             table.add_row(*(Text(cell) for cell in line))
-        wide = max(room, sum(widths) + 2 * (len(widths) - 1))
+        wide = max(available, sum(widths) + 2 * (len(widths) - 1))
         # Rich takes a width of ours at its word only beside a height, and else cuts at 80 columns
         # where TERM is dumb.
         console = Console(highlight=False, width=wide, height=len(lines) + 1)
         if title:
             text = Text(f"\n{printable(title, sys.stdout)}", style="bold")
             console.print(text, soft_wrap=not on_terminal(sys.stdout))
-        console.print(table, soft_wrap=wide > room)
+        console.print(table, soft_wrap=wide > available)
 
     def _start(self, event: StageStarted) -> None:
         self._total, self._done = event.epochs, 0
@@ -283,14 +279,6 @@ def watch(
         finally:
             over.set()
             thread.join()
-
-
-def _room() -> int:
-    """Columns that a table on stdout may take without being broken."""
-    if sys.stdout is None or not sys.stdout.isatty():
-        return WIDE
-    # COLUMNS, or the terminal's own width; 80 where it has none, as under a serial line.
-    return shutil.get_terminal_size().columns
 
 
 def _width(rows: Sequence[Sequence[str]], shown: Sequence[int]) -> int:

@@ -13,6 +13,7 @@ import errno
 import io
 import os
 import select
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -21,6 +22,9 @@ from typing import Any, TextIO
 
 PLAIN, ESCAPED = "dwlt-plain", "dwlt-escaped"
 """Names of error handlers for ``str.encode`` and streams: spelled for people, and for programs."""
+
+WIDE = 10_000
+"""Width of a pipe: nothing is left out for want of room."""
 
 SPELLED = {
     "─": "-",
@@ -165,6 +169,14 @@ def echo_toml(text: str) -> None:
     """A TOML document to stdout. What the encoding lacks becomes an escape that TOML knows."""
     encoding = sys.stdout.encoding or "utf-8"
     echo(text.encode(encoding, ESCAPED).decode(encoding), end="")
+
+
+def room() -> int:
+    """Columns that a table on stdout may take without being broken."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return WIDE
+    # COLUMNS, or the terminal's own width; 80 where it has none, as under a serial line.
+    return shutil.get_terminal_size().columns
 
 
 def on_terminal(stream: TextIO | None) -> bool:

@@ -6,24 +6,19 @@ core's; this file checks and converts their arguments.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from dwlt import _core
 from dwlt.errors import MaskError
 from dwlt.masks.arrays import Array, for_core
+from dwlt.masks.counts import Criterion, Keep, Scope, count_to_keep, is_pattern, wanted_count
 from dwlt.masks.densities import erk_counts
-
-Scope: TypeAlias = Literal["global", "tensor", "erk"] | str
-"""What competes with what: all weights ("global"); those of a tensor, which keeps its share of the
-count ("tensor") or the share that the Erdős-Rényi-Kernel rule gives it ("erk"); or those of a
-group, as "2:4", which says the count as well."""
-Criterion: TypeAlias = Literal["magnitude", "lamp", "random"]
-Keep: TypeAlias = int | Mapping[str, int]
 
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 
@@ -83,11 +78,6 @@ def prune_magnitude(
     return select(tensors, keep=count, within=within, scope=scope)
 
 
-def is_pattern(scope: str) -> bool:
-    """Whether a scope is a pattern such as "2:4"."""
-    return ":" in scope
-
-
 def select(
     tensors: Sequence[tuple[str, Any, str]],
     *,
@@ -108,38 +98,24 @@ def select(
     if is_pattern(scope):
         return _core.select_structured(tensors, pattern=scope, within=within)
     assert keep is not None
-    if scope == "erk" and isinstance(keep, int):
-        shapes = {name: tuple(given.shape) for name, given, _ in tensors}
-        keep, scope = erk_counts(shapes, keep, _available(within)), "tensor"
+    keep, scope = _shared_out(
+        {name: given.shape for name, given, _ in tensors}, keep, within, scope
+    )
     return _core.select_magnitude(tensors, keep=keep, within=within, scope=scope)
 
 
-def _available(within: _core.MaskSet | None) -> dict[str, int] | None:
-    return None if within is None else {name: kept for name, kept, _ in within.layers()}
-
-
-def wanted_count(
+def _shared_out(
     shapes: Mapping[str, Sequence[int]],
-    scope: Scope,
-    *,
-    rate: float | None,
-    sparsity: float | None,
-    keep: Keep | None,
+    keep: int | list[int],
     within: _core.MaskSet | None,
-    criterion: Criterion = "magnitude",
-) -> int | list[int] | None:
-    """As ``count_to_keep``; None with a pattern, which nothing may be given beside.
-
-    Raises:
-        MaskError: as ``count_to_keep``; a count or another criterion beside a pattern.
-    """
-    if not is_pattern(scope):
-        return count_to_keep(shapes, rate=rate, sparsity=sparsity, keep=keep, within=within)
-    if [rate, sparsity, keep] != [None, None, None]:
-        raise MaskError(f"{scope} says itself how many weights are kept: leave the count out")
-    if criterion != "magnitude":
-        raise MaskError(f"{scope} compares magnitudes, not {criterion}")
-    return None
+    scope: Scope,
+) -> tuple[int | list[int], Scope]:
+    """A count and a scope as the core knows them: "erk" is a count for each tensor."""
+    if scope != "erk" or not isinstance(keep, int):
+        return keep, scope
+    available = None if within is None else {name: kept for name, kept, _ in within.layers()}
+    given = {name: tuple(shape) for name, shape in shapes.items()}
+    return erk_counts(given, keep, available), "tensor"
 
 
 def prune_random(
@@ -171,8 +147,7 @@ def prune_random(
         raise MaskError(f"{scope} is a pattern of magnitudes, and nothing is drawn by one")
     shapes = {name: _shape_of(given) for name, given in weights.items()}
     count = count_to_keep(shapes, rate=rate, sparsity=sparsity, keep=keep, within=within)
-    if scope == "erk" and isinstance(count, int):
-        count, scope = erk_counts(shapes, count, _available(within)), "tensor"
+    count, scope = _shared_out(shapes, count, within, scope)
     return _core.select_random(
         list(shapes.items()), keep=count, seed=seed, within=within, scope=scope
     )
@@ -236,8 +211,8 @@ def prune_checkpoint(
         masks = prune_random(shapes, **counts, within=chosen, scope=scope, seed=seed)
     else:
         count = wanted_count(shapes, scope, **counts, within=chosen, criterion=criterion)
-        if scope == "erk" and isinstance(count, int):
-            count, scope = erk_counts(shapes, count, _available(chosen)), "tensor"
+        if count is not None:
+            count, scope = _shared_out(shapes, count, chosen, scope)
         pattern = scope if is_pattern(scope) else None
         masks = _core.select_checkpoint(
             path,
@@ -301,53 +276,9 @@ def bytes_of(path: Path) -> int:
         FormatError: it cannot be read.
     """
     found = _core.checkpoint_tensors(path)
-    return sum(_numel(shape) * (_core.dtype_bits(dtype) or 8) for _, dtype, shape in found) // 8
-
-
-def count_to_keep(
-    shapes: Mapping[str, Sequence[int]],
-    *,
-    rate: float | None = None,
-    sparsity: float | None = None,
-    keep: Keep | None = None,
-    within: _core.MaskSet | None = None,
-) -> int | list[int]:
-    """The number of weights to keep, or one for each tensor where ``keep`` is a mapping.
-
-    Raises:
-        MaskError: not exactly one of the three is given, it is out of range, or ``keep`` names
-            other tensors.
-    """
-    if [rate, sparsity, keep].count(None) != 2:
-        raise MaskError("give exactly one of rate, sparsity and keep")
-    if isinstance(keep, Mapping):
-        if keep.keys() != shapes.keys():
-            name = min(keep.keys() ^ shapes.keys())
-            raise MaskError(f"{name}: keep has it and the weights do not, or the reverse")
-        return [_checked_count(keep[name]) for name in shapes]
-    if keep is not None:
-        return _checked_count(keep)
-    total = sum(_numel(shape) for shape in shapes.values())
-    if sparsity is not None:
-        return total - _core.count_to_remove(total, sparsity)
-    assert rate is not None
-    remaining = total if within is None else within.kept
-    return remaining - _core.count_to_remove(remaining, rate)
+    return sum(math.prod(shape) * (_core.dtype_bits(dtype) or 8) for _, dtype, shape in found) // 8
 
 
 def _shape_of(given: Sequence[int] | Array) -> tuple[int, ...]:
     shape: Sequence[int] = given if isinstance(given, Sequence) else given.shape
     return tuple(int(size) for size in shape)
-
-
-def _checked_count(count: int) -> int:
-    if not 0 <= count < 2**64:
-        raise MaskError(f"cannot keep {count} weights")
-    return count
-
-
-def _numel(shape: Sequence[int]) -> int:
-    numel = 1
-    for size in shape:
-        numel *= size
-    return numel

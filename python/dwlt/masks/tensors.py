@@ -228,7 +228,7 @@ def score_masks(
         scores: real numbers of the weights' shapes, by name, in the order that breaks ties.
         keep: how many; None where a pattern says it.
         within: weights already removed stay removed, whatever their score.
-        scope: see ``masks.selection.Scope``.
+        scope: see ``masks.counts.Scope``.
 
     Raises:
         MaskError: as ``masks.selection.select``; a score is NaN.

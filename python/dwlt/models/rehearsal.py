@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor
 
 from dwlt.errors import ModelError
 from dwlt.models.blueprint import Blueprint
@@ -26,6 +23,7 @@ from dwlt.models.fits import require_shape
 from dwlt.models.guest import global_state_kept, guest
 from dwlt.models.layers import automatic_choice, prunable
 from dwlt.models.model import Model, load_state, state_of
+from dwlt.models.one_batch import statistics_of_one_batch
 from dwlt.models.seeded import seeded
 from dwlt.models.tensors import require_kept, require_prunable
 from dwlt.spec import LayerChoice, ModelSpec
@@ -145,7 +143,7 @@ class _Rehearsal:
         work.train()
         names = prunable(work, self.layers)
         missing = set(names)
-        with torch.enable_grad(), _statistics_of_one_batch(work):
+        with torch.enable_grad(), statistics_of_one_batch(work):
             for seed in range(_TRIES):
                 logits = self._logits(work, self.images, _TRAIN, seed)
                 with guest(self.name, "its backward pass" + _TRAIN):
@@ -296,19 +294,3 @@ class _Rehearsal:
 
 def _finite(tensor: Tensor) -> bool:
     return bool(torch.isfinite(tensor).all())
-
-
-@contextmanager
-def _statistics_of_one_batch(model: nn.Module) -> Iterator[None]:
-    """BatchNorm takes this batch's statistics whole, as if training had gone on for a while.
-
-    With those that it begins with, deep networks overflow in evaluation mode.
-    """
-    layers = [(one, one.momentum) for one in model.modules() if isinstance(one, _BatchNorm)]
-    for one, momentum in layers:
-        one.momentum = None if momentum is None else 1.0
-    try:
-        yield
-    finally:
-        for one, momentum in layers:
-            one.momentum = momentum

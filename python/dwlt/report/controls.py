@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dwlt.report.names import search_titles
-from dwlt.report.networks import LEVEL, PLACE, place
+from dwlt.report.networks import LEVEL
+from dwlt.report.place import PLACE, place
 from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import level_value, network_seeds, percent, signed, verdict_cell
 from dwlt.units import sparsity_text

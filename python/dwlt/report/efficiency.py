@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from dwlt.report.networks import LEVEL, PLACE, place
+from dwlt.report.networks import LEVEL
+from dwlt.report.place import PLACE, place
 from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import extreme_text, level_value, percent, verdict_cell
 from dwlt.verdict.fractions import EfficiencyTable, FractionCurve, Point, Series

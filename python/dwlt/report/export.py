@@ -24,7 +24,8 @@ from dwlt.report.headline import (
     verified_cell,
 )
 from dwlt.report.masks import overlap_table
-from dwlt.report.networks import COLUMNS, PLACE, as_csv
+from dwlt.report.networks import COLUMNS, as_csv
+from dwlt.report.place import PLACE
 from dwlt.report.summary import summary
 from dwlt.report.table import Table, Value, nested, to_csv, to_json
 from dwlt.report.verdicts import level_value

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
 
-from dwlt.report.networks import PLACE, pretrain_cells, prune_cells
+from dwlt.report.place import PLACE, pretrain_cells, prune_cells
 from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.results import FrontierResult, Spent
 from dwlt.results.names import pretrain_names, search_names

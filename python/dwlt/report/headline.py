@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dwlt.report.names import task_title
-from dwlt.report.networks import PLACE, place
+from dwlt.report.place import PLACE, place
 from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import crossing_shares, estimate_text, extreme_text
 from dwlt.results import FrontierResult, RunRef

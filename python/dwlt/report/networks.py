@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
+from dwlt.report.place import PLACE, place
 from dwlt.report.table import Column, Entry, Row, Table, Value
 from dwlt.report.verdicts import (
     interval_text,
@@ -15,9 +16,8 @@ from dwlt.report.verdicts import (
     signed,
     verdict_cell,
 )
-from dwlt.results import RunRef, SearchRef
 from dwlt.units import sparsity_text
-from dwlt.verdict.groups import REGIMES, Group, Network
+from dwlt.verdict.groups import REGIMES, Network
 from dwlt.verdict.judge import AnyComparison, Judged, TicketVerdict
 from dwlt.verdict.noninferiority import Comparison
 from dwlt.verdict.outcomes import NUMBERS, Measured, Number
@@ -27,37 +27,6 @@ from dwlt.verdict.together import GroupJudged, View
 LEVEL = ("mean", "spread", "seeds", "n")
 OF_PAPER = ("needed", "gap", "error")
 OF_MARGIN = ("margin", "difference", "standard_error", "low", "high", "p", "basis", "match")
-
-PLACE = tuple(
-    Column(key)
-    for key in (
-        *("pretrain_id", "pretrain_name", "pretrain_regime"),
-        *("prune_id", "prune_name", "prune_method", "prune_regime"),
-        *("task", "fraction", "attack"),
-    )
-)
-"""What a line of a CSV file is about."""
-
-
-def place(group: Group) -> dict[str, Value]:
-    """The cells of PLACE."""
-    return {
-        **pretrain_cells(group.pretrain),
-        **prune_cells(group.prune),
-        "task": group.task.name,
-        "fraction": f"{group.fraction:.10g}",
-        "attack": group.attack or "",
-    }
-
-
-def pretrain_cells(ref: RunRef) -> dict[str, Value]:
-    """A pre-training run in columns."""
-    return {f"pretrain_{key}": getattr(ref, key) for key in ("id", "name", "regime")}
-
-
-def prune_cells(ref: SearchRef) -> dict[str, Value]:
-    """A search in columns."""
-    return {f"prune_{key}": getattr(ref, key) for key in ("id", "name", "method", "regime")}
 
 
 def short_name(number: Number) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from dwlt.report.headline import group_place, net_value
-from dwlt.report.networks import PLACE, place, short_name
+from dwlt.report.networks import short_name
+from dwlt.report.place import PLACE, place
 from dwlt.report.table import Column, Entry, Row, Table, Value, to_json
 from dwlt.report.verdicts import number_cell, seeds_text, verdict_cell
 from dwlt.units import sparsity_text

@@ -2,7 +2,7 @@
 
 from dwlt.spec.base import Spec, identity_values
 from dwlt.spec.criteria import CRITERIA
-from dwlt.spec.experiment import Attacks, Experiment, describe, spread
+from dwlt.spec.experiment import Experiment, describe, spread
 from dwlt.spec.frontier import FrontierSpec
 from dwlt.spec.grid import TRANSFER_REGIMES, Grid, GridTask, TransferRegime
 from dwlt.spec.layers import Kind, LayerChoice, automatic
@@ -20,7 +20,6 @@ from dwlt.spec.parts import (
     Regime,
     ScoreSpec,
     TaskSpec,
-    TrainSpec,
 )
 from dwlt.spec.regimes import OBJECTIVES, Options, regime_names, require_regime, split_awp
 from dwlt.spec.stages import (
@@ -35,6 +34,8 @@ from dwlt.spec.stages import (
     StageSpec,
     TransferSpec,
 )
+from dwlt.spec.tables import Attacks
+from dwlt.spec.training import TrainSpec
 from dwlt.spec.variants import Variant, at_rounds, methods_of, narrowed, searched_on, variants
 from dwlt.spec.verdict import VerdictPart
 from dwlt.spec.verify import VerifyPart

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dwlt.spec.parts import TrainSpec
 from dwlt.spec.stages import StageSpec
+from dwlt.spec.training import TrainSpec
 from dwlt.spec.verdict import VerdictPart
 
 

@@ -12,7 +12,8 @@ from pydantic import Field, model_validator
 from dwlt.spec.base import Spec, label
 from dwlt.spec.criteria import CRITERIA
 from dwlt.spec.layers import KINDS, Kind, LayerChoice
-from dwlt.spec.parts import Epochs, ModelSpec, Radius, ScoreSpec, TaskSpec, TrainSpec
+from dwlt.spec.parts import Epochs, ModelSpec, Radius, ScoreSpec, TaskSpec
+from dwlt.spec.training import TrainSpec
 
 Method = Literal["imp", "oneshot", "hydra", "random", "layerwise-random", "shuffled", "reinit"]
 METHODS: tuple[Method, ...] = (

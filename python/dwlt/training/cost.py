@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -24,6 +23,7 @@ from dwlt.training.job import TrainJob
 from dwlt.training.loop import train
 from dwlt.training.saved_bytes import SavedBytes
 from dwlt.training.slot import CheckpointSlot
+from dwlt.training.watch import Watch
 
 FIRST = 2
 """Images of the first step: the fewest that batch normalisation takes where one pixel is left."""
@@ -73,7 +73,7 @@ def cost_of_training(
     """
     at_once = min(spec.batch_size, getattr(spec, "micro_batch", None) or spec.batch_size)
 
-    def take(images: int, steps: int, watch: _Watch) -> None:
+    def take(images: int, steps: int, watch: Watch) -> None:
         shrunk = spec.model_copy(update={"batch_size": images, "epochs": 1, "milestones": ()})
         if getattr(spec, "micro_batch", None) is not None:
             shrunk = shrunk.model_copy(update={"micro_batch": images})
@@ -119,7 +119,7 @@ def cost_of_scoring(
     # A search that drops fooled images ends the sooner the weaker the network is.
     attack = None if spec.attack is None else spec.attack.model_copy(update={"iterate": "last"})
 
-    def take(images: int, steps: int, watch: _Watch) -> None:
+    def take(images: int, steps: int, watch: Watch) -> None:
         agreeing = _Agreeing(split, model, images, steps, watch)
         shrunk = spec.model_copy(update={"batch_size": images, "attack": attack})
         score(model, agreeing, shrunk, device=device, on_batch=lambda done, of: watch.end())
@@ -131,67 +131,7 @@ class _EnoughError(Exception):
     """Ends a training of which enough has been seen."""
 
 
-@dataclass
-class _Watch:
-    """Times steps, and counts what goes through the network meanwhile."""
-
-    model: nn.Module
-    device: torch.device
-    seconds: list[float] = field(default_factory=list)
-    forward: int = 0
-    backward: int = 0
-    _began: float | None = None
-
-    def begin(self, steps: int) -> bool:
-        """A step begins, and with it the one before has ended; True when there were enough."""
-        self.end()
-        self._began = self._now()
-        return len(self.seconds) >= steps
-
-    def end(self) -> None:
-        """A step has ended."""
-        if self._began is not None:
-            self.seconds.append(self._now() - self._began)
-        self._began = None
-
-    def drop(self) -> None:
-        """What was begun was no step."""
-        self._began = None
-
-    @contextlib.contextmanager
-    def apart(self) -> Iterator[None]:
-        """What is done inside belongs to no step: neither its time nor its passes count."""
-        counts, began = (self.forward, self.backward), self._now()
-        yield
-        self.forward, self.backward = counts
-        if self._began is not None:
-            self._began += self._now() - began
-
-    def _now(self) -> float:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return time.perf_counter()
-
-    @contextlib.contextmanager
-    def counting(self) -> Iterator[None]:
-        """Count passes of images through the model and back."""
-
-        def passed(_module: nn.Module, _inputs: object, logits: Tensor) -> None:
-            self.forward += len(logits)
-            if logits.requires_grad:
-                logits.register_hook(returned)  # type: ignore[no-untyped-call]
-
-        def returned(gradient: Tensor) -> None:
-            self.backward += len(gradient)
-
-        hook = self.model.register_forward_hook(passed)
-        try:
-            yield
-        finally:
-            hook.remove()
-
-
-Take = Callable[[int, int, _Watch], None]
+Take = Callable[[int, int, Watch], None]
 """Take steps of so many images, so many of them, and tell the watch when each begins."""
 
 
@@ -208,21 +148,21 @@ def _measure(
     cuda = device.type == "cuda"
     memory: dict[int, int] = {}
     images = min(FIRST, limit)
-    counted = _Watch(model, device)
+    counted = Watch(model, device)
     with counted.counting(), _memory(model, memory, images, state, device):
         take(images, 1, counted)
     if not cuda and limit > images:
         with _memory(model, memory, 2 * images, state, device):
-            take(min(2 * images, limit), 1, _Watch(model, device))
+            take(min(2 * images, limit), 1, Watch(model, device))
     step = counted.seconds[0]
     while images < limit and step < LONG:
-        images, watch = min(images * GROWTH, limit), _Watch(model, device)
+        images, watch = min(images * GROWTH, limit), Watch(model, device)
         with _memory(model, memory, images, state, device) if cuda else contextlib.nullcontext():
             take(images, 2, watch)
         step = watch.seconds[-1]
     # Where a step takes long, what has been taken so far was warm-up enough.
     warm, repeats = (1, REPEATS) if step < LONG else (0, FEWER)
-    watch = _Watch(model, device)
+    watch = Watch(model, device)
     take(images, warm + repeats, watch)
     timed = watch.seconds[warm : warm + repeats]
     trained = max(1, min(FIRST, limit))
@@ -266,7 +206,7 @@ class _Agreeing(Split):
     """A batch of a split, over and over, with the model's own answers for labels."""
 
     def __init__(
-        self, split: Split, model: nn.Module, images: int, steps: int, watch: _Watch
+        self, split: Split, model: nn.Module, images: int, steps: int, watch: Watch
     ) -> None:
         super().__init__(
             labels=split.labels,

@@ -43,7 +43,7 @@ fn scores_of_parts(parts: &[Part<'_>], options: Options<'_>) -> Result<Vec<Vec<f
     let work: Vec<(usize, &Part<'_>)> = parts.iter().enumerate().collect();
     let done =
         parallel::share(parallel::threads(options.threads), work, Vec::new, |done, (at, part)| {
-            done.push((at, scores(part, options)))
+            done.push((at, scores(part, options)));
         });
     let mut done: Vec<_> = done.into_iter().flatten().collect();
     done.sort_by_key(|(at, _)| *at);

@@ -85,6 +85,7 @@ class Task:
         cwd: the head's working directory, from which names of files count.
         path: the head's module search path, for networks of the user's own.
         node: None: only look whether the runs folder is shared.
+        checkpoint_seconds: as the head's ``Context`` has it.
     """
 
     id: int
@@ -100,6 +101,7 @@ class Task:
     threads: int | None
     engine: str
     settings: dict[str, object] = field(default_factory=dict)
+    checkpoint_seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,10 @@ whose worker is lost is sent again; what its stage had saved by then is gone on 
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from dwlt.events import EpochDone, Message, StageDone, StageStarted, StepDone, S
 from dwlt.grid.engines.base import WAIT, Cluster, Failed, Outcome, Resources, Rules, Task
 from dwlt.grid.engines.local import missing, old_failure
 from dwlt.grid.engines.session import Session
+from dwlt.grid.engines.signals import own_signals
 from dwlt.grid.nodes import Node, holder
 from dwlt.runs.context import Context
 from dwlt.stages.common import stopped
@@ -94,6 +92,7 @@ class Remote:
             workers=context.workers,
             threads=context.threads or self.resources.cpus,
             engine=self.cluster.name,
+            checkpoint_seconds=context.checkpoint_seconds,
         )
 
     def _open(self, context: Context) -> Session:
@@ -105,7 +104,7 @@ class Remote:
         context.runs.mkdir(parents=True, exist_ok=True)
         session = Session.begin(context.runs)
         try:
-            with _own_signals():
+            with own_signals():
                 self.cluster.start(session.folder.absolute(), context.device)
             probes = [self.task(session, context, None) for _ in range(self.cluster.places())]
             context.observe(Message(f"{self.cluster.name}: looking for the runs folder there"))
@@ -122,17 +121,6 @@ class Remote:
             session.close()
             raise
         return session
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Keep what the command does on Ctrl-C and SIGTERM: a cluster's client may set its own."""
-    main = threading.current_thread() is threading.main_thread()
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in kept.items():
-        if main and handler is not None:
-            signal.signal(number, handler)
 
 
 def _require_shared(outcome: Outcome, runs: Path) -> None:

@@ -54,6 +54,7 @@ def _run(task: Task, log: str | None) -> Outcome:
         observe=reporter.observe,
         stop=reporter.stop,
         memo=_MEMOS.setdefault(task.token, {}),
+        checkpoint_seconds=task.checkpoint_seconds,
         origin=origin if log is None else {**origin, "log": _inside(log, task)},
     )
     try:
