@@ -136,9 +136,10 @@ proptest! {
         more in 1_usize..4, seed in any::<u32>(), threads in 1_usize..3,
     ) {
         let (m, len) = (n + more, rows * channels * inner);
-        let draw = |i: usize| (i as u32 ^ seed).wrapping_mul(2_654_435_761) >> 24;
+        let mixed = |i: usize| (u32::try_from(i).unwrap() ^ seed).wrapping_mul(2_654_435_761);
+        let draw = |i: usize| mixed(i).to_be_bytes()[0];
         // Few different values, so that ties are common.
-        let values: Vec<f32> = (0..len).map(|i| (draw(i) % 5) as f32 - 2.0).collect();
+        let values: Vec<f32> = (0..len).map(|i| f32::from(draw(i) % 5) - 2.0).collect();
         let kept: Vec<bool> = (0..len).map(|i| draw(i + len) % 4 > 0).collect();
         let shape = [rows, channels, inner];
         let parent = within("w", &shape, &kept);

@@ -68,8 +68,7 @@ where
 /// `NumPy` takes any byte as a boolean where a file or another array's memory is read as such. To Rust
 /// another byte is no value of the type, so it is looked at before anything takes it as one.
 fn require_booleans(name: &str, array: &Bound<'_, PyArrayDyn<bool>>) -> Result<()> {
-    let bytes: PyReadonlyArrayDyn<'_, u8> =
-        array.call_method1("view", ("uint8",))?.extract().map_err(PyErr::from)?;
+    let bytes: PyReadonlyArrayDyn<'_, u8> = array.call_method1("view", ("uint8",))?.extract()?;
     let whole = match bytes.as_slice() {
         Ok(values) => values.iter().fold(0, |all, byte| all | byte) <= 1,
         Err(_) => bytes.as_array().iter().all(|&byte| byte <= 1),

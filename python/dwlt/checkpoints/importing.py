@@ -24,6 +24,7 @@ from dwlt.checkpoints.hub import HUB, fetch
 from dwlt.errors import ModelError, UserError
 from dwlt.models import Model, build_model, load_state, rehearse, state_of
 from dwlt.models.blueprint import KEY, Blueprint
+from dwlt.models.factory import is_own
 from dwlt.models.files import read_metadata
 from dwlt.models.small import DEPTHS
 from dwlt.spec import ModelSpec, Regime
@@ -210,7 +211,7 @@ def _first(
 
 
 def _for_small_images(name: str) -> bool:
-    return name in DEPTHS or name.endswith("-32") or ":" in name
+    return name in DEPTHS or name.endswith("-32") or is_own(name)
 
 
 def _built(spec: ModelSpec, num_classes: int, channels: int, size: int) -> Model:

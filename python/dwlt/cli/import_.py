@@ -112,7 +112,8 @@ def command(
     Examples:
       dwlt import torchvision:resnet50:IMAGENET1K_V1 -o standard.safetensors
       dwlt import l4.pt --model resnet50 --regime adversarial -o my.safetensors
-      dwlt import models/cifar10/Linf/Wong2020Fast.pt --zoo robustbench -o my.safetensors
+      dwlt import Wong2020Fast.pt --zoo robustbench \\
+        -o my.safetensors
       dwlt import a.pth --model resnet18-32 --mean 0.5 --std 0.2 -o my.safetensors
     """
     from dwlt.checkpoints import Choice

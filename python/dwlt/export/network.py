@@ -7,7 +7,8 @@ from importlib import resources
 
 from dwlt.models.blueprint import Blueprint
 from dwlt.models.compact import COMPACT
-from dwlt.models.factory import called_with
+from dwlt.models.factory import TIMM, called_with
+from dwlt.models.of_timm import options_for
 from dwlt.models.small import DEPTHS
 
 NETWORK = "network.py"
@@ -46,6 +47,8 @@ def plain_network(blueprint: Blueprint) -> Plain:
         found = COMPACT[name]
         line = f"network = {found.line(blueprint.channels, classes)}"
         return Plain((f"from network import {found.kind}",), (line,), _source(found.file))
+    if name.startswith(TIMM):
+        return _of_timm(blueprint)
     if ":" in name:
         return _own(blueprint)
     from dwlt.models.zoo import SMALL_IMAGES
@@ -75,6 +78,14 @@ def _options(blueprint: Blueprint) -> str:
     if name.startswith("maxvit_"):
         options.append(f"input_size=({blueprint.size}, {blueprint.size})")
     return ", ".join(options)
+
+
+def _of_timm(blueprint: Blueprint) -> Plain:
+    name = blueprint.model.name.removeprefix(TIMM)
+    options = {"num_classes": len(blueprint.classes), **options_for(name, blueprint.size)}
+    values = ", ".join(f"{key}={value}" for key, value in options.items())
+    line = f'network = timm.create_model("{name}", {values})'
+    return Plain(("import timm",), (line,), needs="the package `timm`")
 
 
 def _own(blueprint: Blueprint) -> Plain:

@@ -8,7 +8,7 @@ from torch import nn
 
 from dwlt.errors import ModelError
 from dwlt.models.compact import COMPACT
-from dwlt.models.factory import call_factory, load_factory
+from dwlt.models.factory import TIMM, call_factory, is_own, load_factory
 from dwlt.models.fits import check_forward
 from dwlt.models.head import find_head, swap_head
 from dwlt.models.model import Model
@@ -22,7 +22,7 @@ _TORCHVISION_CHANNELS = 3
 
 
 def list_names() -> list[str]:
-    """Every model name but the open-ended ``module:factory``."""
+    """Every model name but the open-ended ``module:factory`` and ``timm:NAME``."""
     from dwlt.models import zoo
 
     return [*DEPTHS, *COMPACT, *zoo.SMALL_IMAGES, *zoo.torchvision_names()]
@@ -40,7 +40,7 @@ def build_model(
 ) -> Model:
     """Build a model with weights from ``seed``, or with published ones.
 
-    torchvision's own networks take three channels: grey images are spread over them. With
+    torchvision's and timm's networks take three channels: grey images are spread over them. With
     published weights the normaliser takes the mean and std published with them, and the head is
     replaced (by one from ``seed``) unless it has ``num_classes`` outputs already.
 
@@ -53,11 +53,13 @@ def build_model(
         ModelError: no such model or weights, the network does not take such images, or it does
             not give ``num_classes`` logits.
     """
-    own = spec.name in DEPTHS or spec.name in COMPACT or ":" in spec.name
+    own = spec.name in DEPTHS or spec.name in COMPACT or is_own(spec.name)
     if spec.weights is not None and own:
         raise ModelError(
             f"{spec.name!r} has no published weights", hint="leave `weights` out, or import them"
         )
+    if spec.name.startswith(TIMM):
+        return _of_timm(spec, num_classes, image_size, mean, std, seed)
     if ":" in spec.name:
         network = _own(spec.name, num_classes, channels, image_size, seed)
         head = head_in_use(network, spec.name, num_classes, channels, image_size)
@@ -89,6 +91,26 @@ def build_model(
 def _spread(values: Sequence[float]) -> tuple[float, ...]:
     """One value per channel of a three-channel network."""
     return tuple(values) * (_TORCHVISION_CHANNELS // len(values))
+
+
+def _of_timm(
+    spec: ModelSpec,
+    num_classes: int,
+    image_size: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    seed: int,
+) -> Model:
+    from dwlt.models import of_timm
+
+    network, normaliser = of_timm.build(spec, num_classes, image_size, seed)
+    outputs = num_classes if normaliser is None else int(network.num_classes)  # type: ignore[arg-type]
+    mean, std = normaliser or (mean, std)
+    head = head_in_use(network, spec.name, outputs, _TORCHVISION_CHANNELS, image_size)
+    model = Model(network, mean=_spread(mean), std=_spread(std), head=head)
+    if outputs != num_classes:
+        swap_head(model, num_classes, seed=seed)
+    return model
 
 
 def _own(name: str, num_classes: int, channels: int, image_size: int, seed: int) -> nn.Module:

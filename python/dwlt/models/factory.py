@@ -26,7 +26,15 @@ _IMPORT_HINT = (
     '`if __name__ == "__main__":`'
 )
 
+TIMM = "timm:"
+"""What stands before the name of one of timm's networks."""
+
 Factory = Callable[..., Any]
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is ``module:factory``, a network that the user wrote."""
+    return ":" in name and not name.startswith(TIMM)
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -115,7 +123,7 @@ def called_with(name: str, **offered: Any) -> dict[str, Any]:
 
 
 def code_digest(name: str) -> str | None:
-    """A digest of the code behind ``module:factory``; None for dwlt's and torchvision's networks.
+    """A digest of the code behind ``module:factory``; None for every other network.
 
     Of the syntax tree of the module's file, so that comments and layout do not count. What the
     module imports is not followed.
@@ -123,7 +131,7 @@ def code_digest(name: str) -> str | None:
     Raises:
         ModelError: there is no such module, or its file cannot be read as Python.
     """
-    if ":" not in name:
+    if not is_own(name):
         return None
     module_name, _ = split_name(name)
     # Looking for a module inside a package imports the package.

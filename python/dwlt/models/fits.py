@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from dwlt.errors import ModelError
+from dwlt.models.factory import is_own
 from dwlt.models.guest import global_state_kept, guest
 from dwlt.models.model import Model
 
@@ -72,7 +73,7 @@ def require_images(model: Model, name: str, channels: int, image_size: int) -> N
 
     Args:
         model: the network with its normaliser.
-        name: as in ``ModelSpec.name``; with a colon it is a user's own.
+        name: as in ``ModelSpec.name``; with a colon it is a user's own or timm's.
         channels: of the images.
         image_size: height and width in pixels.
 
@@ -80,7 +81,9 @@ def require_images(model: Model, name: str, channels: int, image_size: int) -> N
         ModelError: it fails on them, or does not return (2, num_classes) logits.
     """
     if ":" in name:
-        found = own_forward(model.network, name, channels, image_size)
+        # A user's own network is given the images themselves, timm's the normaliser's channels.
+        network = model.network if is_own(name) else model
+        found = own_forward(network, name, channels, image_size)
         require_shape(name, found, 2, model.num_classes)
     else:
         check_forward(model, name, channels, image_size)

@@ -100,11 +100,12 @@ class TaskSpec(Spec):
 class ModelSpec(Spec):
     """Which network. Names: small ``resnet8/14/20``, ``resnet18-32`` and its kin (``wrn28-10-32``,
     ``preactresnet18-32``, ``vgg16_bn-32``, ...), every torchvision classifier,
-    ``module:factory``, or what an installed package registers.
+    ``timm:NAME``, ``module:factory``, or what an installed package registers.
 
     Attributes:
         width: channels of the first stage of the small ResNets; others ignore it.
-        weights: published torchvision weights ("default" or an enum member's name), or None.
+        weights: published weights of torchvision's ("default" or an enum member's name) or timm's
+            ("default" or a tag), or None.
         mean, std: what pixels in [0, 1] are normalised with, per channel; None takes them from
             the training images, or from published weights. Set them for weights of your own.
     """
