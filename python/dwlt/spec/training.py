@@ -65,6 +65,10 @@ class TrainSpec(Spec):
         attack: what training images are perturbed with, by regimes that do.
         precision: auto = bf16 autocast on CUDA, fp32 on the CPU. Scores are always fp32.
         channels_last: auto = on CUDA.
+        compile: auto = training steps pass through ``torch.compile`` on CUDA, and nowhere else;
+            not under ``grad_align``, which differentiates twice. Scores never do. It belongs to
+            what names a run, since it changes roundings and what dropout draws. No GPU has run
+            it yet.
     """
 
     regime: Regime = "standard"
@@ -91,6 +95,7 @@ class TrainSpec(Spec):
     clip: Annotated[float, Field(gt=0)] | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     points: tuple[Point, ...] = ()
+    compile: Literal["off", "auto"] = "off"
 
     @field_validator("options", mode="before")
     @classmethod

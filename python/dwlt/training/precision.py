@@ -27,6 +27,7 @@ class Precision:
         cuda = device.type == "cuda"
         self.device = device
         self.bf16 = spec.precision == "bf16" or (spec.precision == "auto" and cuda)
+        self.compiles = cuda and spec.compile == "auto"
         self.channels_last = cuda if spec.channels_last == "auto" else spec.channels_last
 
     def autocast(self) -> torch.autocast:

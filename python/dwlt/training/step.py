@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from dwlt.masks.tensors import Enforcer
 from dwlt.ranks import Group
+from dwlt.training.compiled import CompiledForward
 from dwlt.training.layers import LayerDraws
 from dwlt.training.meter import Meter
 from dwlt.training.objectives import Objective
@@ -58,6 +59,8 @@ class Stepper:
     ) -> None:
         self._model = model
         self._devices = group.size
+        on = precision.compiles and not objective.second_order
+        self._compiled = CompiledForward(model, on=on)
         self._loss = group.averaging(_Loss(model, objective))
         self._optimizer = optimizer
         self._objective = objective
@@ -89,7 +92,7 @@ class Stepper:
                 self._statistics.restore()
             self._layers.begin_piece(place.epoch, place.step, place.replay, piece.index)
             batch = self._precision.lay_out(batch)
-            with self._together(last=number == place.pieces - 1):
+            with self._together(last=number == place.pieces - 1), self._compiled:
                 with self._precision.autocast():
                     loss, logits = self._loss(batch, place.seed)
                 torch.autograd.backward(self._weighed(loss, piece.weight))

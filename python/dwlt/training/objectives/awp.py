@@ -43,6 +43,7 @@ class WeightPerturbed(Objective):
         self.inner = inner
         self.replays = inner.replays
         self.divides = inner.divides
+        self.second_order = inner.second_order
         self._gamma = options.awp_gamma
         self._warmup = options.awp_warmup
         self._active = options.awp_warmup == 0

@@ -36,6 +36,8 @@ class Objective:
         replays: optimiser steps on every batch, one after another.
         divides: whether several devices may each take some of a batch's micro-batches. Not where
             state belongs to places in the batch.
+        second_order: whether gradients are themselves differentiated. Those of a compiled network
+            cannot be, so that it is then not compiled.
         uses_attack: whether the config's training attack comes in ``spec.attack``.
         Options: what ``spec.options`` may hold. For classes of other packages; dwlt's own are
             listed in ``dwlt.spec.regimes``.
@@ -43,6 +45,7 @@ class Objective:
 
     replays: int = 1
     divides: bool = True
+    second_order: bool = False
     uses_attack: ClassVar[bool] = True
     Options: ClassVar[type[Options]] = Options
 

@@ -31,6 +31,7 @@ class Fast(Adversarial):
         options = spec.regime_options
         assert isinstance(options, FastOptions)
         self.options = options
+        self.second_order = options.grad_align > 0
 
     def images(self, model: nn.Module, batch: Batch, seed: int) -> Tensor:
         if self.options.n_fgsm:
