@@ -171,7 +171,7 @@ def test_every_file_is_read_once_or_left_out_or_the_set_refused(
     read = [path for paths in found.parts.values() for path in paths]
     assert sorted([*read, *found.left]) == sorted(root.rglob("*.parquet"))
     for part, paths in found.parts.items():
-        # One folder, and no name in it that tells another part: but in a folder called "train" a file
+        # One folder, and no name in it that tells another part. In a folder called "train" a file
         # of any such name ("latest") is of that part.
         assert len({path.parent for path in paths}) == 1
         if part == "train" and len(files) > 1 and "train" not in paths[0].parent.name:
