@@ -151,7 +151,7 @@ def table(case: Mapping[str, Any]) -> str:
     dense = next(iter(case["criteria"].values()))["dense"]
     lines.append(_row("dense", "0.00%", dense, ""))
     for name, line in case["criteria"].items():
-        for ticket in line["tickets"].values():
+        for _, ticket in sorted(line["tickets"].items(), key=lambda item: int(item[0])):
             shown = sparsity_text(ticket["kept"], ticket["total"])
             lines.append(_row(name, shown, ticket["numbers"], ticket["verdict"]))
     return "\n".join(lines) + "\n"
