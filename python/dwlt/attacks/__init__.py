@@ -9,6 +9,7 @@ from dwlt.attacks.guard import frozen, module_flags
 from dwlt.attacks.noise import noise, normal
 from dwlt.attacks.search import (
     SEARCHES,
+    LossFn,
     SearchResult,
     input_gradient,
     predicts,
@@ -21,6 +22,7 @@ __all__ = [
     "BALLS",
     "SEARCHES",
     "Ball",
+    "LossFn",
     "SearchResult",
     "ball_around",
     "frozen",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from dwlt.data import Batch, Split
+from dwlt.data.order import Ints
 from dwlt.results.estimate import MemoryFrom
 from dwlt.scoring import score
 from dwlt.spec import ScoreSpec, TrainSpec
@@ -242,5 +243,7 @@ class _Agreeing(Split):
                     return
                 self._watch.begin(self._steps)
 
-    def _fetch(self, plan: object, device: torch.device, crops: int | None) -> Iterator[Tensor]:
-        raise NotImplementedError  # batches are those of the split inside
+    def _fetch(
+        self, plan: Sequence[Ints], device: torch.device, crops: int | None
+    ) -> Iterator[Tensor]:
+        return self._split._fetch(plan, device, crops)

@@ -7,7 +7,7 @@ nothing but "run this node through the run protocol", so a task that runs twice 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -100,7 +100,6 @@ class Task:
     workers: int | None
     threads: int | None
     engine: str
-    settings: dict[str, object] = field(default_factory=dict)
     checkpoint_seconds: float | None = None
 
 

@@ -17,7 +17,7 @@ from dwlt.results.images import ImageIds
 from dwlt.runs import layout
 from dwlt.spec import TrainSpec
 from dwlt.stages.common import Training, used_images
-from dwlt.stages.methods.round import Rounds
+from dwlt.stages.methods.round import Rounds, RoundTicket
 from dwlt.training import objective_of
 from dwlt.units import derive_seed
 
@@ -38,6 +38,14 @@ class Cut:
     files: list[str] = field(default_factory=list)
     flags: tuple[Flag, ...] = ()
     ids: ImageIds | None = None
+
+    def ticket(self, weights: str) -> RoundTicket:
+        """The ticket of a round that trained no weights.
+
+        Args:
+            weights: digest of those that the masks belong to.
+        """
+        return RoundTicket(self.masks, weights, flags=self.flags, files=self.files, ids=self.ids)
 
 
 def cut(rounds: Rounds, round_: int, criterion: str, *, whole: bool = False) -> Cut:

@@ -12,11 +12,4 @@ def hydra(rounds: Rounds, round_: int) -> RoundTicket:
     See ``criteria.hydra``. No weight is trained, so a round has no validation score.
     """
     rounds.rewind()
-    found = cut(rounds, round_, "hydra")
-    return RoundTicket(
-        found.masks,
-        rounds.source.digest,
-        flags=found.flags,
-        files=found.files,
-        ids=found.ids,
-    )
+    return cut(rounds, round_, "hydra").ticket(rounds.source.digest)

@@ -19,14 +19,7 @@ def oneshot(rounds: Rounds, round_: int) -> RoundTicket:
     before = rounds.masks(round_ - 1)
     if round_ > 1:
         rounds.load(TRAINED)
-        found = cut(rounds, round_, rounds.spec.criterion, whole=True)
-        return RoundTicket(
-            found.masks,
-            rounds.source.digest,
-            flags=found.flags,
-            files=found.files,
-            ids=found.ids,
-        )
+        return cut(rounds, round_, rounds.spec.criterion, whole=True).ticket(rounds.source.digest)
     start = rounds.rewind()
     outcome, training = rounds.train(round_, before, rounds.spec.train)
     rounds.save(TRAINED)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn import Parameter
 
-from dwlt.attacks import perturb
+from dwlt.attacks import LossFn, normal, perturb, summed_cross_entropy
 from dwlt.errors import SpecError
 from dwlt.spec import AttackSpec, Options, TrainSpec
 from dwlt.training.probe import HeldOut, OverfittingProbe
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 class Objective:
     """One regime's part in the training loop.
 
-    A regime of one's own overrides ``loss_at``, and ``images`` where the loss is not taken on clean
-    ones; or ``loss`` as a whole, where the two cannot be told apart.
+    As it stands it is cross-entropy on clean images. A regime of one's own overrides ``images``
+    where the loss is not taken on clean ones, ``loss_at`` where it is another; or ``loss`` as a
+    whole, where the two cannot be told apart.
 
     Args:
         spec: the training's settings.
@@ -77,7 +78,8 @@ class Objective:
         self, model: nn.Module, batch: Batch, images: Tensor, seed: int
     ) -> tuple[Tensor, Tensor]:
         """The loss of one micro-batch on these images; see ``loss``."""
-        raise NotImplementedError(f"{type(self).__name__} defines neither loss nor loss_at")
+        logits = model(images).float()
+        return self.cross_entropy(logits, batch.labels), logits
 
     def loss(self, model: nn.Module, batch: Batch, seed: int) -> tuple[Tensor, Tensor]:
         """The loss of one micro-batch; runs inside the training's autocast.
@@ -130,3 +132,24 @@ class Perturbing(Objective):
     def images(self, model: nn.Module, batch: Batch, seed: int) -> Tensor:
         """The images moved up the cross-entropy."""
         return perturb(model, batch.images, batch.labels, self.attack, seed=seed, ids=batch.ids)
+
+    def images_near(
+        self,
+        model: nn.Module,
+        batch: Batch,
+        seed: int,
+        spread: float,
+        loss_fn: LossFn = summed_cross_entropy,
+    ) -> Tensor:
+        """The images moved up a loss, from normal noise of deviation ``spread`` around them."""
+        drawn = normal(seed, batch.ids, tuple(batch.images.shape[1:]), batch.images.device)
+        return perturb(
+            model,
+            batch.images,
+            batch.labels,
+            self.attack,
+            seed=seed,
+            ids=batch.ids,
+            loss_fn=loss_fn,
+            start=batch.images + spread * drawn,
+        )

@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dwlt.attacks import normal, perturb
 from dwlt.spec import TrainSpec
 from dwlt.spec.regimes import MartOptions
 from dwlt.training.objectives.base import Perturbing
@@ -35,16 +34,7 @@ class Mart(Perturbing):
         self.options = options
 
     def images(self, model: nn.Module, batch: Batch, seed: int) -> Tensor:
-        drawn = normal(seed, batch.ids, tuple(batch.images.shape[1:]), batch.images.device)
-        return perturb(
-            model,
-            batch.images,
-            batch.labels,
-            self.attack,
-            seed=seed,
-            ids=batch.ids,
-            start=batch.images + self.options.start * drawn,
-        )
+        return self.images_near(model, batch, seed, self.options.start)
 
     def loss_at(
         self, model: nn.Module, batch: Batch, images: Tensor, seed: int

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dwlt.attacks import frozen, normal, perturb
+from dwlt.attacks import frozen
 from dwlt.spec import TrainSpec
 from dwlt.spec.regimes import TradesOptions
 from dwlt.training.objectives.base import Perturbing
@@ -40,17 +40,7 @@ class Trades(Perturbing):
         def divergence(logits: Tensor, labels: Tensor) -> Tensor:
             return F.kl_div(F.log_softmax(logits.float(), 1), clean, reduction="sum")
 
-        drawn = normal(seed, batch.ids, tuple(batch.images.shape[1:]), batch.images.device)
-        return perturb(
-            model,
-            batch.images,
-            batch.labels,
-            self.attack,
-            seed=seed,
-            ids=batch.ids,
-            loss_fn=divergence,
-            start=batch.images + self.options.start * drawn,
-        )
+        return self.images_near(model, batch, seed, self.options.start, divergence)
 
     def loss_at(
         self, model: nn.Module, batch: Batch, images: Tensor, seed: int
