@@ -1,6 +1,8 @@
 //! Checkpoints: files, indexes and folders, damaged in every way that the format knows.
 #![allow(clippy::unwrap_used)]
 
+mod by_hand;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
@@ -12,20 +14,10 @@ use dwlt_core::select::{Options, Tensor, Values, magnitude};
 use dwlt_core::{Result, Watch};
 use half::bf16;
 
+use by_hand::{entry, file};
+
 fn digest_file(path: &Path) -> Result<String> {
     Checkpoint::open(path)?.digest(Watch::default())
-}
-
-/// A safetensors file of the given header and data.
-fn file(header: &str, data: &[u8]) -> Vec<u8> {
-    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-    bytes.extend_from_slice(header.as_bytes());
-    bytes.extend_from_slice(data);
-    bytes
-}
-
-fn entry(name: &str, dtype: &str, shape: &str, from: usize, to: usize) -> String {
-    format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{from},{to}]}}"#)
 }
 
 fn good() -> Vec<u8> {

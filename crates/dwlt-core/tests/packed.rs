@@ -1,6 +1,8 @@
 //! Packed tickets: bytes by hand, back to the dense file, and files that lie.
 #![allow(clippy::unwrap_used)]
 
+mod by_hand;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,17 +12,7 @@ use dwlt_core::files::packed::{masks, pack, unpack};
 use dwlt_core::masks::{Bits, Mask, MaskSet};
 use proptest::prelude::*;
 
-/// A safetensors file of the given header and data.
-fn file(header: &str, data: &[u8]) -> Vec<u8> {
-    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-    bytes.extend_from_slice(header.as_bytes());
-    bytes.extend_from_slice(data);
-    bytes
-}
-
-fn entry(name: &str, dtype: &str, shape: &str, from: usize, to: usize) -> String {
-    format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{from},{to}]}}"#)
-}
+use by_hand::{entry, file};
 
 /// A file with blanks and metadata that must come back: "n" is left as it is.
 fn dense() -> Vec<u8> {

@@ -13,6 +13,7 @@ use crate::disk::File;
 use crate::error::{Error, Result};
 use crate::files::atomic;
 use crate::files::entries::Entries;
+use crate::files::fields::Fields;
 use crate::files::safetensors::{Header, METADATA, TensorInfo};
 use crate::masks::{Bits, Mask, MaskSet, numel};
 use crate::watch::Watch;
@@ -136,40 +137,25 @@ struct About {
 
 impl About {
     fn read(metadata: &[(String, String)]) -> std::result::Result<Self, String> {
-        let mut left: BTreeMap<&str, &str> =
-            metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        match left.remove("format") {
-            Some(FORMAT) => {}
-            Some(other) => return Err(format!("not a mask file: its format is {other:?}")),
-            None => return Err("not a mask file: its metadata name no format".to_owned()),
-        }
-        let mut take = |key: &str| left.remove(key);
-        let missing = |key: &str| format!("the metadata lack {key:?}");
-        match take("version").ok_or_else(|| missing("version"))? {
-            VERSION => {}
-            other => return Err(format!("version {other:?}; this dwlt reads version {VERSION}")),
-        }
+        let mut fields = Fields::of(metadata, "mask file", FORMAT, VERSION)?;
         let mut number = |key: &str| -> std::result::Result<u64, String> {
-            let text = take(key).ok_or_else(|| missing(key))?;
+            let text = fields.take(key)?;
             let number = text.parse().ok().filter(|number: &u64| number.to_string() == text);
             number.ok_or_else(|| format!("{key} is {text:?}, not a count"))
         };
         let (kept, total, round) = (number("kept")?, number("total")?, number("round")?);
         let round = u32::try_from(round).map_err(|_| format!("round {round} is too large"))?;
         // An empty text is a digest that is not known or does not exist.
-        let mut digest = |key: &str| match take(key).ok_or_else(|| missing(key))? {
+        let mut digest = |key: &str| match fields.take(key)? {
             "" => Ok(None),
             text if is_digest(text) => Ok(Some(text.to_owned())),
             text => Err(format!("{key} is {text:?}, not a digest")),
         };
         let (weights, parent) = (digest("weights")?, digest("parent")?);
         let digest = digest("digest")?.ok_or("the metadata give no digest of the masks")?;
-        let shapes: Entries<Vec<usize>> =
-            serde_json::from_str(take("shapes").ok_or_else(|| missing("shapes"))?)
-                .map_err(|error| format!("the shapes are not as they should be: {error}"))?;
-        if let Some(key) = left.keys().next() {
-            return Err(format!("the metadata have an unknown key {key:?}"));
-        }
+        let shapes: Entries<Vec<usize>> = serde_json::from_str(fields.take("shapes")?)
+            .map_err(|error| format!("the shapes are not as they should be: {error}"))?;
+        fields.end()?;
         let shapes = shapes.0.into_iter().collect();
         let origin = Origin { round, weights, parent };
         Ok(Self { shapes, kept, total, digest, origin })

@@ -9,5 +9,6 @@ pub mod safetensors;
 pub mod sniff;
 
 mod entries;
+mod fields;
 pub(crate) mod temporary;
 mod unfinished;
