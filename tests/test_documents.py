@@ -21,6 +21,28 @@ def blocks(document: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
+def run_blocks(
+    examples: list[str], folder: Path, config: Path, timeout: float | None = None
+) -> None:
+    """Run shell blocks of a page in turn, in a folder, with a small config as the default."""
+    environment = {
+        **os.environ,
+        "DWLT_CONFIG": str(config),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    for example in examples:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", example],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
+        assert done.returncode == 0, f"{example}\n{done.stderr}"
+
+
 def make_images(folder: Path) -> None:
     rng = np.random.default_rng(0)
     for name in ("cats", "dogs"):
@@ -38,23 +60,9 @@ def test_the_shell_examples_of_the_readme_run(tiny: Path, tmp_path: Path) -> Non
     config.write_text(f'extends = "{tiny}"\nname = "digits"\n{per_class}')
     make_images(tmp_path / "my-images")
     (tmp_path / "mynets.py").write_text(blocks(ROOT / "README.md", "python")[0])
-    environment = {
-        **os.environ,
-        "DWLT_CONFIG": str(config),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }
     examples = blocks(ROOT / "README.md", "sh")
     assert len(examples) >= 3
-    for example in examples:
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", example],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{example}\n{done.stderr}"
+    run_blocks(examples, tmp_path, config)
     assert (tmp_path / "report" / "report.html").exists()
     assert (tmp_path / "ticket.safetensors").exists()
 
