@@ -30,6 +30,13 @@ _PRELOAD = [
 ]
 
 
+def outside_make() -> dict[str, str]:
+    """The environment without what a ``make`` that runs the tests hands on to one in a test: its
+    flags, and that it is inside another, of which it would speak."""
+    inherited = {"MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"}
+    return {name: value for name, value in os.environ.items() if name not in inherited}
+
+
 class Command:
     """One running command; the parts of ``subprocess.Popen`` that tests use.
 

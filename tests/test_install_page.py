@@ -8,6 +8,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from tests.processes import outside_make
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -26,6 +28,7 @@ def test_a_target_that_rust_lacks_is_left_out_and_said() -> None:
     done = subprocess.run(
         ["make", "wheel", f"VENV={venv}", "-o", venv / ".packages", "WHEEL=echo", f"ARM={missing}"],
         cwd=ROOT,
+        env=outside_make(),
         text=True,
         capture_output=True,
         check=False,

@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from tests.processes import outside_make
+
 ROOT = Path(__file__).parents[2]
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 ARM = "aarch64-unknown-linux-gnu"
@@ -53,6 +55,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output(
         *("make", "wheel", f"VENV={venv}", f"WHEELS={folder}", "-o", venv / ".packages"),
         cwd=ROOT,
+        env=outside_make(),
     )
     return folder
 
